@@ -1,0 +1,245 @@
+//! The contract of what orders invalidations.
+
+mod any;
+mod journal;
+
+use std::{future::Future, sync::Arc};
+
+pub use any::AnyCoordinator;
+pub use journal::{JournalSnapshot, MarkJournal, MarkRecord};
+
+use crate::{
+    EntryName, Result,
+    clock::Millis,
+    key::Scope,
+    stamp::{Incarnation, Lane, Position, Seq},
+};
+
+/// Orders the invalidations of each lane and carries them to the nodes.
+///
+/// The engine knows only this trait. The local coordinator orders with a counter for each lane; a shared one lets many
+/// nodes agree. Its duties:
+///
+/// * positions of a lane are dense and grow by one within an incarnation;
+/// * when `invalidate` returns a position, this node's [`Subscriber`] has applied everything up to it;
+/// * when `sync` returns, the subscriber has applied everything that was ordered before `sync` was called;
+/// * a subscriber that may have missed something is told by `snapshot`, never left to guess.
+pub trait Coordinator: Send + Sync + 'static {
+    /// Returns the name for events and errors.
+    fn name(&self) -> &str;
+
+    /// Tells whether nodes share it; if not, this node is never behind and `sync` does nothing.
+    fn is_shared(&self) -> bool;
+
+    /// Starts the delivery: a snapshot of every lane first, then each invalidation in order.
+    ///
+    /// # Errors
+    /// An error when the first snapshot cannot be had.
+    fn subscribe(&self, subscriber: Arc<dyn Subscriber>) -> impl Future<Output = Result<()>> + Send;
+
+    /// Returns the position the coordinator itself has reached in a lane.
+    ///
+    /// # Errors
+    /// An error when it cannot be reached.
+    fn position(&self, lane: Lane) -> impl Future<Output = Result<Position>> + Send;
+
+    /// Brings the subscriber up to date with a lane.
+    ///
+    /// # Errors
+    /// An error when it cannot be reached in time.
+    fn sync(&self, lane: Lane) -> impl Future<Output = Result<Position>> + Send;
+
+    /// Orders one invalidation of some scopes of a lane and returns its position.
+    ///
+    /// # Errors
+    /// An error when it is not known whether it was ordered; calling again is safe.
+    ///
+    /// # Cancel safety
+    /// Dropped at an await, the invalidation may or may not take place; never a part of it.
+    fn invalidate(&self, request: Invalidate) -> impl Future<Output = Result<Position>> + Send;
+
+    /// Asks for the right to load an entry.
+    ///
+    /// # Errors
+    /// An error when it cannot be reached in time; the load then goes to memory only.
+    fn lease(&self, request: LeaseRequest) -> impl Future<Output = Result<LeaseReply>> + Send;
+
+    /// Prolongs a lease while the load runs; false when it is gone.
+    ///
+    /// # Errors
+    /// An error when it cannot be reached in time.
+    fn renew(&self, lease: Lease) -> impl Future<Output = Result<bool>> + Send;
+
+    /// Gives a lease back.
+    ///
+    /// # Errors
+    /// An error when it cannot be reached in time; it then ends by itself.
+    fn release(&self, lease: Lease) -> impl Future<Output = Result<()>> + Send;
+
+    /// Tells the coordinator the time, about once a second, so that it can forget marks older than `keep_since`.
+    ///
+    /// # Errors
+    /// An error when forgetting failed; nothing is lost by it.
+    fn tick(&self, now: Millis, keep_since: Millis) -> impl Future<Output = Result<()>> + Send;
+
+    /// Ends the delivery and lets go of every resource.
+    ///
+    /// # Errors
+    /// An error when what was pending could not be written.
+    fn close(&self) -> impl Future<Output = Result<()>> + Send;
+}
+
+/// Receives what a coordinator delivers. Calls for one lane come in order, one at a time.
+pub trait Subscriber: Send + Sync + 'static {
+    /// Takes over the marks of a lane as a whole: at the start, and after every discontinuity.
+    fn snapshot(&self, snapshot: LaneSnapshot);
+
+    /// Applies one invalidation. The subscriber has applied it when this returns.
+    fn apply(&self, message: &Applied);
+}
+
+/// How strong a mark is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Strength {
+    /// Entries below the mark are never served again.
+    Hard,
+    /// Entries below the mark count as expired, but the stale windows may still serve them (`expire`).
+    Soft,
+}
+
+/// What kind of thing a scope names; a mirror treats keys apart from the rest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ScopeKind {
+    /// One key.
+    Key,
+    /// A tag, of a tenant or global.
+    Tag,
+    /// A namespace or a tenant.
+    Namespace,
+}
+
+/// One scope of an invalidation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Marked {
+    /// The scope.
+    pub scope: Scope,
+    /// What it names.
+    pub kind: ScopeKind,
+    /// Invalidate or expire.
+    pub strength: Strength,
+    /// The low half of the tenant's own scope, by which a mirror finds the tenant; 0 for global tags.
+    pub tenant: u64,
+}
+
+/// Asks to order an invalidation.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Invalidate {
+    /// The lane.
+    pub lane: Lane,
+    /// What is invalidated, all at one position.
+    pub scopes: Vec<Marked>,
+    /// The time of the call, in coordinator time.
+    pub at: Millis,
+}
+
+impl Invalidate {
+    /// Asks to invalidate some scopes of a lane.
+    #[must_use]
+    pub const fn new(lane: Lane, scopes: Vec<Marked>, at: Millis) -> Self {
+        Self { lane, scopes, at }
+    }
+}
+
+/// One invalidation at its place in a lane.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Applied {
+    /// The lane.
+    pub lane: Lane,
+    /// The place.
+    pub position: Position,
+    /// What is invalidated.
+    pub scopes: Vec<Marked>,
+    /// When, in coordinator time.
+    pub at: Millis,
+}
+
+impl Applied {
+    /// Makes a message.
+    #[must_use]
+    pub const fn new(lane: Lane, position: Position, scopes: Vec<Marked>, at: Millis) -> Self {
+        Self { lane, position, scopes, at }
+    }
+}
+
+/// The marks of a lane as a whole.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct LaneSnapshot {
+    /// The lane.
+    pub lane: Lane,
+    /// The place up to which it speaks.
+    pub position: Position,
+    /// Entries stamped below this are invalid: marks up to here were forgotten.
+    pub floor: Seq,
+    /// The marks.
+    pub marks: Vec<MarkRecord>,
+}
+
+impl LaneSnapshot {
+    /// Makes a snapshot.
+    #[must_use]
+    pub const fn new(lane: Lane, position: Position, floor: Seq, marks: Vec<MarkRecord>) -> Self {
+        Self { lane, position, floor, marks }
+    }
+
+    /// Makes the snapshot of a lane without a past.
+    #[must_use]
+    pub const fn empty(lane: Lane, incarnation: Incarnation) -> Self {
+        Self { lane, position: Position { incarnation, seq: 1 }, floor: 0, marks: Vec::new() }
+    }
+}
+
+/// Asks for the right to load one entry.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct LeaseRequest {
+    /// The lane of the entry's tenant.
+    pub lane: Lane,
+    /// The entry.
+    pub name: EntryName,
+    /// The position the load is stamped with.
+    pub stamp: Position,
+}
+
+impl LeaseRequest {
+    /// Asks for the right to load an entry.
+    #[must_use]
+    pub const fn new(lane: Lane, name: EntryName, stamp: Position) -> Self {
+        Self { lane, name, stamp }
+    }
+}
+
+/// The right to load one entry and store it below memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lease {
+    /// The lane.
+    pub lane: Lane,
+    /// The entry.
+    pub name: EntryName,
+    /// What proves the right.
+    pub token: u128,
+}
+
+/// The answer to a [`LeaseRequest`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LeaseReply {
+    /// The caller loads.
+    Granted(Lease),
+    /// Somebody else loads.
+    Busy,
+    /// The entry has arrived in the meantime: read again.
+    Filled,
+}

@@ -1,0 +1,45 @@
+//! Why bytes are not an envelope of ours.
+
+use std::fmt;
+
+/// Says why bytes cannot be read as an envelope. Each of these is a miss for the reader.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum EnvelopeError {
+    /// Not an envelope at all.
+    NotOurs,
+    /// An envelope of another version.
+    Version(u8),
+    /// A field contradicts the number of bytes there are, or is out of its range.
+    Malformed(&'static str),
+    /// The checksum does not match.
+    Checksum,
+    /// A field is too large to be written.
+    TooLarge(&'static str),
+}
+
+impl EnvelopeError {
+    /// Returns a short reason without any content.
+    #[must_use]
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::NotOurs => "not an envelope",
+            Self::Version(_) => "another version",
+            Self::Malformed(what) | Self::TooLarge(what) => what,
+            Self::Checksum => "checksum",
+        }
+    }
+}
+
+impl fmt::Display for EnvelopeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Version(v) => write!(f, "envelope of version {v}"),
+            Self::Malformed(what) => write!(f, "malformed envelope: {what}"),
+            Self::TooLarge(what) => write!(f, "too large for an envelope: {what}"),
+            Self::NotOurs | Self::Checksum => f.write_str(self.reason()),
+        }
+    }
+}
+
+impl std::error::Error for EnvelopeError {}

@@ -1,0 +1,129 @@
+//! The form of an entry below memory: a fixed head, then tags, ETag and body, then a checksum.
+//!
+//! | offset | bytes | field |
+//! |---|---|---|
+//! | 0 | 2 | magic `SC` |
+//! | 2 | 1 | version, 1 |
+//! | 3 | 1 | flags: 1 absent, 2 older than its token |
+//! | 4 | 1 | codec |
+//! | 5 | 1 | compression: 0 none, 1 LZ4 |
+//! | 6 | 1 | number of tags |
+//! | 7 | 1 | number of global tags |
+//! | 8 | 16 | check of (tenant, namespace, key) |
+//! | 24 | 8 | id |
+//! | 32 | 16 | incarnation and stamp in the tenant's lane |
+//! | 48 | 8 | own |
+//! | 56 | 16 | incarnation and stamp in the lane of the global tags |
+//! | 72 | 8 | incarnation of the store |
+//! | 80 | 8 | created, coordinator time in ms |
+//! | 88 | 8 | fresh until |
+//! | 96 | 8 | stale while revalidate until |
+//! | 104 | 8 | stale if error until |
+//! | 112 | 4 | load time in ms |
+//! | 116 | 2 | length of the ETag |
+//! | 118 | 2 | zero |
+//! | 120 | 4 | length of the body as stored |
+//! | 124 | 4 | length of the body when decompressed |
+//! | 128 | 16 each | tags, then global tags |
+//! | | | ETag, body |
+//! | end | 8 | XXH3-64 of everything before |
+//!
+//! Integers are little-endian. A head of another version is a miss, not an error. Namespaces and the tenant are not
+//! stored: the check proves them, and the reader knows their scopes.
+
+mod decode;
+mod encode;
+mod error;
+
+use crate::{
+    Codec, EntryCheck, Scope,
+    clock::Millis,
+    stamp::{Incarnation, Position, Seq},
+};
+
+pub use decode::decode;
+pub use encode::encode;
+pub use error::EnvelopeError;
+
+/// The version this build writes.
+pub const VERSION: u8 = 1;
+/// Bytes of the fixed head.
+pub const HEAD: usize = 128;
+/// Bytes of the checksum at the end.
+pub const TAIL: usize = 8;
+/// Most tags and most global tags that an envelope can carry.
+pub const MAX_TAGS: usize = 255;
+/// Longest ETag in bytes.
+pub const MAX_ETAG: usize = 1024;
+/// Longest body in bytes, stored or decompressed.
+pub const MAX_BODY: usize = 1 << 30;
+
+const MAGIC: [u8; 2] = *b"SC";
+const FLAG_ABSENT: u8 = 1;
+const FLAG_OLDER: u8 = 2;
+
+/// How a body is compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[repr(u8)]
+#[non_exhaustive]
+pub enum Compression {
+    /// As the codec made it.
+    #[default]
+    None = 0,
+    /// One LZ4 block.
+    Lz4 = 1,
+}
+
+/// Everything about an entry except its body: what it is judged by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Head {
+    /// Says that the source has no such thing; there is no body.
+    pub absent: bool,
+    /// Says that the value may be older than the permission it was written under (inserted or promoted).
+    pub older_than_token: bool,
+    /// The codec of the body.
+    pub codec: Codec,
+    /// The compression of the body.
+    pub compression: Compression,
+    /// The proof of (tenant, namespace, key).
+    pub check: EntryCheck,
+    /// Tells this entry from others under the same name.
+    pub id: u64,
+    /// The position in the tenant's lane before the load began.
+    pub stamp: Position,
+    /// The position of the entry's own insert; 0 when it was loaded.
+    pub own: Seq,
+    /// The position in the lane of the global tags before the load began.
+    pub global: Position,
+    /// The history of the store it was written to; 0 where the store has none.
+    pub store: Incarnation,
+    /// When the load ended.
+    pub created: Millis,
+    /// Until when it is fresh.
+    pub fresh_until: Millis,
+    /// Until when it may be served stale while a refresh runs.
+    pub revalidate_until: Millis,
+    /// Until when it may be served stale after a failed load.
+    pub error_until: Millis,
+    /// How long the load took, in milliseconds.
+    pub load_ms: u32,
+    /// The scopes of its tags.
+    pub tags: Vec<Scope>,
+    /// The scopes of its global tags.
+    pub global_tags: Vec<Scope>,
+    /// The validator of the source, if it gave one.
+    pub etag: Option<String>,
+    /// The length of the body when decompressed.
+    pub raw_len: u32,
+}
+
+impl Head {
+    /// Returns until when the entry is of any use.
+    #[must_use]
+    pub fn useful_until(&self) -> Millis {
+        self.fresh_until.max(self.revalidate_until).max(self.error_until)
+    }
+}
+
+#[cfg(test)]
+mod tests;

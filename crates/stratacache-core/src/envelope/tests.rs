@@ -1,0 +1,109 @@
+use bytes::Bytes;
+use proptest::prelude::*;
+
+use super::*;
+use crate::{Deployment, Key, NamespacePath, TenantId};
+
+fn head(seed: u64) -> Head {
+    let deployment = Deployment::new([1; 16]);
+    let tenant = TenantId::from(seed);
+    let check = deployment.check(&tenant, &NamespacePath::default(), Key::<()>::new(seed).as_bytes());
+    Head {
+        absent: seed.is_multiple_of(5),
+        older_than_token: seed.is_multiple_of(3),
+        codec: Codec::Json,
+        compression: Compression::None,
+        check,
+        id: seed,
+        stamp: Position { incarnation: Incarnation(9), seq: seed + 1 },
+        own: seed / 2,
+        global: Position { incarnation: Incarnation(8), seq: 3 },
+        store: Incarnation(7),
+        created: 1_000,
+        fresh_until: 2_000,
+        revalidate_until: 3_000,
+        error_until: 4_000,
+        load_ms: 17,
+        tags: (0..seed % 4).map(|t| Scope::from_bytes([t as u8; 16])).collect(),
+        global_tags: (0..seed % 3).map(|t| Scope::from_bytes([t as u8 + 100; 16])).collect(),
+        etag: seed.is_multiple_of(2).then(|| format!("\"{seed}\"")),
+        raw_len: (seed % 50) as u32,
+    }
+}
+
+fn envelope(seed: u64) -> Bytes {
+    encode(&head(seed), &vec![seed as u8; (seed % 50) as usize]).unwrap()
+}
+
+#[test]
+fn what_is_written_is_read_back() {
+    for seed in 0..300 {
+        let (read, body) = decode(&envelope(seed)).unwrap();
+        assert_eq!(read, head(seed));
+        assert_eq!(body.len(), (seed % 50) as usize);
+    }
+}
+
+#[test]
+fn every_single_bit_flip_of_200_envelopes_is_noticed() {
+    for seed in 0..200 {
+        let good = envelope(seed).to_vec();
+        for bit in 0..good.len() * 8 {
+            let mut bad = good.clone();
+            bad[bit / 8] ^= 1 << (bit % 8);
+            assert!(decode(&bad.into()).is_err(), "seed {seed} bit {bit}");
+        }
+    }
+}
+
+#[test]
+fn every_truncation_and_extension_is_noticed() {
+    let good = envelope(43).to_vec();
+    for length in 0..good.len() {
+        assert!(decode(&Bytes::copy_from_slice(&good[..length])).is_err(), "{length}");
+    }
+    assert!(decode(&[good.as_slice(), &[0]].concat().into()).is_err());
+}
+
+#[test]
+fn lengths_that_lie_are_refused_even_with_a_right_checksum() {
+    for (at, value) in [(120, u32::MAX), (124, u32::MAX), (120, 51), (124, 1)] {
+        let mut bad = envelope(43).to_vec();
+        bad[at..at + 4].copy_from_slice(&value.to_le_bytes());
+        let end = bad.len() - TAIL;
+        let sum = xxhash_rust::xxh3::xxh3_64(&bad[..end]);
+        bad[end..].copy_from_slice(&sum.to_le_bytes());
+        assert!(matches!(decode(&bad.into()), Err(EnvelopeError::Malformed(_))), "{at} {value}");
+    }
+}
+
+#[test]
+fn the_golden_envelope_of_version_1_reads_forever() {
+    let golden = include_bytes!("golden/v1.bin");
+    let (read, body) = decode(&Bytes::from_static(golden)).unwrap();
+    assert_eq!(read, head(46));
+    assert_eq!(&body[..], &[46; 46]);
+    assert_eq!(&envelope(46)[..], &golden[..], "the format changed: raise VERSION and add a golden file");
+}
+
+#[test]
+fn another_version_is_told_apart_from_damage() {
+    let mut next = envelope(1).to_vec();
+    next[2] = 2;
+    assert_eq!(decode(&next.into()), Err(EnvelopeError::Version(2)));
+}
+
+proptest! {
+    #[test]
+    fn no_input_panics(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+        let _ = decode(&bytes.into());
+    }
+
+    #[test]
+    fn no_input_with_our_magic_and_sum_panics(mut bytes in proptest::collection::vec(any::<u8>(), HEAD..400)) {
+        bytes[..3].copy_from_slice(&[b'S', b'C', VERSION]);
+        let sum = xxhash_rust::xxh3::xxh3_64(&bytes);
+        bytes.extend_from_slice(&sum.to_le_bytes());
+        let _ = decode(&bytes.into());
+    }
+}

@@ -1,0 +1,106 @@
+//! What a cache reports as it happens.
+
+use crate::{TenantId, clock::Millis};
+
+/// Something that happened, with neither keys nor values in it.
+///
+/// Subscribe with `cache.events()`: a bounded, lossy stream. Hits, misses and loads are counters and spans, not events.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Event {
+    /// When, in coordinator time.
+    pub at: Millis,
+    /// Whose, if it belongs to a tenant.
+    pub tenant: Option<TenantId>,
+    /// What.
+    pub kind: EventKind,
+}
+
+impl Event {
+    /// Makes an event.
+    #[must_use]
+    pub const fn new(at: Millis, tenant: Option<TenantId>, kind: EventKind) -> Self {
+        Self { at, tenant, kind }
+    }
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum EventKind {
+    /// Something was invalidated, expired or cleared: how many scopes, at which position of the tenant's lane.
+    Invalidated {
+        /// How many keys, tags and namespaces.
+        scopes: usize,
+        /// The position.
+        seq: u64,
+    },
+    /// An operation on a tier failed.
+    TierFailed {
+        /// The tier.
+        tier: String,
+        /// The operation.
+        operation: &'static str,
+        /// The failure.
+        message: String,
+    },
+    /// A tier failed so often that it is left alone for a while.
+    BreakerOpened {
+        /// The tier.
+        tier: String,
+    },
+    /// A tier answers again.
+    BreakerClosed {
+        /// The tier.
+        tier: String,
+    },
+    /// A tier missed an invalidation and is not read until it has caught up.
+    Quarantined {
+        /// The tier.
+        tier: String,
+    },
+    /// A tier has caught up and is read again.
+    Restored {
+        /// The tier.
+        tier: String,
+    },
+    /// A load failed, timed out or panicked.
+    LoadFailed {
+        /// The failure, without the loader's own words.
+        reason: &'static str,
+    },
+    /// A refresh behind a reader failed; the next attempt waits.
+    RefreshFailed {
+        /// How many failed in a row.
+        failures: u32,
+        /// How long the next attempt waits.
+        retry_in: std::time::Duration,
+    },
+    /// An entry of another key, namespace or tenant was found under a name; it was not served.
+    ForeignEnvelope {
+        /// The tier.
+        tier: String,
+    },
+    /// A damaged or unreadable entry was found; it was not served.
+    CorruptEnvelope {
+        /// The tier.
+        tier: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// A value in a cache has another type, shape or codec than the one asked for; it counts as a miss.
+    TypeChanged {
+        /// The tier.
+        tier: String,
+    },
+    /// A value was returned but not stored.
+    NotStored {
+        /// Why.
+        reason: &'static str,
+    },
+    /// A policy of an unregistered keyspace was above a ceiling and was cut down to it.
+    PolicyClamped {
+        /// The keyspace.
+        keyspace: &'static str,
+    },
+}

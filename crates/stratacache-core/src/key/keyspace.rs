@@ -1,0 +1,156 @@
+//! Declared kinds of cached things.
+
+use std::{fmt, marker::PhantomData};
+
+use super::{Key, KeyPart, PartEncoder};
+use crate::Policy;
+
+/// The type-independent declaration inside a [`Keyspace`].
+pub struct KeyspaceInfo<V: 'static> {
+    name: &'static str,
+    version: u32,
+    policy: Policy,
+    weigher: Option<fn(&V) -> usize>,
+    negative_when: Option<fn(&V) -> bool>,
+}
+
+impl<V: 'static> KeyspaceInfo<V> {
+    /// Returns the name.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Returns the version of the shape of the values.
+    #[must_use]
+    pub const fn version(&self) -> u32 {
+        self.version
+    }
+
+    /// Returns the policy.
+    #[must_use]
+    pub const fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// Returns the function that weighs values, if one was declared.
+    #[must_use]
+    pub const fn weigher(&self) -> Option<fn(&V) -> usize> {
+        self.weigher
+    }
+
+    /// Returns the function that tells which values count as known absence, if one was declared.
+    #[must_use]
+    pub const fn negative_when(&self) -> Option<fn(&V) -> bool> {
+        self.negative_when
+    }
+
+    pub(crate) fn encode_prefix(&self, parts: &mut PartEncoder) {
+        // a group, so that no key without a keyspace can look like a key in one
+        parts.variant(self.version, |p| p.text(self.name));
+    }
+}
+
+/// Declares a kind of cached thing: its name, the type of its keys and values, and its policy.
+///
+/// Declare it as a `const` (or `static`) beside the code that loads it; [`key`](Self::key) needs it to live for the
+/// whole program.
+///
+/// ```
+/// use stratacache_core::{Keyspace, Policy, hours, minutes};
+///
+/// const CONTACTS: Keyspace<u32, Vec<String>> =
+///     Keyspace::new("contacts", Policy::ttl(minutes(5)).stale_if_error(hours(1)));
+///
+/// let page = CONTACTS.key(&3);
+/// # let _ = page;
+/// ```
+///
+/// A zero ttl does not compile:
+///
+/// ```compile_fail
+/// # use stratacache_core::{Keyspace, Policy, seconds};
+/// const BROKEN: Keyspace<u32, String> = Keyspace::new("broken", Policy::ttl(seconds(0)));
+/// let _ = BROKEN.key(&1);
+/// ```
+pub struct Keyspace<K: ?Sized, V: 'static> {
+    info: KeyspaceInfo<V>,
+    key: PhantomData<fn(&K)>,
+}
+
+impl<K: ?Sized, V: 'static> Keyspace<K, V> {
+    /// Declares a keyspace.
+    ///
+    /// # Panics
+    /// At compile time in a `const`: if the name is empty or longer than 64 bytes.
+    #[must_use]
+    pub const fn new(name: &'static str, policy: Policy) -> Self {
+        assert!(!name.is_empty() && name.len() <= 64, "a keyspace name has 1 to 64 bytes");
+        Self { info: KeyspaceInfo { name, version: 0, policy, weigher: None, negative_when: None }, key: PhantomData }
+    }
+
+    /// Sets the version of the values' shape; entries of another version are misses. Default 0.
+    #[must_use]
+    pub const fn version(mut self, version: u32) -> Self {
+        self.info.version = version;
+        self
+    }
+
+    /// Sets how many bytes of memory a value weighs, its heap included.
+    ///
+    /// Without one, a value weighs its `size_of` plus its encoded length.
+    #[must_use]
+    pub const fn weigher(mut self, weigher: fn(&V) -> usize) -> Self {
+        self.info.weigher = Some(weigher);
+        self
+    }
+
+    /// Declares which values count as known absence: they live for the policy's `negative_ttl`.
+    #[must_use]
+    pub const fn negative_when(mut self, absent: fn(&V) -> bool) -> Self {
+        self.info.negative_when = Some(absent);
+        self
+    }
+
+    /// Returns the declaration without the key type.
+    #[must_use]
+    pub const fn info(&'static self) -> &'static KeyspaceInfo<V> {
+        &self.info
+    }
+
+    /// Returns the name.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        self.info.name
+    }
+
+    /// Returns the policy.
+    #[must_use]
+    pub const fn policy(&self) -> &Policy {
+        &self.info.policy
+    }
+}
+
+impl<K: KeyPart + ?Sized, V: 'static> Keyspace<K, V> {
+    /// Makes the key of one entry.
+    #[must_use]
+    pub fn key(&'static self, key: &K) -> Key<V> {
+        Key::in_keyspace(&self.info, key)
+    }
+}
+
+impl<K: ?Sized, V: 'static> fmt::Debug for Keyspace<K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.info.fmt(f)
+    }
+}
+
+impl<V: 'static> fmt::Debug for KeyspaceInfo<V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Keyspace")
+            .field("name", &self.name)
+            .field("version", &self.version)
+            .field("policy", &self.policy)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,144 @@
+//! Keys: typed, made of parts, never joined text.
+
+mod identity;
+mod keyspace;
+mod part;
+
+use std::{fmt, marker::PhantomData};
+
+pub use identity::{Deployment, EntryCheck, EntryName, NamespacePath, Scope};
+pub use keyspace::{Keyspace, KeyspaceInfo};
+pub use part::{KeyPart, PartEncoder};
+pub(crate) use part::{PartBuf, encode_part};
+
+use crate::{Error, Result};
+
+/// Longest encoded key in bytes (64 KiB and a little room for the framing of its parts).
+pub const MAX_KEY: usize = 64 * 1024 + 64;
+
+/// A key of a value of type `V`: its encoded parts, and the [`Keyspace`] it belongs to if it has one.
+///
+/// Made by [`Keyspace::key`], or from anything that is a [`KeyPart`] where an operation takes a key. Up to 32 encoded
+/// bytes live inside it without an allocation. `Debug` prints the length, never the content.
+pub struct Key<V: 'static> {
+    bytes: PartBuf,
+    keyspace: Option<&'static KeyspaceInfo<V>>,
+    value: PhantomData<fn() -> V>,
+}
+
+impl<V: 'static> Key<V> {
+    /// Makes a key without a keyspace.
+    pub fn new(part: impl KeyPart) -> Self {
+        Self { bytes: encode_part(&part), keyspace: None, value: PhantomData }
+    }
+
+    pub(crate) fn in_keyspace(keyspace: &'static KeyspaceInfo<V>, part: &(impl KeyPart + ?Sized)) -> Self {
+        let mut encoder = PartEncoder::default();
+        keyspace.encode_prefix(&mut encoder);
+        part.encode(&mut encoder);
+        Self { bytes: encoder.finish(), keyspace: Some(keyspace), value: PhantomData }
+    }
+
+    /// Returns the encoded parts.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Returns the declaration of the keyspace the key was made by.
+    #[must_use]
+    pub fn keyspace(&self) -> Option<&'static KeyspaceInfo<V>> {
+        self.keyspace
+    }
+
+    /// Checks the length.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) above 64 KiB of encoded parts.
+    pub fn check(&self) -> Result<()> {
+        if self.bytes.len() > MAX_KEY {
+            return Err(Error::invalid(format!(
+                "a key has at most 64 KiB of encoded parts, this one {} bytes; use a hash of it as the key",
+                self.bytes.len()
+            )));
+        }
+        Ok(())
+    }
+}
+
+impl<V: 'static> Clone for Key<V> {
+    fn clone(&self) -> Self {
+        Self { bytes: self.bytes.clone(), keyspace: self.keyspace, value: PhantomData }
+    }
+}
+
+impl<V: 'static> PartialEq for Key<V> {
+    fn eq(&self, other: &Self) -> bool {
+        self.bytes == other.bytes
+    }
+}
+
+impl<V: 'static> Eq for Key<V> {}
+
+impl<V: 'static> fmt::Debug for Key<V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Key")
+            .field("keyspace", &self.keyspace.map(KeyspaceInfo::name))
+            .field("bytes", &self.bytes.len())
+            .finish()
+    }
+}
+
+/// Anything an operation takes as a key of a `V`: a [`Key`], or any [`KeyPart`] for a key without a keyspace.
+pub trait IntoKey<V: 'static> {
+    /// Turns it into the key.
+    fn into_key(self) -> Key<V>;
+}
+
+impl<V: 'static> IntoKey<V> for Key<V> {
+    fn into_key(self) -> Key<V> {
+        self
+    }
+}
+
+impl<V: 'static> IntoKey<V> for &Key<V> {
+    fn into_key(self) -> Key<V> {
+        self.clone()
+    }
+}
+
+impl<V: 'static, K: KeyPart> IntoKey<V> for K {
+    fn into_key(self) -> Key<V> {
+        Key::new(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Policy, minutes};
+
+    const PAGES: Keyspace<u32, String> = Keyspace::new("pages", Policy::ttl(minutes(5)));
+    const PAGES_V2: Keyspace<u32, String> = Keyspace::new("pages", Policy::ttl(minutes(5))).version(2);
+
+    #[test]
+    fn a_keyspace_version_makes_other_keys() {
+        assert_ne!(PAGES.key(&1), PAGES_V2.key(&1));
+        assert_ne!(PAGES.key(&1), PAGES.key(&2));
+        assert_ne!(PAGES.key(&1), Key::new(1_u32));
+        assert_eq!(PAGES.key(&1), PAGES.key(&1));
+    }
+
+    #[test]
+    fn sixty_four_kibibytes_is_a_key_and_more_is_a_clear_error() {
+        assert!(Key::<()>::new("x".repeat(64 * 1024)).check().is_ok());
+        let error = Key::<()>::new("x".repeat(64 * 1024 + 100)).check().unwrap_err();
+        assert!(error.to_string().contains("64 KiB"));
+    }
+
+    #[test]
+    fn debug_prints_lengths_only() {
+        let shown = format!("{:?}", Key::<()>::new("secret-mail@example.com"));
+        assert!(!shown.contains("secret"), "{shown}");
+    }
+}

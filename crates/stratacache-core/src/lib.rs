@@ -1,0 +1,29 @@
+//! Contracts and words of Strata.
+//!
+//! Applications use the crate `stratacache`, which re-exports what they need. This crate is for those who implement
+//! a [`Tier`](tier::Tier) or a [`Coordinator`](coordinator::Coordinator): it has no runtime and does no I/O.
+
+pub mod clock;
+pub mod coordinator;
+pub mod envelope;
+mod error;
+pub mod event;
+mod key;
+mod policy;
+pub mod stamp;
+mod tag;
+mod tenant;
+pub mod tier;
+
+pub use error::{Error, ErrorKind, Result};
+pub use key::{
+    Deployment, EntryCheck, EntryName, IntoKey, Key, KeyPart, Keyspace, KeyspaceInfo, MAX_KEY, NamespacePath,
+    PartEncoder, Scope,
+};
+pub use policy::{
+    Ceilings, Codec, Compress, Consistency, MAX_TIER_RULES, OnWriteError, Policy, RefreshAhead, TierRule, WriteMode,
+    hours, millis, minutes, parse_duration, seconds,
+};
+pub use stamp::{Stamp, Token};
+pub use tag::{IntoTag, Tag};
+pub use tenant::{MAX_TENANT_ID, TenantId};

@@ -1,0 +1,147 @@
+//! Positions in the order of invalidations.
+
+use std::fmt;
+
+use crate::TenantId;
+
+/// How many lanes order the tenants' invalidations: a constant of the format, the same in every topology.
+pub const LANES: usize = 16;
+
+/// A group of tenants that share one order of invalidations; [`Lane::GLOBAL`] orders the global tags.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Lane(u8);
+
+impl Lane {
+    /// The lane of the global tags.
+    pub const GLOBAL: Self = Self(LANES as u8);
+
+    /// Returns the lane of a tenant.
+    #[must_use]
+    pub fn of(tenant: &TenantId) -> Self {
+        Self((xxhash_rust::xxh3::xxh3_64(tenant.as_str().as_bytes()) % LANES as u64) as u8)
+    }
+
+    /// Returns all lanes, the global one last.
+    pub fn all() -> impl Iterator<Item = Self> {
+        (0..=LANES as u8).map(Self)
+    }
+
+    /// Makes a lane from its index.
+    #[must_use]
+    pub const fn from_index(index: usize) -> Option<Self> {
+        if index <= LANES { Some(Self(index as u8)) } else { None }
+    }
+
+    /// Returns the index, 0 to 16.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// A place in the order of a lane; the first is 1, and 0 is before everything.
+pub type Seq = u64;
+
+/// Names one unbroken history of a lane. Positions of different incarnations cannot be compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Incarnation(pub u64);
+
+impl Incarnation {
+    /// Draws a new one at random.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Internal`](crate::ErrorKind::Internal) when the operating system has no random bytes.
+    pub fn random() -> crate::Result<Self> {
+        let n = getrandom::u64().map_err(|e| {
+            crate::Error::new(crate::ErrorKind::Internal, "the operating system gave no random bytes").with_source(e)
+        })?;
+        Ok(Self(n.max(1)))
+    }
+}
+
+/// A place in one history of a lane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Position {
+    /// The history.
+    pub incarnation: Incarnation,
+    /// The place in it.
+    pub seq: Seq,
+}
+
+/// The position of a node taken before a load or write begins: an invalidation that comes later is newer than it.
+///
+/// It covers the tenant's lane and the lane of the global tags. Take one with `namespace.stamp()` before reading or
+/// writing the source, and hand it to `insert(..).stamped(stamp)`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Stamp {
+    /// The position in the tenant's lane.
+    pub lane: Position,
+    /// The position in the lane of the global tags.
+    pub global: Position,
+    /// How many discontinuities the node had seen, both lanes together.
+    pub mep: u64,
+}
+
+impl fmt::Debug for Stamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Stamp({}, global {})", self.lane.seq, self.global.seq)
+    }
+}
+
+/// Proves that a write or invalidation took place, and gives reads elsewhere their `Since(token)`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Token {
+    lane: Lane,
+    position: Position,
+    superseded: bool,
+}
+
+impl Token {
+    /// Makes a token for a position in a lane.
+    #[must_use]
+    pub const fn new(lane: Lane, position: Position) -> Self {
+        Self { lane, position, superseded: false }
+    }
+
+    /// Marks the write as one that a newer invalidation or write had already overtaken.
+    #[must_use]
+    pub const fn into_superseded(mut self) -> Self {
+        self.superseded = true;
+        self
+    }
+
+    /// Returns the lane.
+    #[must_use]
+    pub const fn lane(&self) -> Lane {
+        self.lane
+    }
+
+    /// Returns the position.
+    #[must_use]
+    pub const fn position(&self) -> Position {
+        self.position
+    }
+
+    /// Tells whether an insert was overtaken: the old value is gone, but this one was not kept either, since something
+    /// newer than its stamp had been invalidated or written in the meantime.
+    #[must_use]
+    pub const fn is_superseded(&self) -> bool {
+        self.superseded
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lane_of_a_tenant_is_a_constant_of_the_format() {
+        let lanes: Vec<usize> =
+            ["acme", "globex", "1", "tenant-10"].map(|t| Lane::of(&TenantId::parse(t).unwrap()).index()).to_vec();
+        assert!(lanes.iter().all(|l| *l < LANES));
+        assert_eq!(lanes, ["acme", "globex", "1", "tenant-10"].map(|t| Lane::of(&TenantId::parse(t).unwrap()).index()));
+        assert_eq!(Lane::all().count(), LANES + 1);
+        assert_eq!(Lane::from_index(16), Some(Lane::GLOBAL));
+        assert_eq!(Lane::from_index(17), None);
+    }
+}

@@ -1,0 +1,214 @@
+//! The contract of a storage level below memory.
+
+mod any;
+mod parts;
+mod request;
+
+use std::{error::Error as StdError, fmt, future::Future, sync::Arc, time::Duration};
+
+pub use any::AnyTier;
+pub use parts::TierParts;
+pub use request::{Fence, GetMany, Got, PutItem, PutMany, PutOutcome, RemoveMany, Want};
+
+use crate::{Error, ErrorKind};
+
+/// A storage level below memory.
+///
+/// A tier stores envelopes under [`EntryName`](crate::EntryName)s and knows nothing of tenants, keys or freshness: the
+/// engine judges what it returns. Its whole duty towards coherence is the fence:
+///
+/// * a fence handed out by `get_many` for a name is void once a later `remove_many` of that name has begun to take
+///   effect, whoever called it;
+/// * `put_many` of an item with a void fence stores nothing and says [`PutOutcome::Fenced`];
+/// * when `remove_many` has returned `Ok` for a name, no `get_many` that starts later returns what was there before.
+///
+/// A tier that cannot do this says so with [`Capability::fenced`] `= false`, and the engine makes up for it with key
+/// marks, at the price of more misses. Every operation is a batch, there are no default methods, and every future may
+/// be dropped at any point. The conformance suite is in `stratacache-testkit`.
+pub trait Tier: Send + Sync + 'static {
+    /// Returns the name, unique in a cache: `disk`, `redis`, ...
+    fn name(&self) -> &str;
+
+    /// Returns what the tier can do.
+    fn capability(&self) -> Capability;
+
+    /// Reads entries; the reply has one [`Got`] for each name, in order.
+    ///
+    /// # Errors
+    /// [`TierError`] when nothing could be read. A damaged entry is not an error: it is absent.
+    fn get_many(&self, request: GetMany) -> impl Future<Output = Result<Vec<Got>, TierError>> + Send;
+
+    /// Writes entries; the reply has one outcome for each item, in order.
+    ///
+    /// # Errors
+    /// [`TierError`] when it is not known of any item whether it was stored.
+    fn put_many(&self, request: PutMany) -> impl Future<Output = Result<Vec<PutOutcome>, TierError>> + Send;
+
+    /// Removes entries and voids their outstanding fences; absent names are no error. One result for each name.
+    ///
+    /// # Errors
+    /// [`TierError`] when it is not known of any name whether it is gone.
+    fn remove_many(
+        &self,
+        request: RemoveMany,
+    ) -> impl Future<Output = Result<Vec<Result<(), TierError>>, TierError>> + Send;
+
+    /// Checks that the tier works.
+    ///
+    /// # Errors
+    /// [`TierError`] when it does not.
+    fn ping(&self) -> impl Future<Output = Result<(), TierError>> + Send;
+
+    /// Returns how many bytes the tier holds, where it knows.
+    fn used_bytes(&self) -> Option<u64>;
+
+    /// Writes out what is pending and lets go of every resource. Later operations fail with
+    /// [`TierErrorKind::Closed`].
+    ///
+    /// # Errors
+    /// [`TierError`] when pending writes could not be written.
+    fn close(&self) -> impl Future<Output = Result<(), TierError>> + Send;
+}
+
+/// What a tier can do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Capability {
+    /// Keeps the fence contract of [`Tier`].
+    pub fenced: bool,
+    /// Keeps entries when the process ends.
+    pub persistent: bool,
+    /// Is used by other nodes too.
+    pub shared: bool,
+    /// The largest envelope in bytes.
+    pub max_weight: u64,
+    /// The deadline of an operation unless the builder sets another.
+    pub deadline: Duration,
+}
+
+impl Capability {
+    /// Makes the capability of a private, volatile tier without fences, 250 ms of deadline and no limit of weight.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            fenced: false,
+            persistent: false,
+            shared: false,
+            max_weight: u64::MAX,
+            deadline: Duration::from_millis(250),
+        }
+    }
+
+    /// Sets [`fenced`](Self::fenced).
+    #[must_use]
+    pub const fn fenced(mut self, fenced: bool) -> Self {
+        self.fenced = fenced;
+        self
+    }
+
+    /// Sets [`persistent`](Self::persistent).
+    #[must_use]
+    pub const fn persistent(mut self, persistent: bool) -> Self {
+        self.persistent = persistent;
+        self
+    }
+
+    /// Sets [`shared`](Self::shared).
+    #[must_use]
+    pub const fn shared(mut self, shared: bool) -> Self {
+        self.shared = shared;
+        self
+    }
+
+    /// Sets [`max_weight`](Self::max_weight).
+    #[must_use]
+    pub const fn max_weight(mut self, bytes: u64) -> Self {
+        self.max_weight = bytes;
+        self
+    }
+
+    /// Sets [`deadline`](Self::deadline).
+    #[must_use]
+    pub const fn deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = deadline;
+        self
+    }
+}
+
+impl Default for Capability {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Classes of a tier's failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum TierErrorKind {
+    /// No answer within the deadline; a write may still take effect.
+    Timeout,
+    /// Cannot be reached, refused by the breaker, or out of order.
+    Unavailable,
+    /// No room, and nothing to evict for it.
+    Full,
+    /// The reply was lost: the operation may have taken effect.
+    ReplyLost,
+    /// Data that should be ours is damaged.
+    Corrupt,
+    /// Closed.
+    Closed,
+}
+
+/// Reports the failure of a tier.
+#[derive(Debug, Clone)]
+pub struct TierError {
+    kind: TierErrorKind,
+    message: String,
+    source: Option<Arc<dyn StdError + Send + Sync>>,
+}
+
+impl TierError {
+    /// Makes an error; the message names neither keys nor values nor credentials.
+    pub fn new(kind: TierErrorKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), source: None }
+    }
+
+    /// Attaches the cause.
+    #[must_use]
+    pub fn with_source(mut self, source: impl StdError + Send + Sync + 'static) -> Self {
+        self.source = Some(Arc::new(source));
+        self
+    }
+
+    /// Returns the class.
+    #[must_use]
+    pub const fn kind(&self) -> TierErrorKind {
+        self.kind
+    }
+}
+
+impl fmt::Display for TierError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl StdError for TierError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.source.as_ref().map(|s| &**s as &(dyn StdError + 'static))
+    }
+}
+
+impl From<TierError> for Error {
+    fn from(error: TierError) -> Self {
+        let kind = match error.kind {
+            TierErrorKind::Timeout => ErrorKind::Timeout,
+            TierErrorKind::Unavailable => ErrorKind::Unavailable,
+            TierErrorKind::Full => ErrorKind::Full,
+            TierErrorKind::ReplyLost => ErrorKind::WriteUnknown,
+            TierErrorKind::Corrupt => ErrorKind::Corrupt,
+            TierErrorKind::Closed => ErrorKind::Closed,
+        };
+        Self::new(kind, error.message.clone()).with_source(error)
+    }
+}

@@ -1,0 +1,46 @@
+//! What a storage level brings to a cache besides itself.
+
+use std::sync::Arc;
+
+use super::{AnyTier, Tier};
+use crate::coordinator::{AnyCoordinator, Coordinator, MarkJournal};
+
+/// What `builder.tier(..)` takes: a tier, and the journal or coordinator that comes with it.
+///
+/// Every [`Tier`] turns into one by itself; the handles of tier crates (`Disk`, `Redis`) bring more.
+#[derive(Debug, Clone)]
+pub struct TierParts {
+    /// The tier.
+    pub tier: AnyTier,
+    /// Where the local coordinator keeps its marks, so that a restart forgets no invalidation.
+    pub journal: Option<Arc<dyn MarkJournal>>,
+    /// The coordinator of the nodes that share the tier.
+    pub coordinator: Option<AnyCoordinator>,
+}
+
+impl TierParts {
+    /// Takes a tier alone.
+    pub fn new(tier: impl Tier) -> Self {
+        Self { tier: AnyTier::new(tier), journal: None, coordinator: None }
+    }
+
+    /// Adds a journal.
+    #[must_use]
+    pub fn with_journal(mut self, journal: Arc<dyn MarkJournal>) -> Self {
+        self.journal = Some(journal);
+        self
+    }
+
+    /// Adds a coordinator.
+    #[must_use]
+    pub fn with_coordinator(mut self, coordinator: impl Coordinator) -> Self {
+        self.coordinator = Some(AnyCoordinator::new(coordinator));
+        self
+    }
+}
+
+impl<T: Tier> From<T> for TierParts {
+    fn from(tier: T) -> Self {
+        Self::new(tier)
+    }
+}

@@ -1,0 +1,132 @@
+//! What is asked of a tier, and what it answers.
+
+use bytes::Bytes;
+
+use crate::{EntryName, clock::Millis};
+
+/// A tier's permission to write one name, void once the name is removed.
+///
+/// Its meaning is the tier's own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fence(pub u128);
+
+/// What a read wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Want {
+    /// The envelope and a fence.
+    #[default]
+    Envelope,
+    /// Only a fence, for a load that does not look at what is stored.
+    Fence,
+}
+
+/// Asks for entries.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct GetMany {
+    /// The names.
+    pub names: Vec<EntryName>,
+    /// What is wanted of each.
+    pub want: Want,
+}
+
+impl GetMany {
+    /// Asks for the envelopes of some names.
+    #[must_use]
+    pub fn new(names: Vec<EntryName>) -> Self {
+        Self { names, want: Want::Envelope }
+    }
+
+    /// Asks for fences only.
+    #[must_use]
+    pub fn fences(names: Vec<EntryName>) -> Self {
+        Self { names, want: Want::Fence }
+    }
+}
+
+/// What a tier has for one name.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct Got {
+    /// The envelope, if there is one.
+    pub envelope: Option<Bytes>,
+    /// The permission to write this name, where the tier gives fences.
+    pub fence: Option<Fence>,
+}
+
+impl Got {
+    /// Makes an answer.
+    #[must_use]
+    pub const fn new(envelope: Option<Bytes>, fence: Option<Fence>) -> Self {
+        Self { envelope, fence }
+    }
+}
+
+/// One entry to write.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct PutItem {
+    /// The name.
+    pub name: EntryName,
+    /// The whole envelope.
+    pub envelope: Bytes,
+    /// When the tier may forget the entry, in coordinator time.
+    pub expires_at: Millis,
+    /// The permission under which it is written; `None` writes without one.
+    pub fence: Option<Fence>,
+}
+
+impl PutItem {
+    /// Makes an item.
+    #[must_use]
+    pub const fn new(name: EntryName, envelope: Bytes, expires_at: Millis, fence: Option<Fence>) -> Self {
+        Self { name, envelope, expires_at, fence }
+    }
+}
+
+/// Asks to write entries.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct PutMany {
+    /// The entries.
+    pub items: Vec<PutItem>,
+}
+
+impl PutMany {
+    /// Asks to write some entries.
+    #[must_use]
+    pub const fn new(items: Vec<PutItem>) -> Self {
+        Self { items }
+    }
+}
+
+/// What became of one item.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum PutOutcome {
+    /// It is stored.
+    Stored,
+    /// Its fence was void: nothing was stored.
+    Fenced,
+    /// It is too large for the tier: nothing was stored.
+    TooLarge,
+    /// It could not be stored.
+    Failed(super::TierError),
+}
+
+/// Asks to remove entries.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct RemoveMany {
+    /// The names.
+    pub names: Vec<EntryName>,
+}
+
+impl RemoveMany {
+    /// Asks to remove some names.
+    #[must_use]
+    pub const fn new(names: Vec<EntryName>) -> Self {
+        Self { names }
+    }
+}
