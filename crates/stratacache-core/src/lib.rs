@@ -12,13 +12,14 @@ mod key;
 mod policy;
 pub mod stamp;
 mod tag;
+mod target;
 mod tenant;
 pub mod tier;
 
 pub use error::{Error, ErrorKind, Result};
 pub use key::{
     Deployment, EntryCheck, EntryName, IntoKey, Key, KeyPart, Keyspace, KeyspaceInfo, MAX_KEY, NamespacePath,
-    PartEncoder, Scope,
+    PartEncoder, Scope, check_key_length,
 };
 pub use policy::{
     Ceilings, Codec, Compress, Consistency, MAX_TIER_RULES, OnWriteError, Policy, RefreshAhead, TierRule, WriteMode,
@@ -26,4 +27,5 @@ pub use policy::{
 };
 pub use stamp::{Stamp, Token};
 pub use tag::{IntoTag, Tag};
+pub use target::{IntoTargets, Target, TargetKind};
 pub use tenant::{MAX_TENANT_ID, TenantId};

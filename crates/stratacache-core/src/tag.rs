@@ -35,6 +35,13 @@ impl Tag {
         Self { bytes: encode_part(&part), global: true }
     }
 
+    /// Returns the global tag of the same part.
+    #[must_use]
+    pub fn into_global(mut self) -> Self {
+        self.global = true;
+        self
+    }
+
     /// Tells whether the tag reaches every tenant.
     #[must_use]
     pub const fn is_global(&self) -> bool {

@@ -7,6 +7,9 @@ use crate::{Error, Result};
 /// Longest tenant id in bytes.
 pub const MAX_TENANT_ID: usize = 64;
 
+/// Begins with a dot, so it is nobody's.
+const GLOBAL: &str = ".global";
+
 /// Names a tenant: 1 to 64 bytes of `[A-Za-z0-9._-]` without a leading dot.
 ///
 /// Validated once, when it is made; there is no default tenant. Ids are compared byte for byte: `Acme` and `acme`
@@ -51,6 +54,18 @@ impl TenantId {
             )));
         }
         Ok(Self(text.into()))
+    }
+
+    /// Returns the id under which data of no tenant is kept; no text parses to it.
+    #[must_use]
+    pub fn global() -> Self {
+        Self(GLOBAL.into())
+    }
+
+    /// Tells whether this is the id of data of no tenant.
+    #[must_use]
+    pub fn is_global(&self) -> bool {
+        &*self.0 == GLOBAL
     }
 
     /// Returns the id as text.

@@ -120,6 +120,7 @@ pub enum ScopeKind {
 
 /// One scope of an invalidation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Marked {
     /// The scope.
     pub scope: Scope,
@@ -129,6 +130,14 @@ pub struct Marked {
     pub strength: Strength,
     /// The low half of the tenant's own scope, by which a mirror finds the tenant; 0 for global tags.
     pub tenant: u64,
+}
+
+impl Marked {
+    /// Makes it.
+    #[must_use]
+    pub const fn new(scope: Scope, kind: ScopeKind, strength: Strength, tenant: u64) -> Self {
+        Self { scope, kind, strength, tenant }
+    }
 }
 
 /// Asks to order an invalidation.

@@ -89,10 +89,17 @@ impl NamespacePath {
     /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) when the path would be deeper than `max_depth`
     /// levels or longer than 64 KiB.
     pub fn child(&self, part: &(impl KeyPart + ?Sized), max_depth: usize) -> Result<Self> {
+        self.child_encoded(&encode_part(part), max_depth)
+    }
+
+    /// Returns the path one level deeper, by the encoded part.
+    ///
+    /// # Errors
+    /// As [`child`](Self::child).
+    pub fn child_encoded(&self, part: &[u8], max_depth: usize) -> Result<Self> {
         if self.depth() >= max_depth {
             return Err(Error::invalid(format!("namespaces nest at most {max_depth} levels (max_namespace_depth)")));
         }
-        let part = encode_part(part);
         let length = self.bytes.len() + part.len();
         if length > MAX_PATH {
             return Err(Error::invalid(format!("a namespace path has at most 64 KiB, this one {length} bytes")));
@@ -131,7 +138,6 @@ enum Domain {
     Tag = 4,
     GlobalTag = 5,
     Namespace = 6,
-    Soft = 7,
 }
 
 /// Hashes identities with the secret of one deployment.
@@ -187,14 +193,6 @@ impl Deployment {
     pub(crate) fn global_tag_scope(&self, tag: &[u8]) -> Scope {
         let mut hasher = self.hasher(Domain::GlobalTag);
         hasher.write(tag);
-        Scope(hasher.finish128().as_u128())
-    }
-
-    /// Returns the scope under which the soft mark (an `expire`) of a scope is kept.
-    #[must_use]
-    pub fn soft(&self, scope: Scope) -> Scope {
-        let mut hasher = self.hasher(Domain::Soft);
-        hasher.write(&scope.to_bytes());
         Scope(hasher.finish128().as_u128())
     }
 

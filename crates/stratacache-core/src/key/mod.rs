@@ -39,6 +39,12 @@ impl<V: 'static> Key<V> {
         Self { bytes: encoder.finish(), keyspace: Some(keyspace), value: PhantomData }
     }
 
+    /// Returns the same key without the type of its value and its keyspace.
+    #[must_use]
+    pub fn untyped(&self) -> Key<()> {
+        Key { bytes: self.bytes.clone(), keyspace: None, value: PhantomData }
+    }
+
     /// Returns the encoded parts.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
@@ -56,14 +62,21 @@ impl<V: 'static> Key<V> {
     /// # Errors
     /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) above 64 KiB of encoded parts.
     pub fn check(&self) -> Result<()> {
-        if self.bytes.len() > MAX_KEY {
-            return Err(Error::invalid(format!(
-                "a key has at most 64 KiB of encoded parts, this one {} bytes; use a hash of it as the key",
-                self.bytes.len()
-            )));
-        }
-        Ok(())
+        check_key_length(self.bytes.len())
     }
+}
+
+/// Checks the length of an encoded key in bytes.
+///
+/// # Errors
+/// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) above 64 KiB of encoded parts.
+pub fn check_key_length(length: usize) -> Result<()> {
+    if length > MAX_KEY {
+        return Err(Error::invalid(format!(
+            "a key has at most 64 KiB of encoded parts, this one {length} bytes; use a hash of it as the key"
+        )));
+    }
+    Ok(())
 }
 
 impl<V: 'static> Clone for Key<V> {

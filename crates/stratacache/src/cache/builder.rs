@@ -1,0 +1,486 @@
+//! Building a cache: every setting with its default, every bad one refused by name.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
+
+use stratacache_core::{
+    Ceilings, Deployment, Error, Keyspace, Policy, Result, TenantId,
+    clock::{Clock, SystemClock},
+    coordinator::{AnyCoordinator, Coordinator, MarkJournal, Subscriber},
+    event::EventKind,
+    tier::{AnyTier, Tier, TierParts},
+};
+
+use super::Cache;
+use crate::{
+    coherence::{LocalCoordinator, Mirror, Rules},
+    engine::{Engine, Jitter, Limits, Tenants, TierHandle, Timeline, maintain},
+    flight::FlightTable,
+    guard::{Breaker, Deadline, JournalHolder, Turn},
+    memory::{self, Arbiter, machine_memory},
+    observe::{EventHub, Ledger, TierCounters},
+    spawn::{self, Spawner},
+};
+
+/// Bounds of one tenant's memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Quota {
+    reserve: u64,
+    limit: Option<u64>,
+}
+
+impl Quota {
+    /// Makes a quota without reserve and limit: the tenant shares the budget with the others.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { reserve: 0, limit: None }
+    }
+
+    /// Sets the bytes that no other tenant can take. Default 0.
+    #[must_use]
+    pub const fn reserve(mut self, bytes: u64) -> Self {
+        self.reserve = bytes;
+        self
+    }
+
+    /// Sets the bytes that the tenant never exceeds. Default: the budget.
+    #[must_use]
+    pub const fn limit(mut self, bytes: u64) -> Self {
+        self.limit = Some(bytes);
+        self
+    }
+}
+
+impl Default for Quota {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Budget {
+    Bytes(u64),
+    Fraction(f64),
+}
+
+/// The smallest memory budget.
+const MIN_BUDGET: u64 = 1 << 20;
+
+pub(super) fn check_budget(bytes: u64) -> Result<()> {
+    if bytes < MIN_BUDGET {
+        return Err(Error::invalid(format!("memory is {bytes} bytes but must be at least 1 MiB")));
+    }
+    Ok(())
+}
+
+/// Builds a [`Cache`].
+///
+/// ```
+/// use stratacache::{Cache, Policy, Quota, TenantId, minutes};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let cache = Cache::builder()
+///     .memory(256 << 20)
+///     .default_policy(Policy::ttl(minutes(1)))
+///     .quota(TenantId::parse("acme")?, Quota::new().reserve(16 << 20))
+///     .build()
+///     .await?;
+/// # cache.close().await?;
+/// # Ok(()) }
+/// ```
+#[must_use]
+pub struct CacheBuilder {
+    budget: Budget,
+    tiers: Vec<TierParts>,
+    deadlines: HashMap<String, Duration>,
+    ceilings: Ceilings,
+    default_policy: Policy,
+    default_quota: Quota,
+    quotas: HashMap<TenantId, Quota>,
+    limits: Limits,
+    max_marks: usize,
+    keyspaces: Vec<(&'static str, u32, Policy)>,
+    secret: [u8; 16],
+    clock: Option<Arc<dyn Clock>>,
+    seed: Option<u64>,
+    rules: Rules,
+}
+
+impl Default for CacheBuilder {
+    fn default() -> Self {
+        Self {
+            budget: Budget::Bytes(64 << 20),
+            tiers: Vec::new(),
+            deadlines: HashMap::new(),
+            ceilings: Ceilings::default(),
+            default_policy: Policy::default(),
+            default_quota: Quota::new(),
+            quotas: HashMap::new(),
+            limits: Limits::default(),
+            max_marks: 100_000,
+            keyspaces: Vec::new(),
+            secret: *b"strata/default/1",
+            clock: None,
+            seed: None,
+            rules: Rules::ALL,
+        }
+    }
+}
+
+impl CacheBuilder {
+    /// Sets the memory budget in bytes, at least 1 MiB. Default 64 MiB.
+    pub fn memory(mut self, bytes: u64) -> Self {
+        self.budget = Budget::Bytes(bytes);
+        self
+    }
+
+    /// Sets the memory budget as a fraction of the control group's or machine's memory, more than 0 and at most 0.9.
+    /// It is read again while the cache runs.
+    pub fn memory_fraction(mut self, fraction: f64) -> Self {
+        self.budget = Budget::Fraction(fraction);
+        self
+    }
+
+    /// Adds a tier below those added before: anything that implements [`Tier`], or the handle of a
+    /// tier crate such as `Disk`.
+    pub fn tier(mut self, tier: impl Into<TierParts>) -> Self {
+        self.tiers.push(tier.into());
+        self
+    }
+
+    /// Sets the deadline of a tier's operations, by the tier's name. Default: what the tier says, 250 ms for most.
+    pub fn tier_deadline(mut self, tier: impl Into<String>, deadline: Duration) -> Self {
+        self.deadlines.insert(tier.into(), deadline);
+        self
+    }
+
+    /// Sets the longest ttl a policy may have. Default 24 h.
+    pub fn max_ttl(mut self, max_ttl: Duration) -> Self {
+        self.ceilings.max_ttl = max_ttl;
+        self
+    }
+
+    /// Sets the longest stale window a policy may have. Default 24 h. Marks live as long as both ceilings together.
+    pub fn max_stale(mut self, max_stale: Duration) -> Self {
+        self.ceilings.max_stale = max_stale;
+        self
+    }
+
+    /// Sets the policy of entries that have none from a call, keyspace or namespace. Default `Policy::ttl(5 min)`.
+    pub fn default_policy(mut self, policy: Policy) -> Self {
+        self.default_policy = policy;
+        self
+    }
+
+    /// Sets the memory quota of tenants without one of their own. Default: no reserve, no limit.
+    pub fn default_quota(mut self, quota: Quota) -> Self {
+        self.default_quota = quota;
+        self
+    }
+
+    /// Sets the memory quota of one tenant.
+    pub fn quota(mut self, tenant: TenantId, quota: Quota) -> Self {
+        self.quotas.insert(tenant, quota);
+        self
+    }
+
+    /// Sets how many loads may run at once for each tenant; more wait their turn. Default 64.
+    pub fn max_loads(mut self, loads: usize) -> Self {
+        self.limits.max_loads = loads;
+        self
+    }
+
+    /// Sets how many callers of each tenant may wait for loads; more get `LoadError::Overloaded`. Default 10,000.
+    pub fn max_waiters(mut self, waiters: usize) -> Self {
+        self.limits.max_waiters = waiters;
+        self
+    }
+
+    /// Sets how many tags an entry may have, 1 to 255. Default 32.
+    pub fn max_tags(mut self, tags: usize) -> Self {
+        self.limits.max_tags = tags;
+        self
+    }
+
+    /// Sets how deep namespaces may nest, 1 to 64. Default 8.
+    pub fn max_namespace_depth(mut self, levels: usize) -> Self {
+        self.limits.max_namespace_depth = levels;
+        self
+    }
+
+    /// Limits the invalidations of each tenant in a second, with bursts of as many. Default: no limit.
+    pub fn invalidations_per_s(mut self, invalidations: u32) -> Self {
+        self.limits.invalidations_per_s = Some(invalidations);
+        self
+    }
+
+    /// Sets how many tag marks each of the 16 lanes keeps exactly; more are folded into a sketch, which makes some
+    /// invalidations wider, never narrower. Default 100,000, about 60 bytes each.
+    pub fn max_marks(mut self, marks: usize) -> Self {
+        self.max_marks = marks;
+        self
+    }
+
+    /// Registers a keyspace: its policy is checked when the cache is built, and its name must be unique. Keyspaces that
+    /// are not registered work, but a policy above a ceiling is cut down to it with a warning.
+    pub fn keyspace<K: ?Sized, V: 'static>(mut self, keyspace: &'static Keyspace<K, V>) -> Self {
+        self.keyspaces.push((keyspace.name(), keyspace.info().version(), *keyspace.policy()));
+        self
+    }
+
+    /// Sets the secret that keys the names of entries below memory. Caches that share tiers need the same one; a cache
+    /// with another one finds nothing. Default: a constant.
+    pub fn deployment_secret(mut self, secret: [u8; 16]) -> Self {
+        self.secret = secret;
+        self
+    }
+
+    /// Sets the clock. Default: the system's; tests use the simulated one of the testkit.
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Some(Arc::new(clock));
+        self
+    }
+
+    /// Sets the seed of jitter and back-off, for tests. Default: random.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
+    /// Switches one rule of coherence off, to see a test notice.
+    #[cfg(feature = "mutants")]
+    #[doc(hidden)]
+    pub fn without_rule(mut self, rule: crate::coherence::Rule) -> Self {
+        self.rules = Rules::without(rule);
+        self
+    }
+
+    fn check(&self) -> Result<u64> {
+        let budget = match self.budget {
+            Budget::Bytes(bytes) => bytes,
+            Budget::Fraction(fraction) if fraction > 0.0 && fraction <= 0.9 => {
+                let memory = machine_memory().ok_or_else(|| {
+                    Error::invalid(
+                        "memory_fraction needs to know the machine's memory, which cannot be read; use memory(bytes)",
+                    )
+                })?;
+                (memory as f64 * fraction) as u64
+            }
+            Budget::Fraction(fraction) => {
+                return Err(Error::invalid(format!(
+                    "memory_fraction is {fraction} but must be more than 0 and at most 0.9"
+                )));
+            }
+        };
+        check_budget(budget)?;
+        self.ceilings.check()?;
+        self.default_policy.check(&self.ceilings)?;
+        self.check_keyspaces()?;
+        self.check_quotas(budget)?;
+        self.check_limits()?;
+        self.check_tiers()?;
+        Ok(budget)
+    }
+
+    fn check_keyspaces(&self) -> Result<()> {
+        for (i, (name, _, policy)) in self.keyspaces.iter().enumerate() {
+            policy.check(&self.ceilings).map_err(|e| Error::invalid(format!("keyspace {name:?}: {}", e.message())))?;
+            if self.keyspaces[..i].iter().any(|(other, _, _)| other == name) {
+                return Err(Error::invalid(format!("keyspace {name:?} is registered twice; names must be unique")));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_quotas(&self, budget: u64) -> Result<()> {
+        let mut reserved: u64 = 0;
+        for (tenant, quota) in &self.quotas {
+            reserved = reserved.saturating_add(quota.reserve);
+            if quota.limit.is_some_and(|limit| limit < quota.reserve) {
+                return Err(Error::invalid(format!("the quota of tenant {tenant} has a limit below its reserve")));
+            }
+        }
+        let quota = self.default_quota;
+        if quota.limit.is_some_and(|limit| limit < quota.reserve) {
+            return Err(Error::invalid("the default quota has a limit below its reserve"));
+        }
+        // a twentieth stays free for tenants that wake up
+        if reserved.saturating_add(quota.reserve) > budget / 100 * 95 {
+            return Err(Error::invalid(format!(
+                "the reserves of the quotas add up to {} bytes, more than 95 % of the memory budget of {budget}",
+                reserved.saturating_add(quota.reserve)
+            )));
+        }
+        Ok(())
+    }
+
+    fn check_limits(&self) -> Result<()> {
+        let limits = &self.limits;
+        for (knob, value, range) in [
+            ("max_loads", limits.max_loads, 1..=1 << 20),
+            ("max_waiters", limits.max_waiters, 1..=1 << 30),
+            ("max_tags", limits.max_tags, 1..=255),
+            ("max_namespace_depth", limits.max_namespace_depth, 1..=64),
+            ("max_marks", self.max_marks, 64..=1 << 30),
+        ] {
+            if !range.contains(&value) {
+                return Err(Error::invalid(format!(
+                    "{knob} is {value} but must be between {} and {}",
+                    range.start(),
+                    range.end()
+                )));
+            }
+        }
+        if limits.invalidations_per_s == Some(0) {
+            return Err(Error::invalid("invalidations_per_s is 0 but must be at least 1"));
+        }
+        Ok(())
+    }
+
+    fn check_tiers(&self) -> Result<()> {
+        let mut names: Vec<&str> = vec!["memory"];
+        for parts in &self.tiers {
+            let name = parts.tier.name();
+            if names.contains(&name) {
+                return Err(Error::invalid(format!("there are two tiers named {name:?}; each tier can be there once")));
+            }
+            names.push(name);
+        }
+        for (name, deadline) in &self.deadlines {
+            if !names.contains(&name.as_str()) {
+                return Err(Error::invalid(format!("tier_deadline names {name:?}, but there is no such tier")));
+            }
+            if deadline.is_zero() {
+                return Err(Error::invalid(format!("tier_deadline of {name:?} must be more than 0")));
+            }
+        }
+        if self.tiers.iter().filter(|p| p.coordinator.is_some()).count() > 1 {
+            return Err(Error::invalid("two tiers bring a coordinator; a cache has one order of invalidations"));
+        }
+        if self.tiers.iter().filter(|p| p.journal.is_some()).count() > 1 {
+            return Err(Error::invalid("two tiers bring a journal of marks; a cache has one"));
+        }
+        Ok(())
+    }
+
+    /// Builds the cache and starts its maintenance task. Must be called within a tokio runtime with time enabled.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) that names the setting; the error of a tier or
+    /// coordinator that cannot start.
+    pub async fn build(self) -> Result<Cache> {
+        let budget = self.check()?;
+        let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock::new()));
+        let events = Arc::new(EventHub::new());
+        let (coordinator, not_before, journals) = start_coordinator(&self.tiers, self.rules).await?;
+        let timeline = Timeline::new(Arc::clone(&clock), not_before);
+        let tiers = self
+            .tiers
+            .into_iter()
+            .zip(journals)
+            .map(|(parts, journal)| guarded(parts.tier, journal, &self.deadlines, &clock, &events))
+            .collect();
+        let quota_of = |quota: Quota| memory::Quota { reserve: quota.reserve, limit: quota.limit.unwrap_or(u64::MAX) };
+        let quotas = self.quotas.into_iter().map(|(tenant, quota)| (tenant, quota_of(quota))).collect();
+        let seed = match self.seed {
+            Some(seed) => seed,
+            None => stratacache_core::stamp::Incarnation::random()?.0,
+        };
+        let engine = Arc::new_cyclic(|engine: &std::sync::Weak<Engine>| {
+            let listener = engine.clone();
+            let mirror = Mirror::new(self.max_marks, move |tenant| note_marks(&listener, tenant));
+            Engine {
+                timeline,
+                deployment: Deployment::new(self.secret),
+                ceilings: self.ceilings,
+                limits: self.limits,
+                mirror: Arc::new(mirror),
+                coordinator,
+                arbiter: Arbiter::new(budget),
+                memory_fraction: match self.budget {
+                    Budget::Fraction(fraction) => Some(fraction),
+                    Budget::Bytes(_) => None,
+                },
+                flights: Arc::new(FlightTable::new()),
+                tiers,
+                tenants: Tenants::new(quota_of(self.default_quota), quotas),
+                ledger: Ledger::default(),
+                events,
+                spawner: Spawner::new(),
+                jitter: Jitter::new(seed),
+                rules: self.rules,
+                default_policy: self.default_policy,
+                clamped: parking_lot::Mutex::default(),
+                closed: AtomicBool::new(false),
+            }
+        });
+        engine.coordinator.subscribe(Arc::clone(&engine.mirror) as Arc<dyn Subscriber>).await?;
+        engine.spawner.start(maintain(Arc::downgrade(&engine)));
+        Ok(Cache::from_engine(engine))
+    }
+}
+
+/// Tells the partitions that marks were set which their entries may depend on.
+fn note_marks(engine: &std::sync::Weak<Engine>, tenant: Option<u64>) {
+    let Some(engine) = engine.upgrade() else { return };
+    let touched = match tenant {
+        Some(scope) => engine.tenants.by_scope(scope).into_iter().collect(),
+        None => engine.tenants.all(),
+    };
+    for tenant in touched {
+        if let Some(partition) = tenant.partition() {
+            partition.note_marks();
+        }
+    }
+}
+
+type Journal = Option<Arc<dyn MarkJournal>>;
+
+/// Takes the coordinator a tier brings, else the local one, with the journal a tier brings.
+async fn start_coordinator(tiers: &[TierParts], rules: Rules) -> Result<(AnyCoordinator, u64, Vec<Journal>)> {
+    let mut journals: Vec<Journal> = tiers.iter().map(|_| None).collect();
+    if let Some(shared) = tiers.iter().find_map(|p| p.coordinator.clone()) {
+        return Ok((shared, 0, journals));
+    }
+    let with_journal = tiers.iter().enumerate().find_map(|(i, p)| Some((i, p.journal.as_ref()?)));
+    let local = match with_journal {
+        None => LocalCoordinator::new(rules)?,
+        Some((index, journal)) => {
+            let (for_coordinator, for_tier) = JournalHolder::pair(journal);
+            journals[index] = Some(for_tier);
+            spawn::blocking(move || LocalCoordinator::with_journal(for_coordinator, rules)).await??
+        }
+    };
+    let time = local.time();
+    Ok((AnyCoordinator::new(local), time, journals))
+}
+
+fn guarded(
+    tier: AnyTier,
+    journal: Journal,
+    deadlines: &HashMap<String, Duration>,
+    clock: &Arc<dyn Clock>,
+    events: &Arc<EventHub>,
+) -> TierHandle {
+    let name = tier.name().to_owned();
+    let capability = tier.capability();
+    let counters = Arc::new(TierCounters::default());
+    let deadline = deadlines.get(&name).copied().unwrap_or(capability.deadline);
+    let (events, counted, said) = (Arc::clone(events), Arc::clone(&counters), name.clone());
+    let on_turn = move |turn| {
+        let kind = match turn {
+            Turn::Opened => {
+                TierCounters::count(&counted.breaker_opens);
+                tracing::warn!(tier = %said, "the tier does not answer and is left alone for 5 s");
+                EventKind::BreakerOpened { tier: said.clone() }
+            }
+            Turn::Closed => EventKind::BreakerClosed { tier: said.clone() },
+        };
+        events.send(0, None, kind);
+    };
+    let guarded = Breaker::new(Deadline::new(tier, deadline), Arc::clone(clock), on_turn);
+    TierHandle::new(AnyTier::new(guarded), name, capability, journal, counters)
+}

@@ -1,0 +1,164 @@
+//! The handle of a cache. It has no data methods: data is reached through a tenant.
+
+mod builder;
+
+use std::sync::{Arc, atomic::Ordering::Acquire};
+
+use stratacache_core::{IntoTag, Result, Tag, TenantId, Token, coordinator::Strength};
+
+pub use builder::{CacheBuilder, Quota};
+
+use crate::{
+    Namespace,
+    engine::Engine,
+    observe::{EventStream, Filter, Stats},
+};
+
+/// A cache: the whole of its tiers, tenants and tasks in this process. Cheap to clone.
+///
+/// It has no `get` and no `insert`: [`tenant`](Self::tenant) and [`global`](Self::global) are the only doors to data, so
+/// that forgetting the tenant does not compile.
+///
+/// ```compile_fail
+/// # async fn f(cache: stratacache::Cache) {
+/// cache.get::<String>("key").await; // no such method
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Cache {
+    engine: Arc<Engine>,
+}
+
+impl Cache {
+    /// Starts to build a cache; every setting has a default.
+    pub fn builder() -> CacheBuilder {
+        CacheBuilder::default()
+    }
+
+    pub(crate) fn from_engine(engine: Arc<Engine>) -> Self {
+        Self { engine }
+    }
+
+    /// Returns the door to a tenant's data. Made on first use; cheap, but worth keeping for the length of a request.
+    #[must_use]
+    pub fn tenant(&self, id: &TenantId) -> Namespace {
+        Namespace::root(&self.engine, id)
+    }
+
+    /// Returns the door to data of no tenant: the same for everybody.
+    #[must_use]
+    pub fn global(&self) -> Namespace {
+        Namespace::root(&self.engine, &TenantId::global())
+    }
+
+    /// Invalidates everything with a global tag, in every tenant. One mark, however many entries and tenants.
+    ///
+    /// # Errors
+    /// As [`Namespace::invalidate`].
+    ///
+    /// # Cancel safety
+    /// As [`Namespace::invalidate`].
+    ///
+    /// ```
+    /// # use stratacache::{Cache, Tag, TenantId};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let cache = Cache::builder().build().await?;
+    /// let acme = cache.tenant(&TenantId::parse("acme")?);
+    /// acme.insert("offer", 7_u32).tag(Tag::global("price-list")).await?;
+    /// cache.invalidate_global_tag("price-list").await?;
+    /// assert!(acme.get::<u32>("offer").await.is_none());
+    /// # Ok(()) }
+    /// ```
+    pub async fn invalidate_global_tag(&self, tag: impl IntoTag) -> Result<Token> {
+        self.engine.invalidate_global(self.global_scope(tag.into_tag()), Strength::Hard).await
+    }
+
+    /// Marks everything with a global tag as expired, in every tenant; the stale windows may still serve it.
+    ///
+    /// # Errors
+    /// As [`Namespace::invalidate`].
+    ///
+    /// # Cancel safety
+    /// As [`Namespace::invalidate`].
+    pub async fn expire_global_tag(&self, tag: impl IntoTag) -> Result<Token> {
+        self.engine.invalidate_global(self.global_scope(tag.into_tag()), Strength::Soft).await
+    }
+
+    fn global_scope(&self, tag: Tag) -> stratacache_core::Scope {
+        // a tag written without `Tag::global` can only mean the global one here
+        tag.into_global().scope(&self.engine.deployment, &TenantId::global())
+    }
+
+    /// Returns the counters of the whole cache and its tiers.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.engine.cache_stats()
+    }
+
+    /// Returns the counters of one tenant; all zero if it is not in use.
+    #[must_use]
+    pub fn tenant_stats(&self, id: &TenantId) -> Stats {
+        self.engine.tenants.find(id).map(|tenant| self.engine.tenant_stats(&tenant)).unwrap_or_default()
+    }
+
+    /// Returns the counters of one keyspace, over all tenants.
+    #[must_use]
+    pub fn keyspace_stats(&self, name: &str) -> Stats {
+        let filter = Filter { keyspace: Some(name), ..Filter::default() };
+        Stats::from_sums(&self.engine.ledger.sums(filter))
+    }
+
+    /// Subscribes to the stream of events: bounded and lossy, with a count of what was lost.
+    #[must_use]
+    pub fn events(&self) -> EventStream {
+        self.engine.events.subscribe()
+    }
+
+    /// Changes the memory budget while the cache runs. Shrinking evicts before this returns.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) below 1 MiB.
+    pub fn resize(&self, bytes: u64) -> Result<()> {
+        builder::check_budget(bytes)?;
+        self.engine.arbiter.resize(bytes);
+        Ok(())
+    }
+
+    /// Tells whether [`close`](Self::close) was called.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.engine.closed.load(Acquire)
+    }
+
+    /// Ends the cache: stops its tasks, writes out what is pending, closes every tier. Loads under way end with
+    /// `LoadError::Closed`; later calls miss or fail.
+    ///
+    /// # Errors
+    /// The first failure of a tier; the others are closed all the same.
+    ///
+    /// # Cancel safety
+    /// Call it once and wait for it: dropped half-way, some tiers may be left open until the process ends.
+    pub async fn close(&self) -> Result<()> {
+        self.engine.close().await
+    }
+
+    /// Counts the background tasks that run for this cache, the maintenance task included; 0 after
+    /// [`close`](Self::close).
+    #[must_use]
+    pub fn active_tasks(&self) -> usize {
+        self.engine.spawner.active()
+    }
+
+    /// Counts the marks of invalidations held, and tells whether tag marks were folded for want of room (which makes
+    /// some invalidations wider, never narrower).
+    #[must_use]
+    pub fn marks_held(&self) -> (usize, bool) {
+        (self.engine.mirror.marks_held(), self.engine.mirror.folded())
+    }
+}
+
+impl std::fmt::Debug for Cache {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Cache").field("engine", &self.engine).finish()
+    }
+}

@@ -1,0 +1,271 @@
+//! A node's copy of the marks, and the judgement of entries by it.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Weak,
+        atomic::Ordering::{AcqRel, Acquire, Release},
+    },
+};
+
+use foldhash::fast::RandomState;
+use stratacache_core::{
+    Scope, Stamp, TenantId,
+    clock::Millis,
+    coordinator::{Applied, LaneSnapshot, ScopeKind, Strength, Subscriber},
+    stamp::{Lane, Position, Seq},
+};
+
+use super::{FillGuard, TenantMarks, lane::LaneMirror, marks::Mark};
+use crate::sync::{AtomicU64, RwLock};
+
+/// What an entry is judged by.
+pub(crate) struct Depends<'a> {
+    pub(crate) path: &'a [Scope],
+    pub(crate) tags: &'a [Scope],
+    pub(crate) global_tags: &'a [Scope],
+    pub(crate) lane_seq: Seq,
+    pub(crate) global_seq: Seq,
+    pub(crate) own: Seq,
+}
+
+/// The judgement of an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// Something it depends on was invalidated since its load began: it is never served.
+    Invalid,
+    /// Nothing was, up to these positions of the tenant's marks and of the global ones.
+    Valid {
+        lane: Seq,
+        global: Seq,
+        /// It was made to expire (`expire`) at this time.
+        expired_at: Option<Millis>,
+    },
+}
+
+/// Receives the invalidations of all lanes and answers what is still valid.
+pub(crate) struct Mirror {
+    lanes: Vec<Arc<LaneMirror>>,
+    global_last: Arc<AtomicU64>,
+    tenants: RwLock<HashMap<u64, Weak<TenantMarks>, RandomState>>,
+    /// Called with the tenant (or none for all) when marks of tags or namespaces were applied.
+    listener: Box<dyn Fn(Option<u64>) + Send + Sync>,
+}
+
+impl Mirror {
+    pub(crate) fn new(max_marks: usize, listener: impl Fn(Option<u64>) + Send + Sync + 'static) -> Self {
+        Self {
+            lanes: Lane::all().map(|lane| Arc::new(LaneMirror::new(lane, max_marks))).collect(),
+            global_last: Arc::new(AtomicU64::new(1)),
+            tenants: RwLock::new(HashMap::default()),
+            listener: Box::new(listener),
+        }
+    }
+
+    fn lane(&self, lane: Lane) -> &Arc<LaneMirror> {
+        &self.lanes[lane.index()]
+    }
+
+    /// Returns the last mark of any global tag; at least 1.
+    #[inline]
+    pub(crate) fn global_last(&self) -> Seq {
+        self.global_last.load(Acquire)
+    }
+
+    /// Returns the marks of a tenant, which `scope` (its own) names.
+    pub(crate) fn tenant(&self, id: &TenantId, scope: Scope) -> Arc<TenantMarks> {
+        let mut tenants = self.tenants.write();
+        if let Some(marks) = tenants.get(&scope.low()).and_then(Weak::upgrade) {
+            return marks;
+        }
+        let lane = Arc::clone(self.lane(Lane::of(id)));
+        let marks = Arc::new(TenantMarks::new(lane, Arc::clone(self.lane(Lane::GLOBAL))));
+        tenants.retain(|_, known| known.strong_count() > 0);
+        tenants.insert(scope.low(), Arc::downgrade(&marks));
+        // what was applied before the tenant was known is not in its filter; read after it is known
+        marks.base.store(marks.lane.applying.load(Acquire), Release);
+        marks
+    }
+
+    /// Returns the present history of a lane.
+    pub(crate) fn incarnation(&self, lane: Lane) -> stratacache_core::stamp::Incarnation {
+        self.lane(lane).incarnation()
+    }
+
+    /// Takes the position of a tenant before a read of the source.
+    pub(crate) fn stamp(&self, tenant: &TenantMarks) -> Stamp {
+        self.stamp_at(tenant, tenant.lane.position())
+    }
+
+    /// Registers a fill, and takes its stamp.
+    pub(crate) fn begin_fill(&self, tenant: &TenantMarks) -> (FillGuard, Stamp) {
+        let mep = tenant.mep();
+        let guard = FillGuard::begin(&tenant.lane);
+        let position = Position { incarnation: tenant.lane.incarnation(), seq: guard.began() };
+        let stamp = Stamp { mep, ..self.stamp_at(tenant, position) };
+        (guard, stamp)
+    }
+
+    fn stamp_at(&self, tenant: &TenantMarks, lane: Position) -> Stamp {
+        // mep first: a discontinuity in between then shows
+        let mep = tenant.mep();
+        Stamp { lane, global: tenant.global.position(), mep }
+    }
+
+    /// Judges by tags, namespaces, tenant and global tags.
+    pub(crate) fn judge(&self, tenant: &TenantMarks, entry: &Depends<'_>) -> Verdict {
+        // the last marks are read before the marks
+        let lane_last = tenant.last_seq();
+        let global_last = self.global_last();
+        let suspicious = |scope: &&Scope| tenant.at_most(**scope) > entry.lane_seq;
+        let mut expired_at = None;
+        let mut soft = |mark: Option<Mark>, stamp: Seq| {
+            if let Some(mark) = mark.filter(|m| m.seq > stamp) {
+                expired_at = Some(expired_at.map_or(mark.at, |at: Millis| at.min(mark.at)));
+            }
+        };
+        let own_scopes = || entry.path.iter().chain(entry.tags);
+        if own_scopes().any(|s| suspicious(&s)) {
+            let marks = tenant.lane.marks.read();
+            if entry.lane_seq < marks.floor || own_scopes().any(|s| marks.hard(*s) > entry.lane_seq) {
+                return Verdict::Invalid;
+            }
+            if marks.soft_last > entry.lane_seq {
+                own_scopes().for_each(|s| soft(marks.soft(*s), entry.lane_seq));
+            }
+        }
+        if !entry.global_tags.is_empty() && global_last > entry.global_seq {
+            let marks = tenant.global.marks.read();
+            if entry.global_seq < marks.floor || entry.global_tags.iter().any(|s| marks.hard(*s) > entry.global_seq) {
+                return Verdict::Invalid;
+            }
+            if marks.soft_last > entry.global_seq {
+                entry.global_tags.iter().for_each(|s| soft(marks.soft(*s), entry.global_seq));
+            }
+        }
+        Verdict::Valid { lane: lane_last, global: global_last, expired_at }
+    }
+
+    /// Judges by the marks of the entry's key; `began` is the position before the fill began.
+    pub(crate) fn key_allows(&self, tenant: &TenantMarks, key: Scope, began: Seq, entry: &Depends<'_>) -> bool {
+        tenant.lane.keys.lock().allow(key, began, entry.lane_seq, entry.own)
+    }
+
+    /// Returns when a key was made to expire after the entry's stamp, if it was.
+    pub(crate) fn key_expired_at(&self, tenant: &TenantMarks, key: Scope, entry: &Depends<'_>) -> Option<Millis> {
+        let marks = tenant.lane.marks.read();
+        if marks.soft_last <= entry.lane_seq.max(entry.own) {
+            return None;
+        }
+        marks.soft(key).filter(|m| m.seq > entry.lane_seq.max(entry.own)).map(|m| m.at)
+    }
+
+    /// Tells whether anything was made to expire in the tenant's lane since the entry's stamp.
+    pub(crate) fn has_soft_marks(&self, tenant: &TenantMarks, entry: &Depends<'_>) -> bool {
+        tenant.lane.soft_last() > entry.lane_seq || tenant.global.soft_last() > entry.global_seq
+    }
+
+    /// Tells whether an entry from a tier below belongs to the histories this node knows.
+    pub(crate) fn knows(&self, tenant: &TenantMarks, lane: Position, global: Position, own: Seq) -> bool {
+        let below = |mirror: &LaneMirror, p: Position| {
+            p.incarnation == mirror.incarnation() && p.seq <= mirror.applied() && p.seq >= mirror.marks.read().floor
+        };
+        below(&tenant.lane, lane) && below(&tenant.global, global) && own <= tenant.lane.applied()
+    }
+
+    /// Returns the last known mark of a key, for `inspect`.
+    pub(crate) fn last_key_mark(&self, tenant: &TenantMarks, key: Scope) -> Seq {
+        tenant.lane.keys.lock().last(key)
+    }
+
+    /// Forgets marks that no entry alive can depend on.
+    pub(crate) fn forget(&self, keep_since: Millis) {
+        for lane in &self.lanes {
+            lane.marks.write().forget(keep_since);
+            let applied = lane.applied();
+            lane.keys.lock().forget(applied);
+        }
+    }
+
+    /// Counts the marks held, keys included.
+    pub(crate) fn marks_held(&self) -> usize {
+        self.lanes.iter().map(|l| l.marks.read().len() + l.keys.lock().len()).sum()
+    }
+
+    /// Tells whether tag marks were folded into a sketch for want of room.
+    pub(crate) fn folded(&self) -> bool {
+        self.lanes.iter().any(|l| l.marks.read().folds())
+    }
+}
+
+impl Subscriber for Mirror {
+    fn snapshot(&self, snapshot: LaneSnapshot) {
+        let lane = self.lane(snapshot.lane);
+        {
+            let mut marks = lane.marks.write();
+            marks.reset(snapshot.floor);
+            for record in &snapshot.marks {
+                marks.set(record.scope, record.kind, record.strength, Mark { seq: record.seq, at: record.at });
+            }
+        }
+        lane.keys.lock().reset(snapshot.position.seq);
+        lane.incarnation.store(snapshot.position.incarnation.0, Release);
+        lane.start(snapshot.position.seq);
+        lane.publish(snapshot.position.seq);
+        lane.mep.fetch_add(1, AcqRel);
+        if snapshot.lane == Lane::GLOBAL {
+            self.global_last.fetch_max(snapshot.position.seq, AcqRel);
+        } else {
+            for tenant in self.tenants.read().values().filter_map(Weak::upgrade) {
+                if tenant.lane.lane == snapshot.lane {
+                    tenant.base.fetch_max(snapshot.position.seq, AcqRel);
+                    tenant.publish(snapshot.position.seq);
+                }
+            }
+        }
+        (self.listener)(None);
+    }
+
+    fn apply(&self, message: &Applied) {
+        let lane = self.lane(message.lane);
+        let seq = message.position.seq;
+        lane.start(seq);
+        let of_keys = |kind, strength| kind == ScopeKind::Key && strength == Strength::Hard;
+        if message.scopes.iter().any(|m| of_keys(m.kind, m.strength)) {
+            let applied = lane.applied();
+            let mut keys = lane.keys.lock();
+            for marked in message.scopes.iter().filter(|m| of_keys(m.kind, m.strength)) {
+                keys.set(marked.scope, seq, applied);
+            }
+        }
+        let others = || message.scopes.iter().filter(|m| !of_keys(m.kind, m.strength));
+        if others().next().is_some() {
+            {
+                let mut marks = lane.marks.write();
+                for marked in others() {
+                    marks.set(marked.scope, marked.kind, marked.strength, Mark { seq, at: message.at });
+                }
+            }
+            if message.lane == Lane::GLOBAL {
+                self.global_last.fetch_max(seq, AcqRel);
+                (self.listener)(None);
+            } else {
+                let known = |id: u64| self.tenants.read().get(&id).and_then(Weak::upgrade);
+                let touched: Vec<_> = others().filter_map(|m| Some((m, known(m.tenant)?))).collect();
+                // all filters before any last mark: who sees the last mark must see every filter
+                touched.iter().for_each(|(marked, tenant)| tenant.raise(marked.scope, seq));
+                for (marked, tenant) in &touched {
+                    tenant.publish(seq);
+                    (self.listener)(Some(marked.tenant));
+                }
+            }
+        }
+        lane.publish(seq);
+    }
+}
+
+impl std::fmt::Debug for Mirror {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Mirror").field("marks", &self.marks_held()).finish_non_exhaustive()
+    }
+}

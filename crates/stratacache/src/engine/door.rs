@@ -1,0 +1,79 @@
+//! Where an operation enters: a tenant, a namespace of it, and the defaults that hold there.
+
+use std::{sync::Arc, time::Duration};
+
+use smallvec::SmallVec;
+use stratacache_core::{Error, Key, Policy, Result, Tag};
+
+use super::{Engine, Space, Tenant};
+use crate::{memory::EntryScopes, observe::Counter};
+
+/// What a handle of a namespace holds.
+pub(crate) struct Door {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) tenant: Arc<Tenant>,
+    pub(crate) space: Arc<Space>,
+    pub(crate) policy: Option<Policy>,
+    pub(crate) ttl: Option<Duration>,
+    pub(crate) tags: SmallVec<[Tag; 1]>,
+    /// The scopes of an entry that has no tags beyond the defaults.
+    pub(crate) scopes: Arc<EntryScopes>,
+    /// A default or level that is not valid; every operation reports it.
+    pub(crate) fault: Option<Error>,
+}
+
+impl Door {
+    pub(crate) fn check(&self) -> Result<()> {
+        self.engine.check_open()?;
+        self.fault.clone().map_or(Ok(()), Err)
+    }
+
+    /// Counts something for the keyspace of a key, or for the namespace.
+    #[inline]
+    pub(crate) fn count<V: 'static>(&self, key: &Key<V>, counter: Counter) {
+        let keyspace = key.keyspace().map(|k| (std::ptr::from_ref(k) as usize, k.name()));
+        self.space.with_cell(&self.engine.ledger, &self.tenant.id, keyspace, |cell| cell.count(counter));
+    }
+
+    /// Returns the policy of a call: what it says itself, else the keyspace, else the namespace, else the default.
+    pub(crate) fn policy_of<V: 'static>(&self, key: &Key<V>, own: Option<&Policy>) -> Result<Policy> {
+        self.check()?;
+        key.check()?;
+        let engine = &self.engine;
+        if let Some(policy) = own {
+            policy.check(&engine.ceilings)?;
+            return Ok(*policy);
+        }
+        let Some(keyspace) = key.keyspace() else {
+            let policy = self.policy.unwrap_or(engine.default_policy);
+            return Ok(self.ttl.map_or(policy, |ttl| policy.with_ttl(ttl)));
+        };
+        engine.keyspace_policy(keyspace)
+    }
+
+    pub(crate) fn check_tags(&self, tags: &[Tag]) -> Result<()> {
+        let (all, max_tags) = (tags.len() + self.tags.len(), self.engine.limits.max_tags);
+        if all > max_tags {
+            return Err(Error::invalid(format!("an entry has at most {max_tags} tags (max_tags), this one {all}")));
+        }
+        Ok(())
+    }
+
+    /// Returns the scopes of an entry with the namespace's tags and these.
+    pub(crate) fn entry_scopes(&self, tags: &[Tag]) -> Arc<EntryScopes> {
+        if tags.is_empty() && self.tags.is_empty() {
+            return Arc::clone(&self.space.scopes);
+        }
+        if tags.is_empty() && !(self.scopes.tags.is_empty() && self.scopes.global_tags.is_empty()) {
+            return Arc::clone(&self.scopes);
+        }
+        let of = |global: bool| {
+            let all = self.tags.iter().chain(tags).filter(move |t| t.is_global() == global);
+            let mut scopes: Vec<_> = all.map(|t| t.scope(&self.engine.deployment, &self.tenant.id)).collect();
+            scopes.sort_unstable();
+            scopes.dedup();
+            scopes.into_boxed_slice()
+        };
+        Arc::new(EntryScopes { path: Arc::clone(&self.space.scopes.path), tags: of(false), global_tags: of(true) })
+    }
+}

@@ -1,0 +1,258 @@
+//! Filling: an entry enters memory unjudged and is judged there; tiers below get it under their fence.
+
+use std::sync::{Arc, atomic::Ordering::Release};
+
+use bytes::Bytes;
+use stratacache_core::{
+    EntryName, OnWriteError, Policy,
+    clock::Millis,
+    envelope::{self, Head},
+    event::EventKind,
+    stamp::{Incarnation, Lane, Position, Seq},
+    tier::{Fence, PutItem, PutMany, PutOutcome, Tier, TierError, TierErrorKind},
+};
+
+use super::{Door, Engine, hit::depends};
+use crate::{
+    codec::{CacheValue, CodecError, pack},
+    coherence::{Rule, Verdict},
+    memory::{Entry, Inserted, LookupKey, MapKey, SlotRef, entry_weight},
+    observe::{Counter, TierCounters},
+};
+
+/// Whether an entry was kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kept {
+    Yes,
+    /// Something it depends on was invalidated, or its key written, since its stamp.
+    Overtaken,
+    /// It is too heavy.
+    TooHeavy,
+}
+
+/// What a value weighs: what the weigher says, else its size and its encoded length.
+fn value_weight<V: CacheValue>(weigher: Option<fn(&V) -> usize>, value: Option<&V>) -> usize {
+    match (value, weigher) {
+        (None, _) => size_of::<V>(),
+        (Some(value), Some(weigher)) => weigher(value),
+        (Some(value), None) => size_of::<V>() + value.heap_estimate().unwrap_or(0),
+    }
+}
+
+impl Engine {
+    /// Gives an entry its weight. Must be called before it is shared.
+    pub(super) fn weigh<V: CacheValue>(
+        &self,
+        entry: &mut Entry<V>,
+        key: &MapKey,
+        weigher: Option<fn(&V) -> usize>,
+    ) -> u64 {
+        let value = value_weight(weigher, entry.value());
+        let weight = entry_weight::<V>(key, value, &entry.head.scopes);
+        entry.head.weight = u32::try_from(weight).unwrap_or(u32::MAX);
+        weight
+    }
+
+    /// Puts an entry into memory, then judges it; `began` is the position before its fill began.
+    pub(super) fn put_memory<V: CacheValue>(
+        &self,
+        ns: &Door,
+        key: &[u8],
+        map_key: MapKey,
+        entry: &Arc<Entry<V>>,
+        began: Seq,
+        max_weight: Option<u64>,
+    ) -> Kept {
+        let head = &entry.head;
+        let weight = u64::from(head.weight);
+        let lookup = LookupKey { prefix: &ns.space.prefix, key };
+        if max_weight.is_some_and(|max| weight > max) {
+            // the old value, if there is one, must not outlive the new one
+            self.drop_older(ns, &lookup, head.lane_seq.max(head.own));
+            return self.too_heavy(ns);
+        }
+        let partition = ns.tenant.partition_or_admit(&self.arbiter);
+        let newer = partition.peek(&lookup).is_some_and(|s| {
+            let there = s.head();
+            there.mep == head.mep && there.lane_seq.max(there.own) > head.lane_seq.max(head.own)
+        });
+        if newer {
+            return Kept::Overtaken;
+        }
+        let slot: SlotRef = Arc::clone(entry) as SlotRef;
+        let mut inserted = partition.insert(map_key.clone(), Arc::clone(&slot));
+        if inserted == Inserted::TooHeavy && partition.may_ask() {
+            self.arbiter.grow(partition, weight * 2);
+            inserted = partition.insert(map_key, Arc::clone(&slot));
+        }
+        match inserted {
+            Inserted::TooHeavy => {
+                self.drop_older(ns, &lookup, head.lane_seq.max(head.own));
+                return self.too_heavy(ns);
+            }
+            Inserted::Evicting if partition.may_ask() => self.arbiter.grow(partition, weight),
+            Inserted::Evicting | Inserted::Fitted => {}
+        }
+        if self.rules.has(Rule::JudgeAfterPut) && !self.still_good(ns, key, head, began) {
+            partition.remove_if(&lookup, |s| Arc::ptr_eq(s, &slot));
+            return Kept::Overtaken;
+        }
+        head.settled.store(true, Release);
+        Kept::Yes
+    }
+
+    fn too_heavy(&self, ns: &Door) -> Kept {
+        ns.space.plain().count(Counter::not_stored);
+        self.report(
+            Some(&ns.tenant),
+            EventKind::NotStored { reason: "heavier than max_weight or than memory can take" },
+        );
+        Kept::TooHeavy
+    }
+
+    /// Judges an entry that has just entered the map by everything, its key included.
+    fn still_good(&self, ns: &Door, key: &[u8], head: &crate::memory::Head, began: Seq) -> bool {
+        let marks = &ns.tenant.marks;
+        let depends = depends(head);
+        head.mep == marks.mep() as u32
+            && self.mirror.judge(marks, &depends) != Verdict::Invalid
+            && self.mirror.key_allows(marks, self.key_scope(ns, key), began, &depends)
+    }
+
+    /// Removes what memory holds of a key that is older than a position.
+    pub(super) fn drop_older(&self, ns: &Door, lookup: &LookupKey<'_>, seq: Seq) {
+        if let Some(partition) = ns.tenant.partition() {
+            partition.remove_if(lookup, |slot| {
+                let head = slot.head();
+                head.lane_seq.max(head.own) < seq || head.mep != ns.tenant.marks.mep() as u32
+            });
+        }
+    }
+
+    /// Writes the envelope of an entry.
+    pub(super) fn envelope_of<V: CacheValue>(
+        &self,
+        ns: &Door,
+        key: &[u8],
+        entry: &Entry<V>,
+        policy: &Policy,
+    ) -> Result<Bytes, CodecError> {
+        let head = &entry.head;
+        let times = head.times();
+        let squeezed = match entry.value() {
+            Some(value) => Some(pack(value, policy.codec_id(), policy.compression())?),
+            None => None,
+        };
+        let position = |lane, seq| Position { incarnation: self.mirror.incarnation(lane), seq };
+        let envelope = Head {
+            absent: squeezed.is_none(),
+            older_than_token: head.own > 0,
+            codec: policy.codec_id(),
+            compression: squeezed.as_ref().map_or_else(Default::default, |s| s.compression),
+            check: self.deployment.check(&ns.tenant.id, ns.space.prefix.path(), key),
+            id: self.jitter.next(),
+            stamp: position(ns.tenant.lane, head.lane_seq),
+            own: head.own,
+            global: position(Lane::GLOBAL, head.global_seq),
+            store: Incarnation(0),
+            created: times.created,
+            fresh_until: times.fresh_until,
+            revalidate_until: times.fresh_until + u64::from(times.revalidate_ms),
+            error_until: times.fresh_until + u64::from(times.error_ms),
+            load_ms: head.load_ms,
+            tags: head.scopes.tags.to_vec(),
+            global_tags: head.scopes.global_tags.to_vec(),
+            etag: head.etag().map(str::to_owned),
+            raw_len: squeezed.as_ref().map_or(0, |s| s.raw_len),
+        };
+        let body = squeezed.as_ref().map_or(&[][..], |s| &s.body);
+        envelope::encode(&envelope, body).map_err(CodecError::envelope)
+    }
+
+    /// Writes an entry into the tiers below, each under its fence, and returns the first failure.
+    ///
+    /// `fences` has one for each tier; a fenced tier without one is left out. With `strict` the first failure ends it.
+    pub(super) async fn fill_below<V: CacheValue>(
+        &self,
+        ns: &Door,
+        key: &[u8],
+        name: EntryName,
+        entry: &Entry<V>,
+        fences: &[Option<Fence>],
+        policy: &Policy,
+        mode: OnWriteError,
+    ) -> Result<(), TierError> {
+        if !self.goes_below::<V>(policy) {
+            return Ok(());
+        }
+        let envelope = match self.envelope_of(ns, key, entry, policy) {
+            Ok(envelope) => envelope,
+            Err(error) => {
+                self.report(Some(&ns.tenant), EventKind::NotStored { reason: "the value cannot be encoded" });
+                return Err(TierError::new(TierErrorKind::Corrupt, "the value cannot be encoded").with_source(error));
+            }
+        };
+        let mut first = Ok(());
+        for (index, _) in self.tiers.iter().enumerate() {
+            let fence = fences.get(index).copied().flatten();
+            let result = self.put_below(ns, index, name, &envelope, fence, &entry.head, policy).await;
+            if let Err(error) = result {
+                if mode == OnWriteError::Strict {
+                    return Err(error);
+                }
+                first = first.and(Err(error));
+            }
+        }
+        first
+    }
+
+    /// Puts one envelope into one tier.
+    #[allow(clippy::too_many_arguments)]
+    pub(super) async fn put_below(
+        &self,
+        ns: &Door,
+        index: usize,
+        name: EntryName,
+        envelope: &Bytes,
+        fence: Option<Fence>,
+        head: &crate::memory::Head,
+        policy: &Policy,
+    ) -> Result<(), TierError> {
+        let tier = &self.tiers[index];
+        let rule = policy.tier_rule(&tier.name);
+        let heaviest = policy.weight_limit().unwrap_or(u64::MAX).min(tier.capability.max_weight);
+        let unfenced = tier.capability.fenced && fence.is_none();
+        if unfenced || envelope.len() as u64 > heaviest || !tier.may_use(name) {
+            return Ok(());
+        }
+        if !tier.admits(name, rule.map_or(1, |r| r.min_hits)) {
+            return Ok(());
+        }
+        let now = self.timeline.now();
+        let times = head.times();
+        let window = u64::from(times.revalidate_ms.max(times.error_ms));
+        let mut expires_at: Millis = times.fresh_until.saturating_add(window);
+        if let Some(cap) = rule.and_then(|r| r.ttl) {
+            expires_at = expires_at.min(now + cap.as_millis() as u64);
+        }
+        if let Some(idle) = policy.idle_time() {
+            expires_at = expires_at.min(now + idle.as_millis() as u64);
+        }
+        TierCounters::count(&tier.counters.writes);
+        let item = PutItem::new(name, envelope.clone(), expires_at, fence);
+        let outcome = match tier.tier.put_many(PutMany::new(vec![item])).await {
+            Ok(outcomes) => outcomes.into_iter().next().unwrap_or(PutOutcome::Stored),
+            Err(error) => PutOutcome::Failed(error),
+        };
+        match outcome {
+            PutOutcome::Fenced => TierCounters::count(&tier.counters.fenced),
+            PutOutcome::Failed(error) => {
+                TierCounters::count(&tier.counters.write_failures);
+                tier.note("put", &error, |kind| self.report(Some(&ns.tenant), kind));
+                return Err(error);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}

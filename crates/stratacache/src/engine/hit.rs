@@ -1,0 +1,178 @@
+//! Reading memory: a few comparisons for an entry that was looked at before, the whole judgement for others.
+
+use std::sync::{
+    Arc,
+    atomic::Ordering::{Acquire, Relaxed, Release},
+};
+
+use stratacache_core::{Scope, clock::Millis, event::EventKind};
+
+use super::{Door, Engine, Life, timeline::COARSE_LAG};
+use crate::{
+    coherence::{Depends, Verdict},
+    memory::{Entry, Head, LookupKey, SlotRef},
+    observe::Counter,
+};
+
+/// What memory says of a key.
+pub(crate) enum Seen<V> {
+    /// An entry within its ttl, which may be an absence; `refresh` says that a read should start a refresh behind it.
+    Fresh { entry: Arc<Entry<V>>, refresh: bool },
+    /// A valid entry past its ttl, within a stale window.
+    Stale { entry: Arc<Entry<V>>, window: Window },
+    /// Nothing usable.
+    Nothing,
+}
+
+/// Which stale window an entry is in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Window {
+    /// Serve it at once and refresh behind.
+    Revalidate,
+    /// Serve it if the load fails.
+    IfError,
+}
+
+/// The answer of the quick look.
+pub(crate) enum Quick<V> {
+    Hit(Arc<Entry<V>>, Millis),
+    /// There is something; look closer.
+    Look(SlotRef),
+    Miss,
+}
+
+pub(super) fn depends(head: &Head) -> Depends<'_> {
+    Depends {
+        path: &head.scopes.path,
+        tags: &head.scopes.tags,
+        global_tags: &head.scopes.global_tags,
+        lane_seq: head.lane_seq,
+        global_seq: head.global_seq,
+        own: head.own,
+    }
+}
+
+impl Engine {
+    /// Looks without locks, allocation or look-ups of marks: one hash, one map access, one coarse clock reading.
+    #[inline]
+    pub(crate) fn quick<V: Send + Sync + 'static>(&self, ns: &Door, key: &[u8]) -> Quick<V> {
+        let Some(partition) = ns.tenant.partition() else { return Quick::Miss };
+        let Some(slot) = partition.get(&LookupKey { prefix: &ns.space.prefix, key }) else { return Quick::Miss };
+        let head = slot.head();
+        let now = self.timeline.coarse();
+        let marks = &ns.tenant.marks;
+        let simple = head.attention_at.load(Relaxed) > now + COARSE_LAG
+            && head.seen_lane.load(Relaxed) >= marks.last_seq()
+            && head.seen_global.load(Relaxed) >= self.mirror.global_last()
+            && head.mep == marks.mep() as u32;
+        if simple {
+            match Entry::from_slot(slot) {
+                Ok(entry) => Quick::Hit(entry, now),
+                Err(slot) => Quick::Look(slot),
+            }
+        } else {
+            Quick::Look(slot)
+        }
+    }
+
+    /// Looks at memory with the whole judgement.
+    pub(crate) fn look<V: Send + Sync + 'static>(&self, ns: &Door, key: &[u8]) -> Seen<V> {
+        let lookup = LookupKey { prefix: &ns.space.prefix, key };
+        let slot = ns.tenant.partition().and_then(|p| p.get(&lookup));
+        slot.map_or(Seen::Nothing, |slot| self.examine(ns, key, slot))
+    }
+
+    pub(crate) fn key_scope(&self, ns: &Door, key: &[u8]) -> Scope {
+        self.deployment.key_scope(&ns.tenant.id, ns.space.prefix.path(), key)
+    }
+
+    /// Judges an entry of memory, and removes it if it can never be served again.
+    pub(crate) fn examine<V: Send + Sync + 'static>(&self, ns: &Door, key: &[u8], slot: SlotRef) -> Seen<V> {
+        let now = self.timeline.now();
+        let useless = !self.admissible(ns, key, &slot) || self.useless_at(slot.head()) <= now;
+        if useless {
+            self.remove_exactly(ns, key, &slot);
+            return Seen::Nothing;
+        }
+        let entry = match Entry::<V>::from_slot(slot) {
+            Ok(entry) => entry,
+            Err(slot) => {
+                ns.space.plain().count(Counter::type_changes);
+                self.report(Some(&ns.tenant), EventKind::TypeChanged { tier: "memory".into() });
+                self.remove_exactly(ns, key, &slot);
+                return Seen::Nothing;
+            }
+        };
+        let head = &entry.head;
+        if let Some(cold) = head.cold()
+            && cold.idle_ms > 0
+        {
+            cold.last_read.fetch_max(now, Relaxed);
+        }
+        let times = head.times();
+        if now < times.fresh_until {
+            let refresh = self.wants_refresh(head, now, times.fresh_until);
+            return Seen::Fresh { entry, refresh };
+        }
+        let past = now - times.fresh_until;
+        if past < u64::from(times.revalidate_ms) {
+            Seen::Stale { entry, window: Window::Revalidate }
+        } else {
+            Seen::Stale { entry, window: Window::IfError }
+        }
+    }
+
+    /// Tells whether nothing that an entry of memory depends on was invalidated.
+    pub(super) fn admissible(&self, ns: &Door, key: &[u8], slot: &SlotRef) -> bool {
+        let head = slot.head();
+        let marks = &ns.tenant.marks;
+        if head.mep != marks.mep() as u32 {
+            return false;
+        }
+        let depends = depends(head);
+        let settled = head.settled.load(Acquire);
+        let Verdict::Valid { lane, global, expired_at } = self.mirror.judge(marks, &depends) else { return false };
+        let key_scope = (!settled || self.mirror.has_soft_marks(marks, &depends)).then(|| self.key_scope(ns, key));
+        if let Some(scope) = key_scope {
+            if !settled && !self.mirror.key_allows(marks, scope, head.lane_seq, &depends) {
+                return false;
+            }
+            let key_expired = self.mirror.key_expired_at(marks, scope, &depends);
+            if let Some(at) = [expired_at, key_expired].into_iter().flatten().min() {
+                head.expire_at(at);
+            }
+        }
+        if settled {
+            head.seen_lane.fetch_max(lane, Relaxed);
+            head.seen_global.fetch_max(global, Release);
+        }
+        true
+    }
+
+    /// Returns until when an entry is of any use to memory.
+    pub(super) fn useless_at(&self, head: &Head) -> Millis {
+        let useful = head.times().useful_until();
+        match head.cold() {
+            Some(cold) if cold.idle_ms > 0 => useful.min(cold.last_read.load(Relaxed) + u64::from(cold.idle_ms)),
+            _ => useful,
+        }
+    }
+
+    pub(super) fn remove_exactly(&self, ns: &Door, key: &[u8], slot: &SlotRef) {
+        if let Some(partition) = ns.tenant.partition() {
+            let lookup = LookupKey { prefix: &ns.space.prefix, key };
+            if partition.remove_if(&lookup, |s| Arc::ptr_eq(s, slot)).is_some() {
+                ns.space.plain().count(Counter::expirations);
+            }
+        }
+    }
+
+    fn wants_refresh(&self, head: &Head, now: Millis, fresh_until: Millis) -> bool {
+        let Some(cold) = head.cold() else { return false };
+        if now < cold.retry_at.load(Relaxed) {
+            return false;
+        }
+        (cold.refresh_at > 0 && now >= cold.refresh_at)
+            || (cold.early_ms > 0.0 && Life::early(cold.early_ms, fresh_until - now, &self.jitter))
+    }
+}

@@ -1,0 +1,128 @@
+//! What is known of one key, tier by tier, for operators and tests.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use stratacache_core::{
+    EntryCheck,
+    clock::Millis,
+    envelope,
+    tier::{GetMany, Tier},
+};
+
+use super::{Door, Engine};
+use crate::memory::LookupKey;
+
+/// What is known of a key.
+#[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
+pub struct Inspection {
+    /// What each tier holds, memory first; tiers that hold nothing are left out.
+    pub tiers: Vec<TierView>,
+    /// The position of the last invalidation or insert of the key that this node still remembers; 0 for none.
+    pub last_key_mark: u64,
+    /// The position this node has applied in the tenant's lane.
+    pub applied: u64,
+}
+
+/// What one tier holds of a key.
+#[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
+pub struct TierView {
+    /// The tier.
+    pub tier: String,
+    /// Whether the entry could be served: nothing it depends on was invalidated, and it is of use.
+    pub valid: bool,
+    /// Whether it stands for a known absence.
+    pub absent: bool,
+    /// How long it is still fresh.
+    pub fresh_for: Duration,
+    /// How long it may still be served stale, from now.
+    pub stale_for: Duration,
+    /// How long ago it was made.
+    pub age: Duration,
+    /// How many tags it has, global ones included.
+    pub tags: usize,
+    /// The position before its load began.
+    pub stamp: u64,
+    /// The position of its own insert; 0 when it was loaded.
+    pub own: u64,
+    /// Its weight in memory, or the bytes of its envelope.
+    pub weight: u64,
+}
+
+fn until(at: Millis, now: Millis) -> Duration {
+    Duration::from_millis(at.saturating_sub(now))
+}
+
+impl Engine {
+    pub(crate) async fn inspect(&self, inner: &Door, bytes: &[u8]) -> Inspection {
+        let now = self.timeline.now();
+        let lookup = LookupKey { prefix: &inner.space.prefix, key: bytes };
+        let mut tiers = Vec::new();
+        if let Some(slot) = inner.tenant.partition().and_then(|p| p.peek(&lookup)) {
+            let head = slot.head();
+            let times = head.times();
+            tiers.push(TierView {
+                tier: "memory".into(),
+                valid: self.admissible(inner, bytes, &slot) && self.useless_at(head) > now,
+                absent: slot.is_absent(),
+                fresh_for: until(times.fresh_until, now),
+                stale_for: until(times.useful_until(), now),
+                age: until(now, times.created),
+                tags: head.scopes.tags.len() + head.scopes.global_tags.len(),
+                stamp: head.lane_seq,
+                own: head.own,
+                weight: u64::from(head.weight),
+            });
+        }
+        let name = self.name(inner, bytes);
+        let check = self.deployment.check(&inner.tenant.id, inner.space.prefix.path(), bytes);
+        for tier in &self.tiers {
+            let Ok(reply) = tier.tier.get_many(GetMany::new(vec![name])).await else { continue };
+            let Some(envelope) = reply.into_iter().next().and_then(|got| got.envelope) else { continue };
+            tiers.extend(self.view(inner, bytes, &tier.name, check, &envelope, now));
+        }
+        let scope = self.key_scope(inner, bytes);
+        let marks = &inner.tenant.marks;
+        let last_key_mark = self.mirror.last_key_mark(marks, scope);
+        Inspection { tiers, last_key_mark, applied: marks.lane.applied() }
+    }
+
+    fn view(
+        &self,
+        inner: &Door,
+        key: &[u8],
+        tier: &str,
+        check: EntryCheck,
+        envelope: &bytes::Bytes,
+        now: Millis,
+    ) -> Option<TierView> {
+        let (head, _) = envelope::decode(envelope).ok().filter(|(head, _)| head.check == check)?;
+        let marks = &inner.tenant.marks;
+        let depends = crate::coherence::Depends {
+            path: &inner.space.scopes.path,
+            tags: &head.tags,
+            global_tags: &head.global_tags,
+            lane_seq: head.stamp.seq,
+            global_seq: head.global.seq,
+            own: head.own,
+        };
+        let valid = self.mirror.knows(marks, head.stamp, head.global, head.own)
+            && self.mirror.judge(marks, &depends) != crate::coherence::Verdict::Invalid
+            && self.mirror.last_key_mark(marks, self.key_scope(inner, key)) <= head.stamp.seq.max(head.own)
+            && head.useful_until() > now;
+        Some(TierView {
+            tier: tier.to_owned(),
+            valid,
+            absent: head.absent,
+            fresh_for: until(head.fresh_until, now),
+            stale_for: until(head.useful_until(), now),
+            age: until(now, head.created),
+            tags: head.tags.len() + head.global_tags.len(),
+            stamp: head.stamp.seq,
+            own: head.own,
+            weight: envelope.len() as u64,
+        })
+    }
+}

@@ -1,0 +1,116 @@
+//! Invalidating: keys leave the tiers below, all scopes get one position, keys leave memory.
+
+use std::sync::Arc;
+
+use stratacache_core::{
+    EntryName, Result, Scope, Token,
+    coordinator::{Coordinator, Invalidate, Marked, ScopeKind, Strength},
+    event::EventKind,
+    stamp::Lane,
+};
+
+use super::{Door, Engine};
+use crate::{
+    coherence::Verdict,
+    memory::{Entry, LookupKey},
+    observe::Counter,
+};
+
+/// One thing to invalidate, as the engine sees it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Target {
+    pub(crate) scope: Scope,
+    pub(crate) kind: ScopeKind,
+}
+
+impl Target {
+    pub(crate) fn key(scope: Scope) -> Self {
+        Self { scope, kind: ScopeKind::Key }
+    }
+
+    pub(crate) fn tag(scope: Scope) -> Self {
+        Self { scope, kind: ScopeKind::Tag }
+    }
+
+    pub(crate) fn namespace(scope: Scope) -> Self {
+        Self { scope, kind: ScopeKind::Namespace }
+    }
+}
+
+/// What one call invalidates: keys of a namespace, and scopes of its tenant.
+#[derive(Debug, Default)]
+pub(crate) struct Targets {
+    pub(crate) keys: Vec<Vec<u8>>,
+    pub(crate) scopes: Vec<Target>,
+    /// The whole tenant is cleared: its partition is emptied at once.
+    pub(crate) everything: bool,
+}
+
+impl Engine {
+    /// Invalidates or expires, and returns the position.
+    pub(crate) async fn invalidate(
+        self: &Arc<Self>,
+        inner: &Door,
+        targets: Targets,
+        strength: Strength,
+    ) -> Result<Token> {
+        self.check_open()?;
+        inner.tenant.permit_invalidation(&self.limits, self.timeline.now())?;
+        let mut scopes = targets.scopes;
+        scopes.extend(targets.keys.iter().map(|key| Target::key(self.key_scope(inner, key))));
+        if strength == Strength::Hard {
+            let names: Vec<EntryName> = targets.keys.iter().map(|key| self.name(inner, key)).collect();
+            self.remove_below(inner, &names).await?;
+        }
+        let token = self.order(inner, &scopes, strength).await?;
+        if strength == Strength::Hard {
+            for key in &targets.keys {
+                self.drop_older(inner, &LookupKey { prefix: &inner.space.prefix, key }, token.position().seq);
+            }
+            if targets.everything
+                && let Some(partition) = inner.tenant.partition()
+            {
+                partition.clear();
+            }
+        }
+        inner.space.plain().count(Counter::invalidations);
+        tracing::debug!(scopes = scopes.len(), seq = token.position().seq, ?strength, "invalidated");
+        let kind = EventKind::Invalidated { scopes: scopes.len(), seq: token.position().seq };
+        self.report(Some(&inner.tenant), kind);
+        Ok(token)
+    }
+
+    /// Invalidates or expires a global tag.
+    pub(crate) async fn invalidate_global(&self, scope: Scope, strength: Strength) -> Result<Token> {
+        self.check_open()?;
+        let marked = Marked::new(scope, ScopeKind::Tag, strength, 0);
+        let request = Invalidate::new(Lane::GLOBAL, vec![marked], self.timeline.now());
+        let position = self.coordinator.invalidate(request).await?;
+        self.report(None, EventKind::Invalidated { scopes: 1, seq: position.seq });
+        Ok(Token::new(Lane::GLOBAL, position))
+    }
+
+    /// Gives some scopes of a tenant one position.
+    pub(super) async fn order(&self, inner: &Door, targets: &[Target], strength: Strength) -> Result<Token> {
+        let tenant = &inner.tenant;
+        let marked = targets.iter().map(|t| Marked::new(t.scope, t.kind, strength, tenant.scope_low)).collect();
+        let position = self.coordinator.invalidate(Invalidate::new(tenant.lane, marked, self.timeline.now())).await?;
+        Ok(Token::new(tenant.lane, position))
+    }
+
+    /// Removes names from every tier below, so that nothing older is read from there again.
+    pub(super) async fn remove_below(&self, inner: &Door, names: &[EntryName]) -> Result<()> {
+        for tier in &self.tiers {
+            tier.remove(names, |kind| self.report(Some(&inner.tenant), kind)).await?;
+        }
+        Ok(())
+    }
+
+    /// Tells whether an insert may be kept, before anything is written.
+    pub(super) fn still_allowed<V>(&self, inner: &Door, key: &[u8], entry: &Entry<V>, began: u64) -> bool {
+        let marks = &inner.tenant.marks;
+        let depends = super::hit::depends(&entry.head);
+        self.mirror.judge(marks, &depends) != Verdict::Invalid
+            && self.mirror.key_allows(marks, self.key_scope(inner, key), began, &depends)
+    }
+}

@@ -1,0 +1,305 @@
+//! Leading a flight: tiers below, the loader, memory, the waiters, then the tiers below again.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
+
+use smallvec::SmallVec;
+use stratacache_core::{
+    EntryName, Key, OnWriteError, Policy, Stamp, Tag, clock::Millis, event::EventKind, tier::Fence,
+};
+use tokio::time::timeout;
+
+use super::{
+    Door, Engine,
+    catch::catching,
+    fill::Kept,
+    life::back_off,
+    lower::{Below, Found, Wanted},
+    make::Making,
+};
+use crate::{
+    Cached, Freshness, LoadContext, LoadError, Loaded,
+    codec::CacheValue,
+    coherence::{FillGuard, Rule},
+    flight::{Lead, Outcome},
+    loaded::LoadedValue,
+    memory::{Entry, Held, LookupKey, MapKey},
+    observe::Counter,
+};
+
+pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+/// A loader of any kind, as the leader runs it.
+pub(crate) type BoxedLoad<V, E> = Box<dyn FnOnce(LoadContext<V>) -> BoxFuture<Result<Loaded<V>, E>> + Send>;
+
+/// Everything a load needs to know besides the loader; owned, since the leader outlives the caller.
+pub(crate) struct Call<V: 'static> {
+    pub(crate) ns: Arc<Door>,
+    pub(crate) key: Key<V>,
+    pub(crate) policy: Policy,
+    pub(crate) ttl: Duration,
+    pub(crate) tags: SmallVec<[Tag; 1]>,
+    /// Loads even if there is a fresh value.
+    pub(crate) forced: bool,
+    pub(crate) share: bool,
+    /// Whether an absence is an answer.
+    pub(crate) optional: bool,
+}
+
+/// A call and its loader.
+pub(crate) struct Request<V: 'static, E> {
+    pub(crate) call: Call<V>,
+    pub(crate) load: BoxedLoad<V, E>,
+}
+
+/// What a flight brought.
+pub(crate) struct Landed<V> {
+    pub(crate) entry: Arc<Entry<V>>,
+    pub(crate) freshness: Freshness,
+}
+
+impl<V> Clone for Landed<V> {
+    fn clone(&self) -> Self {
+        Self { entry: Arc::clone(&self.entry), freshness: self.freshness }
+    }
+}
+
+/// The outcome of a flight: all who wait get the same.
+pub(crate) type LoadOutcome<V, E> = Result<Landed<V>, LoadError<E>>;
+
+impl<V: Send + Sync + 'static, E: Send + Sync + 'static> Outcome for LoadOutcome<V, E> {
+    fn abandoned() -> Self {
+        Err(LoadError::Closed)
+    }
+}
+
+/// What the leader of a flight is made of.
+pub(super) struct Leader<V: 'static> {
+    pub(super) call: Call<V>,
+    pub(super) stamp: Stamp,
+    /// Keeps the marks of keys that this fill may need.
+    pub(super) fill: FillGuard,
+    /// A valid value past its ttl, to serve if the load fails.
+    pub(super) stale: Option<Arc<Entry<V>>>,
+}
+
+impl<V: CacheValue> Leader<V> {
+    fn engine(&self) -> &Engine {
+        &self.call.ns.engine
+    }
+
+    /// Runs the flight to its end. Dropped half-way, the flight lands as abandoned.
+    pub(super) async fn run<E: Send + Sync + 'static>(
+        mut self,
+        load: BoxedLoad<V, E>,
+        lead: Lead<MapKey, LoadOutcome<V, E>>,
+    ) {
+        let ns = self.call.ns.clone();
+        let engine = Arc::clone(&ns.engine);
+        let name = engine.name(&ns, self.call.key.as_bytes());
+        let below = match self.call.forced {
+            true => Below { found: None, fences: engine.fences_below::<V>(name, &self.call.policy).await },
+            false => self.read_below(name).await,
+        };
+        let fences = below.fences;
+        if let Some(found) = below.found {
+            if found.fresh && (self.call.optional || found.entry.value().is_some()) {
+                let landed = self.promote(name, &found, &fences).await;
+                lead.land(Ok(landed));
+                return;
+            }
+            if !found.fresh && self.stale.is_none() {
+                self.stale = Some(found.entry);
+            }
+        }
+        let began = engine.timeline.now();
+        match self.load(load).await {
+            Ok(loaded) => {
+                let made = self.make_entry(loaded, began);
+                let (entry, store) = match made {
+                    Ok(made) => made,
+                    Err(error) => return lead.land(Err(error)),
+                };
+                let kept = if store { self.put(&entry) } else { Kept::TooHeavy };
+                // whoever waits goes on; what is below is filled in this task
+                lead.land(Ok(Landed { entry: Arc::clone(&entry), freshness: Freshness::Loaded }));
+                if store && kept != Kept::Overtaken {
+                    self.fill(name, &entry, &fences).await;
+                }
+            }
+            Err(error) => {
+                self.failed(&error);
+                lead.land(Err(error));
+            }
+        }
+    }
+
+    async fn read_below(&self, name: EntryName) -> Below<V> {
+        let wanted = Wanted {
+            ns: &self.call.ns,
+            key: self.call.key.as_bytes(),
+            name,
+            began: self.fill.began(),
+            stamp: self.stamp,
+            policy: &self.call.policy,
+            weigher: self.call.key.keyspace().and_then(|k| k.weigher()),
+        };
+        self.engine().read_below(&wanted).await
+    }
+
+    /// Fills the tiers above with what a lower tier had.
+    async fn promote(&self, name: EntryName, found: &Found<V>, fences: &[Option<Fence>]) -> Landed<V> {
+        let ns = &self.call.ns;
+        let engine = self.engine();
+        if self.call.policy.promotes() {
+            engine.promote(ns, &self.call.key, name, found, fences, &self.call.policy, self.fill.began()).await;
+        }
+        self.count(Counter::lower_hits);
+        Landed { entry: Arc::clone(&found.entry), freshness: Freshness::Fresh }
+    }
+
+    async fn load<E>(&self, load: BoxedLoad<V, E>) -> Result<Loaded<V>, LoadError<E>> {
+        let tenant = Arc::clone(&self.call.ns.tenant);
+        let now = self.engine().timeline.now();
+        let stale = self.stale.clone().and_then(|entry| Cached::new(entry, Freshness::Stale, now));
+        let failures = self.stale.as_ref().and_then(|e| e.head.cold()).map_or(0, |c| c.failures.load(Relaxed));
+        let context = LoadContext { stale, attempt: failures + 1 };
+        let limit = self.call.policy.load_timeout_time();
+        self.count(Counter::loads);
+        let run = async {
+            // the permit is waited for within the same time-out
+            let _permit = tenant.loads.acquire().await.map_err(|_| LoadError::Closed)?;
+            match catching(async { load(context).await }).await {
+                Ok(result) => result.map_err(|e| LoadError::Loader(Arc::new(e))),
+                Err(message) => Err(LoadError::Panicked(message)),
+            }
+        };
+        timeout(limit, run).await.unwrap_or(Err(LoadError::Timeout))
+    }
+
+    /// Makes the entry of a loaded value; the flag says whether it may be stored.
+    fn make_entry<E>(&mut self, loaded: Loaded<V>, began: Millis) -> Result<(Arc<Entry<V>>, bool), LoadError<E>> {
+        let engine = Arc::clone(&self.call.ns.engine);
+        if !engine.rules.has(Rule::StampBeforeLoad) {
+            self.stamp = engine.mirror.stamp(&self.call.ns.tenant.marks);
+        }
+        if let Some(policy) = loaded.policy {
+            policy.check(&engine.ceilings).map_err(LoadError::Invalid)?;
+            self.call.policy = *policy;
+            self.call.ttl = policy.fresh_time();
+        }
+        if let Some(ttl) = loaded.ttl {
+            self.call.policy.with_ttl(ttl).check(&engine.ceilings).map_err(LoadError::Invalid)?;
+            self.call.ttl = ttl;
+        }
+        let mut tags = self.call.tags.clone();
+        tags.extend(loaded.tags);
+        self.call.ns.check_tags(&tags).map_err(LoadError::Invalid)?;
+        let mut etag = loaded.etag;
+        let held = match loaded.value {
+            LoadedValue::Value(value) => Held::Own(value),
+            LoadedValue::Shared(value) => Held::Shared(value),
+            LoadedValue::Absent => Held::Absent,
+            LoadedValue::NotModified => {
+                let old = self.stale.as_ref().filter(|e| e.value().is_some()).ok_or(LoadError::NothingToKeep)?;
+                etag = etag.or_else(|| old.head.etag().map(Into::into));
+                Held::Of(old.origin())
+            }
+        };
+        let making = Making {
+            ns: &self.call.ns,
+            key: &self.call.key,
+            policy: &self.call.policy,
+            ttl: self.call.ttl,
+            tags: &tags,
+            stamp: &self.stamp,
+            own: 0,
+            began: Some(began),
+            etag,
+        };
+        let entry = making.entry(&engine, held);
+        if !loaded.store {
+            self.count(Counter::not_stored);
+        }
+        Ok((entry, loaded.store))
+    }
+
+    fn map_key(&self) -> MapKey {
+        let ns = &self.call.ns;
+        MapKey::from(LookupKey { prefix: &ns.space.prefix, key: self.call.key.as_bytes() })
+    }
+
+    fn put(&self, entry: &Arc<Entry<V>>) -> Kept {
+        let ns = &self.call.ns;
+        let key = self.call.key.as_bytes();
+        let max_weight = self.call.policy.weight_limit();
+        let kept = self.engine().put_memory(ns, key, self.map_key(), entry, self.fill.began(), max_weight);
+        if kept == Kept::Overtaken {
+            self.count(Counter::not_stored);
+        }
+        kept
+    }
+
+    async fn fill(&self, name: EntryName, entry: &Entry<V>, fences: &[Option<Fence>]) {
+        let ns = &self.call.ns;
+        let key = self.call.key.as_bytes();
+        let mode = self.call.policy.on_write_error_mode().unwrap_or(OnWriteError::BestEffort);
+        // failures are counted and reported where they happen; the callers have their value
+        let _ = self.engine().fill_below(ns, key, name, entry, fences, &self.call.policy, mode).await;
+    }
+
+    /// Notes a failure, so that readers of the stale value do not wait for the next attempt.
+    fn failed<E>(&self, error: &LoadError<E>) {
+        let engine = self.engine();
+        let ns = &self.call.ns;
+        self.count(if error.is_timeout() { Counter::load_timeouts } else { Counter::load_errors });
+        engine.report(Some(&ns.tenant), EventKind::LoadFailed { reason: error.reason() });
+        if let Some(stale) = &self.stale {
+            let cold = stale.head.cold_or_default();
+            let failures = cold.failures.fetch_add(1, Relaxed) + 1;
+            let wait = back_off(failures, &engine.jitter);
+            cold.retry_at.store(engine.timeline.now() + wait, Relaxed);
+            if self.call.forced {
+                self.count(Counter::refresh_errors);
+                let retry_in = Duration::from_millis(wait);
+                engine.report(Some(&ns.tenant), EventKind::RefreshFailed { failures, retry_in });
+            }
+        }
+    }
+
+    fn count(&self, counter: Counter) {
+        self.call.ns.count(&self.call.key, counter);
+    }
+}
+
+impl Engine {
+    /// Fills memory, and the tiers above the one that had it, with an entry found below.
+    #[allow(clippy::too_many_arguments)]
+    pub(super) async fn promote<V: CacheValue>(
+        &self,
+        ns: &Door,
+        key: &Key<V>,
+        name: EntryName,
+        found: &Found<V>,
+        fences: &[Option<Fence>],
+        policy: &Policy,
+        began: stratacache_core::stamp::Seq,
+    ) {
+        let map_key = MapKey::from(LookupKey { prefix: &ns.space.prefix, key: key.as_bytes() });
+        let entry = &found.entry;
+        if self.put_memory(ns, key.as_bytes(), map_key, entry, began, policy.weight_limit()) != Kept::Yes {
+            return;
+        }
+        let mut head = found.head.clone();
+        head.older_than_token = true;
+        for index in 0..found.tier {
+            if let Ok(envelope) = stratacache_core::envelope::encode(&head, &found.body) {
+                let fence = fences.get(index).copied().flatten();
+                let _ = self.put_below(ns, index, name, &envelope, fence, &entry.head, policy).await;
+            }
+        }
+    }
+}

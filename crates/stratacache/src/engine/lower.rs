@@ -1,0 +1,266 @@
+//! Reading the tiers below memory, one after the other, and judging what they return.
+
+use std::{
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use stratacache_core::{
+    EntryName, Policy, Stamp,
+    clock::Millis,
+    envelope::{self, Head},
+    event::EventKind,
+    stamp::Seq,
+    tier::{Fence, GetMany, Tier},
+};
+
+use super::{Door, Engine, Life, TierHandle};
+use crate::{
+    codec::{CacheValue, unpack},
+    coherence::{Depends, Verdict},
+    memory::{Entry, EntryScopes, Head as EntryHead, Held, LookupKey, MapKey, Times},
+    observe::{Counter, TierCounters},
+};
+
+/// An entry found below memory: valid, within its ttl or a stale window.
+pub(super) struct Found<V> {
+    pub(super) entry: Arc<Entry<V>>,
+    pub(super) tier: usize,
+    pub(super) fresh: bool,
+    pub(super) head: Head,
+    pub(super) body: Bytes,
+}
+
+/// What the tiers below said of one key: at most one entry, and the fences for filling.
+pub(super) struct Below<V> {
+    pub(super) found: Option<Found<V>>,
+    /// One for each tier that was read, from the top.
+    pub(super) fences: Vec<Option<Fence>>,
+}
+
+impl<V> Below<V> {
+    fn nothing() -> Self {
+        Self { found: None, fences: Vec::new() }
+    }
+}
+
+/// One key of a read: its name, and how it is judged.
+pub(super) struct Wanted<'a, V> {
+    pub(super) ns: &'a Door,
+    pub(super) key: &'a [u8],
+    pub(super) name: EntryName,
+    /// The position before the read began.
+    pub(super) began: Seq,
+    /// The position of the node then, which a promotion without its own stamp would take.
+    pub(super) stamp: Stamp,
+    pub(super) policy: &'a Policy,
+    pub(super) weigher: Option<fn(&V) -> usize>,
+}
+
+fn ms(duration: Duration) -> u64 {
+    duration.as_millis() as u64
+}
+
+impl Engine {
+    pub(super) fn name(&self, ns: &Door, key: &[u8]) -> EntryName {
+        self.deployment.name(&ns.tenant.id, ns.space.prefix.path(), key)
+    }
+
+    /// Tells whether values of `V` under this policy are kept below memory at all.
+    pub(super) fn goes_below<V: CacheValue>(&self, policy: &Policy) -> bool {
+        !self.tiers.is_empty() && V::PORTABLE && policy.write_mode() != stratacache_core::WriteMode::MemoryOnly
+    }
+
+    /// Reads one key from the tiers, until one has a usable entry.
+    pub(super) async fn read_below<V: CacheValue>(&self, wanted: &Wanted<'_, V>) -> Below<V> {
+        if !self.goes_below::<V>(wanted.policy) {
+            return Below::nothing();
+        }
+        let mut below = Below::nothing();
+        let mut stale: Option<Found<V>> = None;
+        for (index, tier) in self.tiers.iter().enumerate() {
+            let (envelope, fence) = self.read_tier(tier, wanted).await;
+            below.fences.push(fence);
+            let Some(envelope) = envelope else { continue };
+            let Some(found) = self.judge_envelope(tier, index, wanted, &envelope) else { continue };
+            if found.fresh {
+                TierCounters::count(&tier.counters.hits);
+                below.found = Some(found);
+                return below;
+            }
+            stale = stale.or(Some(found));
+        }
+        below.found = stale;
+        below
+    }
+
+    /// Takes the fences of all tiers for a load that does not look at what they hold.
+    pub(super) async fn fences_below<V: CacheValue>(&self, name: EntryName, policy: &Policy) -> Vec<Option<Fence>> {
+        let mut fences = Vec::new();
+        if self.goes_below::<V>(policy) {
+            for tier in &self.tiers {
+                let reply = match tier.capability.fenced && tier.may_use(name) {
+                    true => tier.tier.get_many(GetMany::fences(vec![name])).await.unwrap_or_else(|error| {
+                        tier.note("fence", &error, |kind| self.report(None, kind));
+                        Vec::new()
+                    }),
+                    false => Vec::new(),
+                };
+                fences.push(reply.into_iter().next().and_then(|got| got.fence));
+            }
+        }
+        fences
+    }
+
+    async fn read_tier<V>(&self, tier: &TierHandle, wanted: &Wanted<'_, V>) -> (Option<Bytes>, Option<Fence>) {
+        if !tier.may_use(wanted.name) {
+            return (None, None);
+        }
+        TierCounters::count(&tier.counters.reads);
+        match tier.tier.get_many(GetMany::new(vec![wanted.name])).await {
+            Ok(reply) => {
+                let got = reply.into_iter().next().unwrap_or_default();
+                if got.envelope.is_none() {
+                    TierCounters::count(&tier.counters.misses);
+                }
+                (got.envelope, got.fence)
+            }
+            Err(error) => {
+                TierCounters::count(&tier.counters.read_failures);
+                tier.note("get", &error, |kind| self.report(Some(&wanted.ns.tenant), kind));
+                (None, None)
+            }
+        }
+    }
+
+    /// Judges what a tier returned: ours, undamaged, of a known history, still valid, and still of use.
+    pub(super) fn judge_envelope<V: CacheValue>(
+        &self,
+        tier: &TierHandle,
+        index: usize,
+        wanted: &Wanted<'_, V>,
+        bytes: &Bytes,
+    ) -> Option<Found<V>> {
+        let ns = wanted.ns;
+        let report = |kind| self.report(Some(&ns.tenant), kind);
+        let miss = || {
+            TierCounters::count(&tier.counters.misses);
+            None
+        };
+        let (head, body) = match envelope::decode(bytes) {
+            Ok(read) => read,
+            Err(error) => {
+                TierCounters::count(&tier.counters.corrupt_envelopes);
+                report(EventKind::CorruptEnvelope { tier: tier.name.clone(), reason: error.reason() });
+                return miss();
+            }
+        };
+        if head.check != self.deployment.check(&ns.tenant.id, ns.space.prefix.path(), wanted.key) {
+            TierCounters::count(&tier.counters.foreign_envelopes);
+            report(EventKind::ForeignEnvelope { tier: tier.name.clone() });
+            return miss();
+        }
+        let Some(expired_at) = self.envelope_verdict(tier, wanted, &head) else { return miss() };
+        let now = self.timeline.now();
+        let tier_cap = wanted.policy.tier_rule(&tier.name).and_then(|r| r.ttl);
+        if tier_cap.is_some_and(|cap| now >= head.created.saturating_add(ms(cap))) {
+            return miss();
+        }
+        let times = self.believable(&head, expired_at);
+        if now >= times.useful_until() {
+            return miss();
+        }
+        let held = if head.absent {
+            Held::Absent
+        } else {
+            match unpack::<V>(&body, head.codec, head.compression, head.raw_len) {
+                Ok(value) => Held::Own(value),
+                Err(error) => {
+                    tracing::debug!(tier = %tier.name, reason = error.reason(), "unreadable value");
+                    ns.space.plain().count(Counter::type_changes);
+                    report(EventKind::TypeChanged { tier: tier.name.clone() });
+                    return miss();
+                }
+            }
+        };
+        let entry = self.promoted_entry(wanted, &head, times, held, now);
+        Some(Found { entry, tier: index, fresh: now < times.fresh_until, head, body })
+    }
+
+    /// Returns `Some` with the time of an `expire` if the envelope is valid.
+    fn envelope_verdict<V>(&self, tier: &TierHandle, wanted: &Wanted<'_, V>, head: &Head) -> Option<Option<Millis>> {
+        let ns = wanted.ns;
+        let marks = &ns.tenant.marks;
+        if !self.mirror.knows(marks, head.stamp, head.global, head.own) {
+            return None;
+        }
+        let depends = Depends {
+            path: &ns.space.scopes.path,
+            tags: &head.tags,
+            global_tags: &head.global_tags,
+            lane_seq: head.stamp.seq,
+            global_seq: head.global.seq,
+            own: head.own,
+        };
+        let Verdict::Valid { expired_at, .. } = self.mirror.judge(marks, &depends) else { return None };
+        let scope = self.key_scope(ns, wanted.key);
+        // a fenced tier has removed what a forgotten key mark was about; any other must not be older than those
+        let began = if tier.capability.fenced { wanted.began } else { head.stamp.seq.max(head.own) };
+        if !self.mirror.key_allows(marks, scope, began, &depends) {
+            return None;
+        }
+        let key_expired = self.mirror.key_expired_at(marks, scope, &depends);
+        Some([expired_at, key_expired].into_iter().flatten().min())
+    }
+
+    /// Returns the times of an envelope, cut to what this cache could have written.
+    fn believable(&self, head: &Head, expired_at: Option<Millis>) -> Times {
+        let longest = head.created.saturating_add(ms(self.ceilings.max_ttl));
+        let fresh_until = head.fresh_until.min(longest).min(expired_at.unwrap_or(Millis::MAX));
+        let window = |until: Millis| {
+            let window = until.saturating_sub(head.fresh_until).min(ms(self.ceilings.max_stale));
+            u32::try_from(window).unwrap_or(u32::MAX)
+        };
+        Times {
+            created: head.created,
+            fresh_until,
+            revalidate_ms: window(head.revalidate_until),
+            error_ms: window(head.error_until),
+            memory_until: Millis::MAX,
+        }
+    }
+
+    fn promoted_entry<V: CacheValue>(
+        &self,
+        wanted: &Wanted<'_, V>,
+        head: &Head,
+        times: Times,
+        held: Held<V>,
+        now: Millis,
+    ) -> Arc<Entry<V>> {
+        let ns = wanted.ns;
+        let life = Life::promoted(wanted.policy, times, head.load_ms, now);
+        let scopes = if head.tags.is_empty() && head.global_tags.is_empty() {
+            Arc::clone(&ns.space.scopes)
+        } else {
+            Arc::new(EntryScopes {
+                path: Arc::clone(&ns.space.scopes.path),
+                tags: head.tags.clone().into(),
+                global_tags: head.global_tags.clone().into(),
+            })
+        };
+        // the entry keeps the stamp of its load, but belongs to this node's present history
+        let stamp = Stamp { lane: head.stamp, global: head.global, mep: wanted.stamp.mep };
+        let cold = life.cold(head.etag.as_deref().map(Into::into));
+        if let Some(cold) = &cold {
+            cold.last_read.store(now, Relaxed);
+        }
+        let mut entry_head = EntryHead::new(&stamp, head.own, life.times, scopes, cold);
+        entry_head.load_ms = head.load_ms;
+        let mut entry = Entry { head: entry_head, held };
+        let map_key = MapKey::from(LookupKey { prefix: &ns.space.prefix, key: wanted.key });
+        self.weigh(&mut entry, &map_key, wanted.weigher);
+        Arc::new(entry)
+    }
+}

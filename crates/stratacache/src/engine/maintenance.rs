@@ -1,0 +1,87 @@
+//! What happens in the background: time, capacity, expiry, marks, idle tenants, missed removals.
+
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
+
+use stratacache_core::{clock::Millis, coordinator::Coordinator};
+
+use super::{Engine, Tenant};
+use crate::{memory::machine_memory, observe::Counter};
+
+const BEAT: Duration = Duration::from_millis(250);
+/// Every so many beats the slower chores are done.
+const SLOW: u64 = 4;
+const SLOWEST: u64 = 40;
+
+/// Runs until the cache is gone. Ended by the spawner when the cache closes.
+pub(crate) async fn maintain(engine: Weak<Engine>) {
+    let mut beat: u64 = 0;
+    loop {
+        tokio::time::sleep(BEAT).await;
+        let Some(engine) = engine.upgrade() else { return };
+        beat += 1;
+        engine.timeline.clock().refresh();
+        engine.arbiter.pass();
+        if beat.is_multiple_of(SLOW) {
+            engine.slow_chores().await;
+        }
+        if beat.is_multiple_of(SLOWEST) {
+            engine.slowest_chores();
+        }
+    }
+}
+
+impl Engine {
+    async fn slow_chores(self: &Arc<Self>) {
+        let now = self.timeline.now();
+        for tenant in self.tenants.all() {
+            self.sweep(&tenant, now);
+            // thousands of tenants must not hold a worker for long
+            tokio::task::yield_now().await;
+        }
+        for tier in &self.tiers {
+            if let Err(error) = tier.catch_up(|kind| self.report(None, kind)).await {
+                tracing::debug!(tier = %tier.name, %error, "missed removals still outstanding");
+            }
+        }
+        let keep_since = now.saturating_sub(self.ceilings.retention().as_millis() as Millis);
+        if let Err(error) = self.coordinator.tick(now, keep_since).await {
+            tracing::warn!(%error, "the coordinator's housekeeping failed");
+        }
+    }
+
+    fn slowest_chores(&self) {
+        let now = self.timeline.now();
+        self.mirror.forget(now.saturating_sub(self.ceilings.retention().as_millis() as Millis));
+        self.tenants.drop_idle(&self.ledger);
+        if let Some((fraction, memory)) = self.memory_fraction.zip(machine_memory()) {
+            let budget = (memory as f64 * fraction) as u64;
+            if budget.abs_diff(self.arbiter.budget()) > budget / 100 {
+                self.arbiter.resize(budget);
+            }
+        }
+    }
+
+    /// Frees what has expired or become invalid in one tenant's memory.
+    pub(crate) fn sweep(&self, tenant: &Arc<Tenant>, now: Millis) {
+        let Some(partition) = tenant.partition() else { return };
+        if !partition.wants_sweep(now) {
+            return;
+        }
+        let removed = partition.sweep(now, |_, slot| {
+            let head = slot.head();
+            let invalid = head.mep != tenant.marks.mep() as u32
+                || self.mirror.judge(&tenant.marks, &super::hit::depends(head)) == crate::coherence::Verdict::Invalid;
+            if invalid { 0 } else { self.useless_at(head) }
+        });
+        if removed > 0 {
+            // counted for the tenant, not for a namespace: nobody asked for these
+            let root = tenant.spaces().into_iter().find(|s| s.prefix.path().depth() == 0);
+            if let Some(space) = root {
+                space.plain().add(Counter::expirations, removed as u64);
+            }
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! Making an entry of a value, whichever way it came.
+
+use std::{sync::Arc, time::Duration};
+
+use stratacache_core::{Key, Policy, Stamp, Tag, clock::Millis, stamp::Seq};
+
+use super::{Door, Engine, Life};
+use crate::{
+    codec::CacheValue,
+    memory::{Entry, Head, Held, LookupKey, MapKey},
+};
+
+/// Everything an entry is made of besides its value.
+pub(super) struct Making<'a, V: 'static> {
+    pub(super) ns: &'a Door,
+    pub(super) key: &'a Key<V>,
+    pub(super) policy: &'a Policy,
+    pub(super) ttl: Duration,
+    pub(super) tags: &'a [Tag],
+    pub(super) stamp: &'a Stamp,
+    /// The position of its own insert; 0 for a load.
+    pub(super) own: Seq,
+    /// When the load began; `None` for an insert.
+    pub(super) began: Option<Millis>,
+    pub(super) etag: Option<Box<str>>,
+}
+
+impl<V: CacheValue> Making<'_, V> {
+    pub(super) fn map_key(&self) -> MapKey {
+        MapKey::from(LookupKey { prefix: &self.ns.space.prefix, key: self.key.as_bytes() })
+    }
+
+    pub(super) fn entry(self, engine: &Engine, held: Held<V>) -> Arc<Entry<V>> {
+        let keyspace = self.key.keyspace();
+        let absent = matches!(held, Held::Absent);
+        let negative = match (&held, keyspace.and_then(|k| k.negative_when())) {
+            (Held::Absent, _) => true,
+            (Held::Own(value), Some(says_absent)) => says_absent(value),
+            (Held::Shared(value), Some(says_absent)) => says_absent(value),
+            _ => false,
+        };
+        let ttl = if negative { self.policy.negative_time().min(self.ttl) } else { self.ttl };
+        let now = engine.timeline.now();
+        let load_ms = self.began.map_or(0, |began| u32::try_from(now - began).unwrap_or(u32::MAX));
+        let life = Life::new(self.policy, ttl, absent, load_ms, now, &engine.jitter);
+        let map_key = self.map_key();
+        let scopes = self.ns.entry_scopes(self.tags);
+        let mut head = Head::new(self.stamp, self.own, life.times, scopes, life.cold(self.etag));
+        head.load_ms = load_ms;
+        let mut entry = Entry { head, held };
+        engine.weigh(&mut entry, &map_key, keyspace.and_then(|k| k.weigher()));
+        Arc::new(entry)
+    }
+}

@@ -1,0 +1,135 @@
+//! The engine: where memory, flights, coherence, codecs, guards and counters meet.
+
+mod bulk;
+mod catch;
+mod door;
+mod fill;
+mod hit;
+mod inspect;
+mod invalidate;
+mod lead;
+mod life;
+mod lower;
+mod maintenance;
+mod make;
+mod read;
+mod refresh;
+mod space;
+mod statistics;
+mod tenant;
+mod tenants;
+mod tier;
+mod timeline;
+mod write;
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering::Acquire},
+};
+
+use stratacache_core::{
+    Ceilings, Deployment, Error, ErrorKind, KeyspaceInfo, Policy, Result, coordinator::AnyCoordinator, event::EventKind,
+};
+
+use parking_lot::Mutex;
+
+pub(crate) use bulk::{BulkLoad, BulkRequest};
+pub(crate) use door::Door;
+pub(crate) use hit::{Quick, Seen};
+pub use inspect::{Inspection, TierView};
+pub(crate) use invalidate::{Target, Targets};
+pub(crate) use lead::{BoxedLoad, Call, Request};
+pub(crate) use life::{Jitter, Life};
+pub(crate) use maintenance::maintain;
+pub(crate) use space::Space;
+pub(crate) use tenant::{Limits, Tenant};
+pub(crate) use tenants::Tenants;
+pub(crate) use tier::TierHandle;
+pub(crate) use timeline::Timeline;
+pub(crate) use write::WriteRequest;
+
+use crate::{
+    coherence::{Mirror, Rules},
+    flight::FlightTable,
+    memory::{Arbiter, MapKey},
+    observe::{EventHub, Ledger},
+    spawn::Spawner,
+};
+
+/// Everything one cache is made of.
+pub(crate) struct Engine {
+    pub(crate) timeline: Timeline,
+    pub(crate) deployment: Deployment,
+    pub(crate) ceilings: Ceilings,
+    pub(crate) limits: Limits,
+    pub(crate) mirror: Arc<Mirror>,
+    pub(crate) coordinator: AnyCoordinator,
+    pub(crate) arbiter: Arbiter,
+    pub(crate) memory_fraction: Option<f64>,
+    pub(crate) flights: Arc<FlightTable<MapKey>>,
+    pub(crate) tiers: Vec<TierHandle>,
+    pub(crate) tenants: Tenants,
+    pub(crate) ledger: Ledger,
+    pub(crate) events: Arc<EventHub>,
+    pub(crate) spawner: Spawner,
+    pub(crate) jitter: Jitter,
+    pub(crate) rules: Rules,
+    pub(crate) default_policy: Policy,
+    /// Keyspaces whose policy was cut down to a ceiling, so that it is said once.
+    pub(crate) clamped: Mutex<Vec<&'static str>>,
+    pub(crate) closed: AtomicBool,
+}
+
+impl Engine {
+    pub(crate) fn check_open(&self) -> Result<()> {
+        if self.closed.load(Acquire) {
+            return Err(Error::new(ErrorKind::Closed, "the cache is closed"));
+        }
+        Ok(())
+    }
+
+    /// Returns the policy of a keyspace; one that was not registered is cut down to the ceilings.
+    pub(crate) fn keyspace_policy<V>(&self, keyspace: &KeyspaceInfo<V>) -> Result<Policy> {
+        let (policy, cut) = keyspace.policy().clamped(&self.ceilings);
+        if cut {
+            let mut said = self.clamped.lock();
+            if !said.contains(&keyspace.name()) {
+                said.push(keyspace.name());
+                tracing::warn!(keyspace = keyspace.name(), "the policy is above max_ttl or max_stale and was cut down");
+                self.report(None, EventKind::PolicyClamped { keyspace: keyspace.name() });
+            }
+        }
+        policy.check(&self.ceilings)?;
+        Ok(policy)
+    }
+
+    pub(crate) fn report(&self, tenant: Option<&Tenant>, kind: EventKind) {
+        self.events.send(self.timeline.now(), tenant.map(|t| &t.id), kind);
+    }
+
+    /// Ends every task, closes every tier, and drops what memory holds.
+    pub(crate) async fn close(&self) -> Result<()> {
+        use stratacache_core::{coordinator::Coordinator, tier::Tier};
+        if self.closed.swap(true, std::sync::atomic::Ordering::AcqRel) {
+            return Ok(());
+        }
+        self.spawner.close().await;
+        let mut result = Ok(());
+        for tier in &self.tiers {
+            result = result.and(tier.tier.close().await.map_err(Error::from));
+        }
+        result = result.and(self.coordinator.close().await);
+        for tenant in self.tenants.all() {
+            if let Some(partition) = tenant.partition() {
+                partition.clear();
+            }
+        }
+        result
+    }
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine").field("tiers", &self.tiers.len()).finish_non_exhaustive()
+    }
+}

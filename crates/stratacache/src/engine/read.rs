@@ -1,0 +1,312 @@
+//! Reading through: memory, then a flight of one's own or of somebody else.
+
+use std::sync::{Arc, atomic::Ordering::Relaxed};
+
+use stratacache_core::{Consistency, Key, Stamp, coordinator::Coordinator, stamp::Lane};
+use tokio::time::timeout;
+
+use super::{
+    Door, Engine, Request, Seen,
+    hit::Window,
+    lead::{Landed, Leader, LoadOutcome},
+    lower::Wanted,
+};
+use crate::{
+    Cached, Freshness, LoadError,
+    codec::CacheValue,
+    coherence::{Depends, Rule, Verdict},
+    flight::{Flight, FlightKey, Lead, Role},
+    memory::{Entry, LookupKey, MapKey},
+    observe::Counter,
+};
+
+/// What a read through found: an entry, which may be an absence, and how it came.
+pub(crate) type ReadThrough<V, E> = Result<Landed<V>, LoadError<E>>;
+
+impl Engine {
+    /// Brings the mirror up to date where the read asks for it and nodes share the coordinator.
+    pub(crate) async fn catch_up(&self, ns: &Door, consistency: Consistency) -> stratacache_core::Result<()> {
+        if !self.coordinator.is_shared() {
+            return Ok(());
+        }
+        match consistency {
+            Consistency::Latest => {}
+            Consistency::Since(token) => {
+                let lane = &ns.tenant.marks.lane;
+                let reached = token.lane() == ns.tenant.lane
+                    && token.position().incarnation == lane.incarnation()
+                    && token.position().seq <= lane.applied();
+                if reached {
+                    return Ok(());
+                }
+            }
+            _ => return Ok(()),
+        }
+        self.coordinator.sync(ns.tenant.lane).await?;
+        self.coordinator.sync(Lane::GLOBAL).await.map(|_| ())
+    }
+
+    /// Tells whether a flight is new enough for a reader that comes now.
+    fn may_join<V, E>(&self, ns: &Door, key: &[u8], flight: &Flight<LoadOutcome<V, E>>) -> bool
+    where
+        V: CacheValue,
+        E: Send + Sync + 'static,
+    {
+        let marks = &ns.tenant.marks;
+        if flight.stamp.mep != marks.mep() {
+            return false;
+        }
+        let (tags, global_tags) = &flight.tags;
+        let depends = Depends {
+            path: &ns.space.scopes.path,
+            tags,
+            global_tags,
+            lane_seq: flight.stamp.lane.seq,
+            global_seq: flight.stamp.global.seq,
+            own: 0,
+        };
+        self.mirror.judge(marks, &depends) != Verdict::Invalid
+            && self.mirror.key_allows(marks, self.key_scope(ns, key), flight.stamp.lane.seq, &depends)
+    }
+
+    /// Tells whether what a flight brought is still valid for one who joined it.
+    fn landed_valid<V: CacheValue>(&self, ns: &Door, key: &[u8], landed: &Landed<V>, stamp: &Stamp) -> bool {
+        let marks = &ns.tenant.marks;
+        let head = &landed.entry.head;
+        let depends = super::hit::depends(head);
+        stamp.mep == marks.mep()
+            && self.mirror.judge(marks, &depends) != Verdict::Invalid
+            && self.mirror.key_allows(marks, self.key_scope(ns, key), stamp.lane.seq, &depends)
+    }
+
+    /// Reads through with a loader. The caller has already found memory without a simple hit.
+    pub(crate) async fn read_through<V, E>(self: &Arc<Self>, request: Request<V, E>) -> ReadThrough<V, E>
+    where
+        V: CacheValue,
+        E: Send + Sync + 'static,
+    {
+        let ns = request.call.ns.clone();
+        let key = request.call.key.clone();
+        let count = |counter| ns.count(&key, counter);
+        self.catch_up(&ns, request.call.policy.consistency_mode()).await.map_err(LoadError::Invalid)?;
+        let start = self.mirror.stamp(&ns.tenant.marks);
+        let mut stale = None;
+        if !request.call.forced {
+            match self.look::<V>(&ns, key.as_bytes()) {
+                Seen::Fresh { entry, refresh } if request.call.optional || entry.value().is_some() => {
+                    count(Counter::memory_hits);
+                    if refresh {
+                        self.refresh_behind(request, Arc::clone(&entry));
+                    }
+                    return Ok(Landed { entry, freshness: Freshness::Fresh });
+                }
+                Seen::Stale { entry, window } => {
+                    let retry_at = entry.head.cold().map_or(0, |c| c.retry_at.load(Relaxed));
+                    let known_to_fail = self.timeline.now() < retry_at;
+                    if window == Window::Revalidate || known_to_fail {
+                        count(Counter::memory_hits);
+                        count(Counter::stale_hits);
+                        if !known_to_fail {
+                            self.refresh_behind(request, Arc::clone(&entry));
+                        }
+                        return Ok(Landed { entry, freshness: Freshness::Stale });
+                    }
+                    stale = Some(entry);
+                }
+                Seen::Fresh { .. } | Seen::Nothing => {}
+            }
+        } else if let Seen::Fresh { entry, .. } | Seen::Stale { entry, .. } = self.look::<V>(&ns, key.as_bytes()) {
+            // for the ETag of the loader's context
+            stale = Some(entry);
+        }
+        count(Counter::misses);
+        self.wait_for_flight(request, stale, start).await
+    }
+
+    async fn wait_for_flight<V, E>(
+        self: &Arc<Self>,
+        request: Request<V, E>,
+        stale: Option<Arc<Entry<V>>>,
+        start: Stamp,
+    ) -> ReadThrough<V, E>
+    where
+        V: CacheValue,
+        E: Send + Sync + 'static,
+    {
+        let ns = request.call.ns.clone();
+        let key = request.call.key.clone();
+        let count = |counter| ns.count(&key, counter);
+        let soft = request.call.policy.soft_timeout_time().filter(|_| stale.is_some() && !request.call.forced);
+        let (forced, optional) = (request.call.forced, request.call.optional);
+        let Some(_place) = ns.tenant.wait_place(&self.limits) else {
+            count(Counter::overloads);
+            return stale_or(stale.filter(|_| !forced), LoadError::Overloaded);
+        };
+        let mut request = Some(request);
+        let mut refused = false;
+        let error = loop {
+            let Some(waiting) = request.as_ref() else { break LoadError::Closed };
+            let flight_key = self.flight_key(waiting);
+            let may_join = |flight: &Flight<LoadOutcome<V, E>>| {
+                if refused && self.rules.has(Rule::ReenterOnce) {
+                    new_enough(&flight.stamp, &start)
+                } else {
+                    !self.rules.has(Rule::JoinCheck) || refused || self.may_join(&ns, key.as_bytes(), flight)
+                }
+            };
+            let mut fill = None;
+            let role = self.flights.join_or_lead(flight_key, may_join, || {
+                let (guard, stamp) = self.mirror.begin_fill(&ns.tenant.marks);
+                fill = Some(guard);
+                let scopes = ns.entry_scopes(&waiting.call.tags);
+                Flight::new(stamp, (scopes.tags.clone(), scopes.global_tags.clone()))
+            });
+            let (flight, joined) = match role {
+                Role::Join(flight) => (flight, true),
+                Role::Lead(lead) => {
+                    let flight = Arc::clone(lead.flight());
+                    if let (Some(request), Some(fill)) = (request.take(), fill) {
+                        self.take_off(request, lead, fill, stale.clone());
+                    }
+                    (flight, false)
+                }
+            };
+            if joined {
+                count(Counter::flights_joined);
+            }
+            let outcome = match soft {
+                None => flight.wait().await,
+                Some(soft) => match timeout(soft, flight.wait()).await {
+                    Ok(outcome) => outcome,
+                    Err(_) => {
+                        if let Some(entry) = stale {
+                            count(Counter::stale_hits);
+                            return Ok(Landed { entry, freshness: Freshness::Stale });
+                        }
+                        break LoadError::Timeout;
+                    }
+                },
+            };
+            match outcome {
+                Ok(landed) => {
+                    let accept = !joined
+                        || refused
+                        || !self.rules.has(Rule::JoinCheck)
+                        || self.landed_valid(&ns, key.as_bytes(), &landed, &flight.stamp);
+                    let is_answer = !joined || optional || landed.entry.value().is_some();
+                    if accept && is_answer {
+                        return Ok(landed);
+                    }
+                    refused = true;
+                    if let (false, Some(request)) = (is_answer, request.as_mut()) {
+                        // others take an absence for an answer; this caller loads for itself
+                        request.call.share = false;
+                    }
+                }
+                Err(error) => break error,
+            }
+        };
+        // a forced refresh reports its failure; a read is content with a stale value
+        let usable = stale.filter(|_| !forced).filter(|e| self.timeline.now() < e.head.times().useful_until());
+        let still_valid = usable.filter(|e| {
+            let slot: crate::memory::SlotRef = Arc::clone(e) as _;
+            self.admissible(&ns, key.as_bytes(), &slot)
+        });
+        if still_valid.is_some() {
+            count(Counter::stale_hits);
+        }
+        stale_or(still_valid, error)
+    }
+
+    pub(super) fn flight_key<V, E>(&self, request: &Request<V, E>) -> FlightKey<MapKey>
+    where
+        V: CacheValue,
+        E: Send + Sync + 'static,
+    {
+        let ns = &request.call.ns;
+        let map_key = MapKey::from(LookupKey { prefix: &ns.space.prefix, key: request.call.key.as_bytes() });
+        // a load that is not shared has a key nobody else has
+        let alone = if request.call.share { 0 } else { self.jitter.next() | 1 };
+        FlightKey::new::<LoadOutcome<V, E>>(ns.tenant.number, map_key, request.call.forced, alone)
+    }
+
+    pub(super) fn take_off<V, E>(
+        self: &Arc<Self>,
+        request: Request<V, E>,
+        lead: Lead<MapKey, LoadOutcome<V, E>>,
+        fill: crate::coherence::FillGuard,
+        stale: Option<Arc<Entry<V>>>,
+    ) where
+        V: CacheValue,
+        E: Send + Sync + 'static,
+    {
+        let stamp = lead.flight().stamp;
+        let leader = Leader { call: request.call, stamp, fill, stale };
+        self.spawner.start(leader.run(request.load, lead));
+    }
+
+    /// Reads without a loader: memory, then the tiers below. An absence is an entry without a value.
+    pub(crate) async fn read<V: CacheValue>(
+        self: &Arc<Self>,
+        ns: &Door,
+        key: &Key<V>,
+        policy: &stratacache_core::Policy,
+    ) -> Option<Landed<V>> {
+        if self.catch_up(ns, policy.consistency_mode()).await.is_err() {
+            return None;
+        }
+        match self.look::<V>(ns, key.as_bytes()) {
+            Seen::Fresh { entry, .. } => {
+                ns.count(key, Counter::memory_hits);
+                return Some(Landed { entry, freshness: Freshness::Fresh });
+            }
+            Seen::Stale { entry, window: Window::Revalidate } => {
+                ns.count(key, Counter::memory_hits);
+                ns.count(key, Counter::stale_hits);
+                return Some(Landed { entry, freshness: Freshness::Stale });
+            }
+            Seen::Stale { .. } | Seen::Nothing => {}
+        }
+        let found = if self.goes_below::<V>(policy) { self.read_and_promote(ns, key, policy).await } else { None };
+        ns.count(key, if found.is_some() { Counter::lower_hits } else { Counter::misses });
+        found.map(|entry| Landed { entry, freshness: Freshness::Fresh })
+    }
+
+    async fn read_and_promote<V: CacheValue>(
+        &self,
+        ns: &Door,
+        key: &Key<V>,
+        policy: &stratacache_core::Policy,
+    ) -> Option<Arc<Entry<V>>> {
+        let inner = &ns;
+        let (fill, stamp) = self.mirror.begin_fill(&inner.tenant.marks);
+        let name = self.name(inner, key.as_bytes());
+        let weigher = key.keyspace().and_then(|k| k.weigher());
+        let wanted = Wanted { ns: inner, key: key.as_bytes(), name, began: fill.began(), stamp, policy, weigher };
+        let below = self.read_below::<V>(&wanted).await;
+        let found = below.found.filter(|f| f.fresh)?;
+        if policy.promotes() {
+            self.promote(inner, key, name, &found, &below.fences, policy, fill.began()).await;
+        }
+        Some(found.entry)
+    }
+}
+
+/// The rule of re-entry: the flight began after the reader did, in the same history or a later one.
+pub(super) fn new_enough(flight: &Stamp, start: &Stamp) -> bool {
+    flight.mep > start.mep
+        || (flight.mep == start.mep && flight.lane.seq >= start.lane.seq && flight.global.seq >= start.global.seq)
+}
+
+fn stale_or<V, E>(stale: Option<Arc<Entry<V>>>, error: LoadError<E>) -> ReadThrough<V, E> {
+    match stale {
+        Some(entry) => Ok(Landed { entry, freshness: Freshness::Stale }),
+        None => Err(error),
+    }
+}
+
+impl<V> Landed<V> {
+    pub(crate) fn cached(self, now: u64) -> Option<Cached<V>> {
+        Cached::new(self.entry, self.freshness, now)
+    }
+}

@@ -1,0 +1,76 @@
+//! What the handles of one namespace share: its prefix, its scopes and its counters.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, OnceLock},
+};
+
+use foldhash::fast::RandomState;
+use parking_lot::RwLock;
+use stratacache_core::{Deployment, NamespacePath, TenantId};
+
+use crate::{
+    memory::{EntryScopes, NamespacePrefix},
+    observe::{Cell, Ledger},
+};
+
+const INLINE: usize = 8;
+
+type Known = (usize, Arc<Cell>);
+
+/// One namespace of one tenant.
+pub(crate) struct Space {
+    pub(crate) prefix: NamespacePrefix,
+    pub(crate) scopes: Arc<EntryScopes>,
+    plain: Arc<Cell>,
+    keyspaces: OnceLock<Box<[OnceLock<Known>; INLINE]>>,
+    more: RwLock<HashMap<usize, Arc<Cell>, RandomState>>,
+}
+
+impl Space {
+    pub(crate) fn new(deployment: &Deployment, ledger: &Ledger, tenant: &TenantId, path: NamespacePath) -> Self {
+        let scopes = EntryScopes { path: deployment.path_scopes(tenant, &path).into(), ..EntryScopes::default() };
+        Self {
+            plain: ledger.cell(tenant, &path, None),
+            prefix: NamespacePrefix::new(path),
+            scopes: Arc::new(scopes),
+            keyspaces: OnceLock::new(),
+            more: RwLock::default(),
+        }
+    }
+
+    pub(crate) fn plain(&self) -> &Arc<Cell> {
+        &self.plain
+    }
+
+    /// Runs `count` on the cell of a keyspace, which `id` (its address) and name tell.
+    #[inline]
+    pub(crate) fn with_cell(
+        &self,
+        ledger: &Ledger,
+        tenant: &TenantId,
+        keyspace: Option<(usize, &'static str)>,
+        count: impl FnOnce(&Cell),
+    ) {
+        let Some((id, name)) = keyspace else { return count(&self.plain) };
+        let inline = self.keyspaces.get_or_init(|| Box::new(std::array::from_fn(|_| OnceLock::new())));
+        let make = || ledger.cell(tenant, self.prefix.path(), Some(name));
+        let (known, cell) = inline[(id >> 5) % INLINE].get_or_init(|| (id, make()));
+        if *known == id {
+            return count(cell);
+        }
+        if let Some(cell) = self.more.read().get(&id) {
+            return count(cell);
+        }
+        count(self.more.write().entry(id).or_insert_with(make));
+    }
+
+    /// Returns all cells, for the ledger when the tenant goes away.
+    pub(crate) fn cells(&self) -> Vec<Arc<Cell>> {
+        let inline = self.keyspaces.get().into_iter().flat_map(|k| k.iter()).filter_map(OnceLock::get);
+        let mut cells: Vec<_> = inline.map(|(_, cell)| Arc::clone(cell)).collect();
+        cells.extend(self.more.read().values().cloned());
+        cells.push(Arc::clone(&self.plain));
+        cells
+    }
+}

@@ -1,0 +1,52 @@
+//! Putting statistics together.
+
+use std::sync::Arc;
+
+use stratacache_core::tier::Tier;
+
+use super::{Engine, Tenant};
+use crate::{
+    memory::machine_memory,
+    observe::{Filter, Stats, TierStats},
+};
+
+impl Engine {
+    pub(crate) fn tenant_stats(&self, tenant: &Arc<Tenant>) -> Stats {
+        let mut stats = Stats::from_sums(&self.ledger.sums(Filter { tenant: Some(&tenant.id), ..Filter::default() }));
+        let (entries, weight) = tenant.partition().map_or((0, 0), |p| p.usage());
+        stats.entries = Some(entries as u64);
+        stats.weight = Some(weight);
+        stats.limit = Some(tenant.quota.limit.min(self.arbiter.budget()));
+        stats.evicted_for_capacity = Some(tenant.partition().map_or(0, |p| p.evicted()));
+        stats
+    }
+
+    pub(crate) fn cache_stats(&self) -> Stats {
+        let mut stats = Stats::from_sums(&self.ledger.sums(Filter::default()));
+        let (mut entries, mut weight, mut evicted) = (0, 0, 0);
+        for tenant in self.tenants.all() {
+            if let Some(partition) = tenant.partition() {
+                let usage = partition.usage();
+                entries += usage.0 as u64;
+                weight += usage.1;
+                evicted += partition.evicted();
+            }
+        }
+        stats.entries = Some(entries);
+        stats.weight = Some(weight);
+        stats.evicted_for_capacity = Some(evicted);
+        stats.limit = Some(self.arbiter.budget());
+        stats.machine_memory = machine_memory();
+        stats.loads_in_flight = self.flights.len() as u64;
+        let memory = TierStats {
+            name: "memory".into(),
+            hits: stats.memory_hits,
+            misses: stats.lower_hits + stats.misses,
+            used_bytes: Some(weight),
+            ..TierStats::default()
+        };
+        let below = self.tiers.iter().map(|t| TierStats::from_counters(&t.name, &t.counters, t.tier.used_bytes()));
+        stats.tiers = std::iter::once(memory).chain(below).collect();
+        stats
+    }
+}

@@ -1,0 +1,149 @@
+//! What a cache knows of one tenant.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicUsize, Ordering::AcqRel},
+    },
+};
+
+use foldhash::fast::RandomState;
+use parking_lot::Mutex;
+use stratacache_core::{Error, ErrorKind, NamespacePath, Result, TenantId, clock::Millis, stamp::Lane};
+use tokio::sync::Semaphore;
+
+use super::Space;
+use crate::{
+    coherence::TenantMarks,
+    memory::{Arbiter, Partition, Quota},
+};
+
+/// Limits that hold for each tenant.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Limits {
+    pub(crate) max_loads: usize,
+    pub(crate) max_waiters: usize,
+    pub(crate) max_tags: usize,
+    pub(crate) max_namespace_depth: usize,
+    pub(crate) invalidations_per_s: Option<u32>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { max_loads: 64, max_waiters: 10_000, max_tags: 32, max_namespace_depth: 8, invalidations_per_s: None }
+    }
+}
+
+/// Namespaces beyond this many are not shared between handles; they work the same, but count apart.
+const MAX_SPACES: usize = 1024;
+
+/// One tenant: its marks, its partition, its namespaces, its loads.
+pub(crate) struct Tenant {
+    pub(crate) id: TenantId,
+    /// Tells tenants apart in tables, for the life of the process.
+    pub(crate) number: u64,
+    pub(crate) lane: Lane,
+    /// The low half of the tenant's scope.
+    pub(crate) scope_low: u64,
+    pub(crate) marks: Arc<TenantMarks>,
+    pub(crate) quota: Quota,
+    pub(crate) loads: Arc<Semaphore>,
+    partition: OnceLock<Arc<Partition>>,
+    waiting: AtomicUsize,
+    spaces: Mutex<HashMap<NamespacePath, Arc<Space>, RandomState>>,
+    invalidations: Mutex<Bucket>,
+}
+
+/// What may be invalidated now, in thousandths.
+#[derive(Debug)]
+struct Bucket {
+    thousandths: u64,
+    filled_at: Millis,
+}
+
+impl Tenant {
+    pub(crate) fn new(
+        id: TenantId,
+        number: u64,
+        scope_low: u64,
+        marks: Arc<TenantMarks>,
+        quota: Quota,
+        limits: &Limits,
+    ) -> Self {
+        Self {
+            lane: Lane::of(&id),
+            id,
+            number,
+            scope_low,
+            marks,
+            quota,
+            loads: Arc::new(Semaphore::new(limits.max_loads)),
+            partition: OnceLock::new(),
+            waiting: AtomicUsize::new(0),
+            spaces: Mutex::default(),
+            invalidations: Mutex::new(Bucket { thousandths: u64::MAX, filled_at: 0 }),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn partition(&self) -> Option<&Arc<Partition>> {
+        self.partition.get()
+    }
+
+    pub(crate) fn partition_or_admit(&self, arbiter: &Arbiter) -> &Arc<Partition> {
+        self.partition.get_or_init(|| arbiter.admit(self.quota))
+    }
+
+    pub(crate) fn space(&self, path: &NamespacePath, make: impl FnOnce() -> Space) -> Arc<Space> {
+        let mut spaces = self.spaces.lock();
+        if let Some(space) = spaces.get(path) {
+            return Arc::clone(space);
+        }
+        let space = Arc::new(make());
+        if spaces.len() < MAX_SPACES {
+            spaces.insert(path.clone(), Arc::clone(&space));
+        }
+        space
+    }
+
+    pub(crate) fn spaces(&self) -> Vec<Arc<Space>> {
+        self.spaces.lock().values().cloned().collect()
+    }
+
+    /// Takes a place among those who wait for a load; `None` when all are taken.
+    pub(crate) fn wait_place(self: &Arc<Self>, limits: &Limits) -> Option<WaitPlace> {
+        if self.waiting.fetch_add(1, AcqRel) >= limits.max_waiters {
+            self.waiting.fetch_sub(1, AcqRel);
+            return None;
+        }
+        Some(WaitPlace(Arc::clone(self)))
+    }
+
+    /// Takes the permission for one invalidation, where they are limited.
+    pub(crate) fn permit_invalidation(&self, limits: &Limits, now: Millis) -> Result<()> {
+        let Some(rate) = limits.invalidations_per_s else { return Ok(()) };
+        let mut bucket = self.invalidations.lock();
+        let full = u64::from(rate) * 1000;
+        let earned = now.saturating_sub(bucket.filled_at).saturating_mul(u64::from(rate));
+        bucket.thousandths = bucket.thousandths.saturating_add(earned).min(full);
+        bucket.filled_at = now;
+        if bucket.thousandths < 1000 {
+            return Err(Error::new(
+                ErrorKind::Overloaded,
+                format!("the tenant is over its invalidations_per_s ({rate}); try again, or clear a namespace instead"),
+            ));
+        }
+        bucket.thousandths -= 1000;
+        Ok(())
+    }
+}
+
+/// A place among those who wait for a load.
+pub(crate) struct WaitPlace(Arc<Tenant>);
+
+impl Drop for WaitPlace {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, AcqRel);
+    }
+}

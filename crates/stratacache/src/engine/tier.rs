@@ -1,0 +1,169 @@
+//! A lower tier as the engine holds it.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{
+        Arc,
+        atomic::{
+            AtomicBool,
+            Ordering::{Acquire, Release},
+        },
+    },
+};
+
+use foldhash::fast::RandomState;
+use parking_lot::Mutex;
+use stratacache_core::{
+    EntryName, Error, Result,
+    coordinator::MarkJournal,
+    event::EventKind,
+    tier::{AnyTier, Capability, RemoveMany, Tier, TierError},
+};
+
+use crate::observe::TierCounters;
+
+/// More missed removals than this and the tier stays unused until the process ends.
+const MAX_MISSED: usize = 1 << 16;
+/// Counters of recent misses, for `min_hits`.
+const SKETCH: usize = 1 << 12;
+
+/// A tier, what it can do, what it missed, and what was counted of it.
+pub(crate) struct TierHandle {
+    pub(crate) tier: AnyTier,
+    pub(crate) name: String,
+    pub(crate) capability: Capability,
+    pub(crate) journal: Option<Arc<dyn MarkJournal>>,
+    pub(crate) counters: Arc<TierCounters>,
+    /// Names whose removal failed: neither read nor written until it has been made up for.
+    missed: Arc<Mutex<HashSet<EntryName, RandomState>>>,
+    quarantined: AtomicBool,
+    misses: Mutex<HashMap<u32, u32, RandomState>>,
+}
+
+impl TierHandle {
+    pub(crate) fn new(
+        tier: AnyTier,
+        name: String,
+        capability: Capability,
+        journal: Option<Arc<dyn MarkJournal>>,
+        counters: Arc<TierCounters>,
+    ) -> Self {
+        Self {
+            tier,
+            name,
+            capability,
+            journal,
+            counters,
+            missed: Arc::default(),
+            quarantined: AtomicBool::new(false),
+            misses: Mutex::default(),
+        }
+    }
+
+    /// Tells whether a name may be read and written: its removal is not outstanding.
+    pub(crate) fn may_use(&self, name: EntryName) -> bool {
+        if !self.quarantined.load(Acquire) {
+            return true;
+        }
+        let missed = self.missed.lock();
+        missed.len() < MAX_MISSED && !missed.contains(&name)
+    }
+
+    /// Counts a miss of a name and tells whether it has been missed often enough to be stored here.
+    pub(crate) fn admits(&self, name: EntryName, min_hits: u32) -> bool {
+        if min_hits <= 1 {
+            return true;
+        }
+        let mut misses = self.misses.lock();
+        if misses.len() >= SKETCH {
+            // old counts fade
+            misses.retain(|_, n| {
+                *n /= 2;
+                *n > 0
+            });
+        }
+        let count = misses.entry(name.low() as u32).or_default();
+        *count += 1;
+        *count >= min_hits
+    }
+
+    /// Removes names, so that nothing older than now is ever read from this tier.
+    ///
+    /// When the tier cannot, its persistent contents are made unusable for the next start and the names are not used
+    /// until they are gone; only when even that fails is it an error.
+    pub(crate) async fn remove(&self, names: &[EntryName], report: impl Fn(EventKind)) -> Result<()> {
+        if names.is_empty() {
+            return Ok(());
+        }
+        let failed = match self.tier.remove_many(RemoveMany::new(names.to_vec())).await {
+            Ok(results) => {
+                let failed: Vec<_> =
+                    names.iter().zip(results).filter_map(|(name, r)| Some((*name, r.err()?))).collect();
+                let Some((_, error)) = failed.first() else { return Ok(()) };
+                (failed.iter().map(|(name, _)| *name).collect(), error.clone())
+            }
+            Err(error) => (names.to_vec(), error),
+        };
+        let (missed, error): (Vec<EntryName>, TierError) = failed;
+        TierCounters::count(&self.counters.write_failures);
+        report(EventKind::TierFailed { tier: self.name.clone(), operation: "remove", message: error.to_string() });
+        let Some(journal) = self.journal.clone() else { return Err(error.into()) };
+        if !self.capability.persistent {
+            return Err(error.into());
+        }
+        let set = Arc::clone(&self.missed);
+        // in one step, so that no restore can come between
+        let first = crate::spawn::blocking(move || {
+            let mut set = set.lock();
+            journal.quarantine()?;
+            let first = set.is_empty();
+            set.extend(missed.into_iter().take(MAX_MISSED));
+            Ok::<_, TierError>(first)
+        })
+        .await?
+        .map_err(|_| Error::from(error))?;
+        self.quarantined.store(true, Release);
+        if first {
+            report(EventKind::Quarantined { tier: self.name.clone() });
+        }
+        Ok(())
+    }
+
+    /// Makes up for missed removals.
+    pub(crate) async fn catch_up(&self, report: impl Fn(EventKind)) -> Result<()> {
+        if !self.quarantined.load(Acquire) {
+            return Ok(());
+        }
+        let names: Vec<EntryName> = {
+            let missed = self.missed.lock();
+            if missed.len() >= MAX_MISSED {
+                return Ok(());
+            }
+            missed.iter().copied().collect()
+        };
+        let results = self.tier.remove_many(RemoveMany::new(names.clone())).await?;
+        let gone: Vec<EntryName> = names.iter().zip(&results).filter(|(_, r)| r.is_ok()).map(|(n, _)| *n).collect();
+        let (set, journal) = (Arc::clone(&self.missed), self.journal.clone());
+        let restored = crate::spawn::blocking(move || {
+            let mut set = set.lock();
+            gone.iter().for_each(|name| {
+                set.remove(name);
+            });
+            if !set.is_empty() {
+                return Ok(false);
+            }
+            journal.map_or(Ok(()), |j| j.restore()).map(|()| true)
+        })
+        .await?;
+        if restored? {
+            self.quarantined.store(!self.missed.lock().is_empty(), Release);
+            report(EventKind::Restored { tier: self.name.clone() });
+        }
+        Ok(())
+    }
+
+    pub(crate) fn note(&self, operation: &'static str, error: &TierError, report: impl Fn(EventKind)) {
+        tracing::warn!(tier = %self.name, operation, %error, "tier failed");
+        report(EventKind::TierFailed { tier: self.name.clone(), operation, message: error.to_string() });
+    }
+}

@@ -1,0 +1,43 @@
+//! The timeline of a cache: the wall clock once, the monotonic clock from then on.
+
+use std::{sync::Arc, time::Duration};
+
+use stratacache_core::clock::{Clock, Millis};
+
+/// Coordinator time. It never goes back, and jumps of the wall clock do not touch it.
+pub(crate) struct Timeline {
+    clock: Arc<dyn Clock>,
+    /// The wall clock at the start, or the highest time of the runs before if that is later.
+    base: Duration,
+    start: Duration,
+}
+
+impl Timeline {
+    pub(crate) fn new(clock: Arc<dyn Clock>, not_before: Millis) -> Self {
+        let start = clock.now();
+        let base = clock.wall().max(Duration::from_millis(not_before));
+        Self { clock, base, start }
+    }
+
+    pub(crate) fn now(&self) -> Millis {
+        self.at(self.clock.now())
+    }
+
+    /// Returns a cheap time, at most [`COARSE_LAG`] behind as long as the clock keeps its promise.
+    #[inline]
+    pub(crate) fn coarse(&self) -> Millis {
+        self.at(self.clock.coarse())
+    }
+
+    #[inline]
+    fn at(&self, reading: Duration) -> Millis {
+        (self.base + reading.saturating_sub(self.start)).as_millis() as Millis
+    }
+
+    pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
+    }
+}
+
+/// How far the coarse time may be behind: twice what the slowest kernel tick gives.
+pub(crate) const COARSE_LAG: Millis = 20;

@@ -1,0 +1,9 @@
+//! What stands between the engine and a tier: a deadline for each operation, and a breaker.
+
+mod breaker;
+mod deadline;
+mod journal;
+
+pub(crate) use breaker::{Breaker, Turn};
+pub(crate) use deadline::Deadline;
+pub(crate) use journal::JournalHolder;

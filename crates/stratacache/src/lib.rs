@@ -1,0 +1,63 @@
+//! A multi-tenant, multi-tier cache with three promises: **isolation** (a tenant's data cannot be named, evicted or
+//! slowed down by another), **coherence** (an invalidation beats every fill) and **calm** (one load for each key, stale
+//! instead of errors).
+//!
+//! ```
+//! use stratacache::{Cache, Keyspace, Policy, TenantId, hours, minutes};
+//!
+//! const CONTACTS: Keyspace<u32, Vec<String>> =
+//!     Keyspace::new("contacts", Policy::ttl(minutes(5)).stale_if_error(hours(1)));
+//!
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let cache = Cache::builder().memory(64 << 20).build().await?;
+//! let acme = cache.tenant(&TenantId::parse("acme")?);
+//!
+//! let page = acme
+//!     .get_or_load(CONTACTS.key(&1), async || Ok::<_, std::io::Error>(vec!["Ada".to_owned()]))
+//!     .tag("contacts")
+//!     .await?;
+//! assert_eq!(*page, ["Ada"]);
+//!
+//! acme.invalidate_tag("contacts").await?; // every page; this tenant only
+//! assert!(acme.get(CONTACTS.key(&1)).await.is_none());
+//! cache.close().await?;
+//! # Ok(()) }
+//! ```
+//!
+//! Start with [`Cache::builder`], then [`Cache::tenant`]; a [`Namespace`] is the only door to data.
+
+mod cache;
+mod cached;
+mod codec;
+mod coherence;
+mod engine;
+mod flight;
+mod guard;
+mod load_error;
+mod loaded;
+mod memory;
+mod namespace;
+mod observe;
+pub mod op;
+mod spawn;
+mod sync;
+mod value;
+
+pub use cache::{Cache, CacheBuilder, Quota};
+pub use cached::{Cached, Freshness};
+pub use codec::{CacheValue, CodecError, Local};
+#[cfg(feature = "mutants")]
+#[doc(hidden)]
+pub use coherence::Rule;
+pub use engine::{Inspection, TierView};
+pub use load_error::LoadError;
+pub use loaded::{LoadContext, Loaded};
+pub use namespace::Namespace;
+pub use observe::{EventStream, Lagged, Stats, TierStats};
+pub use op::Lookup;
+pub use stratacache_core::{
+    Ceilings, Codec, Compress, Consistency, Error, ErrorKind, IntoKey, IntoTag, IntoTargets, Key, KeyPart, Keyspace,
+    OnWriteError, PartEncoder, Policy, RefreshAhead, Result, Stamp, Tag, Target, TenantId, Token, WriteMode, clock,
+    event, hours, millis, minutes, parse_duration, seconds, tier,
+};
+pub use value::IntoValue;

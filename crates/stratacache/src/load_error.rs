@@ -1,0 +1,96 @@
+//! Why a value could not be had.
+
+use std::{error::Error as StdError, fmt, sync::Arc};
+
+use stratacache_core::Error;
+
+/// Says why `get_or_load` and its relatives have no value.
+///
+/// All callers that shared a load get the same error; the loader's own comes back as `Arc<E>`. It implements
+/// [`std::error::Error`] for every `E` that prints (`Debug + Display`), `anyhow::Error` included, so `?` works.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum LoadError<E> {
+    /// The loader failed.
+    Loader(Arc<E>),
+    /// The loader took longer than the policy's `load_timeout`.
+    Timeout,
+    /// The loader panicked; the text is the panic's message if it had one.
+    Panicked(Arc<str>),
+    /// The tenant's loads are at `max_loads` and those who wait at `max_waiters`.
+    Overloaded,
+    /// The loader said "not modified", but there was no value to keep.
+    NothingToKeep,
+    /// The cache was closed, or the runtime shut down, while the load ran.
+    Closed,
+    /// The call itself is not valid: a bad key, tag, namespace or policy.
+    Invalid(Error),
+}
+
+impl<E> LoadError<E> {
+    /// Returns the loader's own error.
+    #[must_use]
+    pub fn loader_error(&self) -> Option<&E> {
+        match self {
+            Self::Loader(error) => Some(error),
+            _ => None,
+        }
+    }
+
+    /// Tells whether the load took too long.
+    #[must_use]
+    pub fn is_timeout(&self) -> bool {
+        matches!(self, Self::Timeout)
+    }
+
+    pub(crate) fn reason(&self) -> &'static str {
+        match self {
+            Self::Loader(_) => "the loader failed",
+            Self::Timeout => "the loader timed out",
+            Self::Panicked(_) => "the loader panicked",
+            Self::Overloaded => "too many loads",
+            Self::NothingToKeep => "not modified, but nothing to keep",
+            Self::Closed => "the cache was closed",
+            Self::Invalid(_) => "invalid call",
+        }
+    }
+}
+
+impl<E> Clone for LoadError<E> {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Loader(error) => Self::Loader(Arc::clone(error)),
+            Self::Timeout => Self::Timeout,
+            Self::Panicked(message) => Self::Panicked(Arc::clone(message)),
+            Self::Overloaded => Self::Overloaded,
+            Self::NothingToKeep => Self::NothingToKeep,
+            Self::Closed => Self::Closed,
+            Self::Invalid(error) => Self::Invalid(error.clone()),
+        }
+    }
+}
+
+impl<E: fmt::Display> fmt::Display for LoadError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Loader(error) => write!(f, "the loader failed: {error}"),
+            Self::Timeout => f.write_str("the loader took longer than load_timeout"),
+            Self::Panicked(message) => write!(f, "the loader panicked: {message}"),
+            Self::Overloaded => f.write_str(
+                "the tenant has max_loads loads under way and max_waiters callers waiting; try again, or raise them",
+            ),
+            Self::NothingToKeep => f.write_str("the loader said \"not modified\" but the cache holds no value to keep"),
+            Self::Closed => f.write_str("the cache was closed while the value was loaded"),
+            Self::Invalid(error) => error.fmt(f),
+        }
+    }
+}
+
+impl<E: fmt::Debug + fmt::Display> StdError for LoadError<E> {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        match self {
+            Self::Invalid(error) => Some(error),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! An entry in memory: metadata and value in one allocation.
+
+use std::{
+    any::{Any, TypeId},
+    fmt,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed},
+    },
+};
+
+use stratacache_core::{Scope, Stamp, clock::Millis};
+
+/// What an entry depends on besides its key. Shared by the entries of a namespace that have no tags of their own.
+#[derive(Debug, Default)]
+pub(crate) struct EntryScopes {
+    /// The tenant and the levels of the namespace.
+    pub(crate) path: Arc<[Scope]>,
+    pub(crate) tags: Box<[Scope]>,
+    pub(crate) global_tags: Box<[Scope]>,
+}
+
+impl EntryScopes {
+    /// Bytes that belong to one entry alone.
+    pub(crate) fn weight(&self) -> usize {
+        match self.tags.len() + self.global_tags.len() {
+            0 => 0,
+            n => size_of::<Self>() + 2 * size_of::<usize>() + n * size_of::<Scope>(),
+        }
+    }
+}
+
+/// When an entry is what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Times {
+    pub(crate) created: Millis,
+    pub(crate) fresh_until: Millis,
+    /// Stale windows in milliseconds after `fresh_until`.
+    pub(crate) revalidate_ms: u32,
+    pub(crate) error_ms: u32,
+    /// The memory tier lets go of it here at the latest (`tier_ttl`); no limit is `Millis::MAX`.
+    pub(crate) memory_until: Millis,
+}
+
+impl Times {
+    /// Returns until when the entry is of any use to the memory tier.
+    pub(crate) fn useful_until(&self) -> Millis {
+        let window = u64::from(self.revalidate_ms.max(self.error_ms));
+        self.fresh_until.saturating_add(window).min(self.memory_until)
+    }
+}
+
+/// What few entries need.
+#[derive(Debug, Default)]
+pub(crate) struct Cold {
+    pub(crate) etag: Option<Box<str>>,
+    pub(crate) idle_ms: u32,
+    pub(crate) last_read: AtomicU64,
+    /// From here on a read starts a refresh; 0 for never.
+    pub(crate) refresh_at: Millis,
+    /// No refresh is started before this.
+    pub(crate) retry_at: AtomicU64,
+    pub(crate) failures: AtomicU32,
+    /// XFetch: `delta * beta` in milliseconds.
+    pub(crate) early_ms: f32,
+}
+
+impl Cold {
+    /// Returns from when on a read has to look closer at an entry that else needs it at `plain`.
+    fn attention_at(&self, plain: Millis) -> Millis {
+        if self.idle_ms > 0 {
+            return 0; // every read is noted
+        }
+        // an early refresh further than 20 expected load times ahead has a probability below 1 in 10^8
+        let early = plain.saturating_sub((self.early_ms * 20.0) as u64);
+        if self.refresh_at > 0 { early.min(self.refresh_at) } else { early }
+    }
+}
+
+/// The metadata of an entry.
+pub(crate) struct Head {
+    /// The last positions (lane, global) up to which the entry was found valid; 0 until it was judged.
+    pub(crate) seen_lane: AtomicU64,
+    pub(crate) seen_global: AtomicU64,
+    /// Before this a valid entry is simply a hit; from here on somebody has to look closer.
+    pub(crate) attention_at: AtomicU64,
+    pub(crate) mep: u32,
+    /// Judged after it entered the map; from then on a key invalidation finds and removes it.
+    pub(crate) settled: AtomicBool,
+    pub(crate) weight: u32,
+    pub(crate) load_ms: u32,
+    pub(crate) lane_seq: u64,
+    pub(crate) global_seq: u64,
+    pub(crate) own: u64,
+    created: Millis,
+    fresh_until: AtomicU64,
+    revalidate_ms: u32,
+    error_ms: u32,
+    memory_until: Millis,
+    pub(crate) scopes: Arc<EntryScopes>,
+    cold: OnceLock<Box<Cold>>,
+}
+
+impl Head {
+    pub(crate) fn new(stamp: &Stamp, own: u64, times: Times, scopes: Arc<EntryScopes>, cold: Option<Cold>) -> Self {
+        let plain = times.fresh_until.min(times.memory_until);
+        let attention_at = cold.as_ref().map_or(plain, |c| c.attention_at(plain));
+        Self {
+            seen_lane: AtomicU64::new(0),
+            seen_global: AtomicU64::new(0),
+            attention_at: AtomicU64::new(attention_at),
+            mep: stamp.mep as u32,
+            settled: AtomicBool::new(false),
+            weight: 0,
+            load_ms: 0,
+            lane_seq: stamp.lane.seq,
+            global_seq: stamp.global.seq,
+            own,
+            created: times.created,
+            fresh_until: AtomicU64::new(times.fresh_until),
+            revalidate_ms: times.revalidate_ms,
+            error_ms: times.error_ms,
+            memory_until: times.memory_until,
+            scopes,
+            cold: cold.map_or_else(OnceLock::new, |c| OnceLock::from(Box::new(c))),
+        }
+    }
+
+    pub(crate) fn times(&self) -> Times {
+        Times {
+            created: self.created,
+            fresh_until: self.fresh_until.load(Relaxed),
+            revalidate_ms: self.revalidate_ms,
+            error_ms: self.error_ms,
+            memory_until: self.memory_until,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn fresh_until(&self) -> Millis {
+        self.fresh_until.load(Relaxed)
+    }
+
+    /// Ends the fresh time at `at`, if it had not ended before.
+    pub(crate) fn expire_at(&self, at: Millis) {
+        self.fresh_until.fetch_min(at, Relaxed);
+        self.attention_at.fetch_min(at, Relaxed);
+    }
+
+    pub(crate) fn cold(&self) -> Option<&Cold> {
+        self.cold.get().map(|c| &**c)
+    }
+
+    pub(crate) fn cold_or_default(&self) -> &Cold {
+        self.cold.get_or_init(Box::default)
+    }
+
+    pub(crate) fn etag(&self) -> Option<&str> {
+        self.cold()?.etag.as_deref()
+    }
+}
+
+/// A value as an entry holds it.
+pub(crate) enum Held<V> {
+    /// The source has no such thing.
+    Absent,
+    Own(V),
+    /// Inserted by a caller who kept a handle.
+    Shared(Arc<V>),
+    /// Confirmed as not modified: the value of an earlier entry.
+    Of(Arc<Entry<V>>),
+}
+
+/// Metadata and value of an entry.
+pub(crate) struct Entry<V> {
+    pub(crate) head: Head,
+    pub(crate) held: Held<V>,
+}
+
+impl<V> Entry<V> {
+    pub(crate) fn value(&self) -> Option<&V> {
+        match &self.held {
+            Held::Absent => None,
+            Held::Own(value) => Some(value),
+            Held::Shared(value) => Some(value),
+            Held::Of(entry) => entry.value(),
+        }
+    }
+
+    /// Returns the entry that really holds the value, so that confirmations do not pile up.
+    pub(crate) fn origin(self: &Arc<Self>) -> Arc<Self> {
+        match &self.held {
+            Held::Of(entry) => Arc::clone(entry),
+            _ => Arc::clone(self),
+        }
+    }
+}
+
+/// An entry whose value type is not known.
+pub(crate) trait Slot: Any + Send + Sync {
+    fn head(&self) -> &Head;
+    fn is_absent(&self) -> bool;
+}
+
+pub(crate) type SlotRef = Arc<dyn Slot>;
+
+impl<V: Send + Sync + 'static> Slot for Entry<V> {
+    fn head(&self) -> &Head {
+        &self.head
+    }
+
+    fn is_absent(&self) -> bool {
+        self.value().is_none()
+    }
+}
+
+impl<V: Send + Sync + 'static> Entry<V> {
+    /// Returns the entry as one of `V`, or gives it back when it holds another type.
+    #[inline]
+    pub(crate) fn from_slot(slot: SlotRef) -> Result<Arc<Self>, SlotRef> {
+        if (*slot).type_id() != TypeId::of::<Self>() {
+            return Err(slot);
+        }
+        let any: Arc<dyn Any + Send + Sync> = slot;
+        match any.downcast() {
+            Ok(entry) => Ok(entry),
+            Err(_) => unreachable!("the type was compared above"),
+        }
+    }
+}
+
+impl fmt::Debug for Head {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Head").field("times", &self.times()).field("lane_seq", &self.lane_seq).finish_non_exhaustive()
+    }
+}

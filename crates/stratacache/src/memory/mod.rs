@@ -1,0 +1,15 @@
+//! The memory tier: one partition for each tenant, and the arbiter that moves capacity between them.
+
+mod arbiter;
+mod entry;
+mod key;
+mod limit;
+mod partition;
+mod weight;
+
+pub(crate) use arbiter::{Arbiter, Quota};
+pub(crate) use entry::{Cold, Entry, EntryScopes, Head, Held, SlotRef, Times};
+pub(crate) use key::{LookupKey, MapKey, NamespacePrefix};
+pub(crate) use limit::machine_memory;
+pub(crate) use partition::{Inserted, Partition};
+pub(crate) use weight::entry_weight;

@@ -1,0 +1,10 @@
+//! What is counted and reported.
+
+mod counters;
+mod events;
+mod stats;
+
+pub(crate) use counters::{Cell, Counter, Filter, Ledger, TierCounters};
+pub(crate) use events::EventHub;
+pub use events::{EventStream, Lagged};
+pub use stats::{Stats, TierStats};

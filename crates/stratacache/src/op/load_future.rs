@@ -1,0 +1,116 @@
+//! The future of the reads that load: memory is polled first, without a box.
+
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use stratacache_core::Key;
+
+use super::{BoxFuture, options::Options};
+use crate::{
+    Cached, Freshness, LoadError, Namespace,
+    codec::CacheValue,
+    engine::{BoxedLoad, Call, Quick, Request, Seen},
+    observe::Counter,
+};
+
+/// What memory answers at once.
+pub(super) enum AtOnce<V> {
+    Hit(Cached<V>),
+    Absent,
+    NotYet,
+}
+
+impl Namespace {
+    /// Asks memory for a simple answer.
+    #[inline]
+    pub(super) fn at_once<V: CacheValue>(&self, key: &Key<V>, optional: bool) -> AtOnce<V> {
+        let engine = &self.door.engine;
+        let (entry, now) = match engine.quick::<V>(&self.door, key.as_bytes()) {
+            Quick::Hit(entry, now) => (entry, now),
+            Quick::Miss => return AtOnce::NotYet,
+            Quick::Look(slot) => match engine.examine::<V>(&self.door, key.as_bytes(), slot) {
+                Seen::Fresh { entry, refresh: false } => (entry, engine.timeline.coarse()),
+                _ => return AtOnce::NotYet,
+            },
+        };
+        match Cached::new(entry, Freshness::Fresh, now) {
+            Some(cached) => {
+                self.door.count(key, Counter::memory_hits);
+                AtOnce::Hit(cached)
+            }
+            None if optional => {
+                self.door.count(key, Counter::memory_hits);
+                self.door.count(key, Counter::absent_hits);
+                AtOnce::Absent
+            }
+            None => AtOnce::NotYet,
+        }
+    }
+}
+
+/// Loads, after memory had no simple answer. `None` is an absence.
+pub(super) async fn load_slowly<V, E>(
+    ns: Namespace,
+    key: Key<V>,
+    options: Options,
+    load: BoxedLoad<V, E>,
+    forced: bool,
+    optional: bool,
+) -> Result<Option<Cached<V>>, LoadError<E>>
+where
+    V: CacheValue,
+    E: Send + Sync + 'static,
+{
+    let policy = options.policy(&ns, &key).map_err(LoadError::Invalid)?;
+    let engine = Arc::clone(&ns.door.engine);
+    let share = options.rare.as_ref().is_none_or(|r| !r.alone);
+    let ttl = policy.fresh_time();
+    let call =
+        Call { ns: Arc::clone(&ns.door), key: key.clone(), policy, ttl, tags: options.tags, forced, share, optional };
+    let landed = engine.read_through(Request { call, load }).await?;
+    let freshness = landed.freshness;
+    let cached = landed.cached(engine.timeline.now());
+    if cached.is_none() && freshness != Freshness::Loaded {
+        ns.door.count(&key, Counter::absent_hits);
+    }
+    Ok(cached)
+}
+
+/// The state of a future that polls memory first.
+pub(super) enum State<'a, T, R> {
+    Start(T),
+    Slow(BoxFuture<'a, R>),
+    Done,
+}
+
+impl<'a, T, R> State<'a, T, R> {
+    /// Drives the state: `first` answers at once or gives the slow way.
+    pub(super) fn drive(
+        &mut self,
+        cx: &mut Context<'_>,
+        first: impl FnOnce(T) -> Result<R, BoxFuture<'a, R>>,
+    ) -> Poll<R> {
+        if matches!(self, Self::Start(_))
+            && let Self::Start(start) = std::mem::replace(self, Self::Done)
+        {
+            match first(start) {
+                Ok(answer) => return Poll::Ready(answer),
+                Err(slow) => *self = Self::Slow(slow),
+            }
+        }
+        match self {
+            Self::Slow(slow) => {
+                let polled = Pin::as_mut(slow).poll(cx);
+                if polled.is_ready() {
+                    *self = Self::Done;
+                }
+                polled
+            }
+            // polled after it was ready: there is nothing more to come
+            _ => Poll::Pending,
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! Pending operations: named builders that become futures when awaited. Memory is polled first; only a miss boxes.
+
+mod bulk;
+mod expire;
+mod get;
+mod insert;
+mod inspect;
+mod invalidate;
+mod load;
+mod load_future;
+mod loader;
+mod lookup;
+mod options;
+mod target;
+
+pub use bulk::{GetMany, GetOrLoadMany, InsertMany};
+pub use expire::Expire;
+pub use get::{Contains, Get};
+pub use insert::Insert;
+pub use inspect::Inspect;
+pub use invalidate::{Clear, Invalidate};
+pub use load::{GetOrLoad, GetOrLoadOptional, GetOrLoadWith, Refresh};
+pub use lookup::{Lookup, LookupOp};
+
+use std::{future::Future, pin::Pin};
+
+pub(crate) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

@@ -1,0 +1,116 @@
+//! What a single call may say.
+
+use std::time::Duration;
+
+use smallvec::SmallVec;
+use stratacache_core::{Consistency, Policy, Result, Stamp, Tag};
+
+use crate::Namespace;
+
+/// What few calls say.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Rare {
+    pub(crate) policy: Option<Policy>,
+    pub(crate) tier_ttl: SmallVec<[(&'static str, Duration); 1]>,
+    pub(crate) consistency: Option<Consistency>,
+    pub(crate) stamp: Option<Stamp>,
+    pub(crate) alone: bool,
+}
+
+/// What a call says.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Options {
+    pub(crate) ttl: Option<Duration>,
+    pub(crate) tags: SmallVec<[Tag; 1]>,
+    pub(crate) rare: Option<Box<Rare>>,
+}
+
+impl Options {
+    pub(crate) fn rare(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
+    }
+
+    /// Tells whether the call asks for more than `Bounded` consistency.
+    #[inline]
+    pub(crate) fn is_plain(&self) -> bool {
+        self.rare.as_ref().is_none_or(|r| r.consistency.is_none())
+    }
+
+    /// Returns the policy of the call, checked, its ttl in it.
+    pub(crate) fn policy<V: 'static>(&self, ns: &Namespace, key: &stratacache_core::Key<V>) -> Result<Policy> {
+        let own = self.rare.as_ref().and_then(|r| r.policy.as_ref());
+        let mut policy = ns.door.policy_of(key, own)?;
+        if let Some(rare) = &self.rare {
+            for (tier, ttl) in &rare.tier_ttl {
+                policy = policy.tier_ttl(tier, *ttl);
+            }
+            if let Some(consistency) = rare.consistency {
+                policy = policy.consistency(consistency);
+            }
+        }
+        if let Some(ttl) = self.ttl {
+            policy = policy.with_ttl(ttl);
+        }
+        if self.ttl.is_some() || self.rare.is_some() {
+            policy.check(&ns.door.engine.ceilings)?;
+        }
+        ns.door.check_tags(&self.tags)?;
+        Ok(policy)
+    }
+}
+
+/// The methods that pending operations share.
+macro_rules! options {
+    (policy) => {
+        /// Gives the value this fresh time, whatever the policy says.
+        pub fn ttl(mut self, ttl: std::time::Duration) -> Self {
+            self.options.ttl = Some(ttl);
+            self
+        }
+
+        /// Follows this policy instead of the one of the keyspace or namespace.
+        pub fn policy(mut self, policy: stratacache_core::Policy) -> Self {
+            self.options.rare().policy = Some(policy);
+            self
+        }
+
+        /// Caps the life of the value in one tier.
+        ///
+        /// # Panics
+        /// When awaited, if the policy and the call together have rules for more than four tiers.
+        pub fn tier_ttl(mut self, tier: &'static str, ttl: std::time::Duration) -> Self {
+            self.options.rare().tier_ttl.push((tier, ttl));
+            self
+        }
+    };
+    (tags) => {
+        /// Adds a tag, besides those of the namespace; at most `max_tags` (32) in all.
+        pub fn tag(mut self, tag: impl stratacache_core::IntoTag) -> Self {
+            self.options.tags.push(tag.into_tag());
+            self
+        }
+
+        /// Adds several tags.
+        pub fn tags(mut self, tags: impl IntoIterator<Item = impl stratacache_core::IntoTag>) -> Self {
+            self.options.tags.extend(tags.into_iter().map(stratacache_core::IntoTag::into_tag));
+            self
+        }
+    };
+    (consistency) => {
+        /// Says how new the answer must be.
+        pub fn consistency(mut self, consistency: stratacache_core::Consistency) -> Self {
+            self.options.rare().consistency = Some(consistency);
+            self
+        }
+    };
+    (share_load) => {
+        /// With `false`, runs a load of its own that nobody joins. Default true.
+        pub fn share_load(mut self, share: bool) -> Self {
+            if !share || self.options.rare.is_some() {
+                self.options.rare().alone = !share;
+            }
+            self
+        }
+    };
+}
+pub(crate) use options;

@@ -1,0 +1,34 @@
+//! What the engine makes of the targets of a call.
+
+use stratacache_core::{Error, Result, Target, TargetKind};
+
+use crate::{Namespace, engine, engine::Targets};
+
+/// Turns targets into what the engine orders.
+pub(super) fn resolve(ns: &Namespace, targets: Vec<Target>) -> Result<Targets> {
+    ns.check()?;
+    let inner = &ns.door;
+    let deployment = &inner.engine.deployment;
+    let mut resolved = Targets::default();
+    for target in targets {
+        match target.into_kind() {
+            TargetKind::Key(key) => {
+                key.check()?;
+                resolved.keys.push(key.as_bytes().to_vec());
+            }
+            TargetKind::Tag(tag) if tag.is_global() => {
+                return Err(Error::invalid(
+                    "a global tag reaches every tenant; invalidate it with Cache::invalidate_global_tag",
+                ));
+            }
+            TargetKind::Tag(tag) => resolved.scopes.push(engine::Target::tag(tag.scope(deployment, &inner.tenant.id))),
+            TargetKind::Namespace(part) => {
+                let path = inner.space.prefix.path().child_encoded(part.as_bytes(), usize::MAX)?;
+                let scopes = deployment.path_scopes(&inner.tenant.id, &path);
+                resolved.scopes.extend(scopes.last().map(|scope| engine::Target::namespace(*scope)));
+            }
+            _ => return Err(Error::invalid("this version of the cache does not know the target")),
+        }
+    }
+    Ok(resolved)
+}

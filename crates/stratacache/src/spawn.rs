@@ -1,0 +1,87 @@
+//! The only place that starts tasks. It counts them, and ends them when the cache closes.
+
+use std::{
+    future::Future,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::AcqRel},
+    },
+};
+
+use stratacache_core::{Error, ErrorKind, Result};
+use tokio::sync::{Notify, watch};
+
+/// Runs a closure where it may block.
+///
+/// # Cancel safety
+/// The closure runs to its end, whether or not its result is waited for.
+#[allow(clippy::disallowed_methods)]
+pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(|e| {
+        Error::new(ErrorKind::Internal, "a blocking operation panicked or the runtime is shutting down").with_source(e)
+    })
+}
+
+/// Starts the tasks of one cache.
+#[derive(Debug)]
+pub(crate) struct Spawner {
+    active: Arc<Active>,
+    closing: watch::Sender<bool>,
+}
+
+#[derive(Debug, Default)]
+struct Active {
+    count: AtomicUsize,
+    none_left: Notify,
+}
+
+struct Running(Arc<Active>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if self.0.count.fetch_sub(1, AcqRel) == 1 {
+            self.0.none_left.notify_waiters();
+        }
+    }
+}
+
+impl Spawner {
+    pub(crate) fn new() -> Self {
+        Self { active: Arc::default(), closing: watch::Sender::new(false) }
+    }
+
+    /// Starts a task; it is dropped at its next await when the cache closes.
+    #[allow(clippy::disallowed_methods)]
+    pub(crate) fn start(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.active.count.fetch_add(1, AcqRel);
+        let running = Running(Arc::clone(&self.active));
+        let mut closing = self.closing.subscribe();
+        tokio::spawn(async move {
+            let _running = running;
+            tokio::select! {
+                biased;
+                _ = closing.wait_for(|closing| *closing) => {}
+                () = task => {}
+            }
+        });
+    }
+
+    /// Returns how many tasks run.
+    pub(crate) fn active(&self) -> usize {
+        self.active.count.load(std::sync::atomic::Ordering::Acquire)
+    }
+
+    /// Ends all tasks and waits until they are gone.
+    pub(crate) async fn close(&self) {
+        self.closing.send_replace(true);
+        loop {
+            let none_left = self.active.none_left.notified();
+            tokio::pin!(none_left);
+            none_left.as_mut().enable();
+            if self.active() == 0 {
+                return;
+            }
+            none_left.await;
+        }
+    }
+}
