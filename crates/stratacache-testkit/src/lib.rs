@@ -13,7 +13,7 @@
 pub mod clock;
 //pub mod conformance;
 pub mod faulty;
-//pub mod history;
+pub mod history;
 mod random;
 mod spawn;
 pub mod tiers;
