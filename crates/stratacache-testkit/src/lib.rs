@@ -11,7 +11,7 @@
 //! Everything here panics where a test would: on wrong use, with a sentence that says so.
 
 pub mod clock;
-//pub mod conformance;
+pub mod conformance;
 pub mod faulty;
 pub mod history;
 mod random;
