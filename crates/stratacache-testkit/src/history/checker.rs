@@ -10,7 +10,7 @@ use std::{
 
 use stratacache_core::clock::Clock;
 
-use super::{InvalidationCall, Load, Read, Report, ScopeId, Violation, scope::ScopeState, stripes::Stripes};
+use super::{InvalidationCall, Load, Read, Report, ScopeId, Value, Violation, scope::ScopeState, stripes::Stripes};
 
 /// How many violations a report shows in full.
 const SHOWN: usize = 10;
@@ -87,6 +87,13 @@ impl History {
         scopes.iter().for_each(|id| self.scope(*id).load_begins());
         let load = self.next_load.fetch_add(1, Ordering::Relaxed);
         Load { history: self, scopes: scopes.to_vec(), tenant, key, load, began, finished: false }
+    }
+
+    /// Makes a value for an insert without a stamp. It counts as loaded when the insert is called, which nobody can
+    /// tell exactly from outside, so a read of it is checked for its tenant and key but is never stale.
+    #[must_use]
+    pub fn unstamped(&self, tenant: u32, key: u32) -> Value {
+        Value { tenant, key, load: self.next_load.fetch_add(1, Ordering::Relaxed), began: u64::MAX }
     }
 
     /// Returns what was found so far.

@@ -36,7 +36,8 @@
 //!
 //! An insert is checked like a load when it is stamped: take the namespace's stamp first, then make the value with
 //! `history.load(..).finish()`, then insert it under the stamp. An insert without a stamp counts as loaded when it is
-//! called, which is later than its value was made: the checker would blame it wrongly.
+//! called, which is later than its value was made: give it a value of [`History::unstamped`], or the checker blames it
+//! wrongly.
 
 mod builder;
 mod checker;

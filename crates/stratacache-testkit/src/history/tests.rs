@@ -147,6 +147,16 @@ fn a_run_that_proves_nothing_is_refused() {
 }
 
 #[test]
+fn an_insert_without_a_stamp_is_never_stale_but_may_be_foreign() {
+    let (clock, history, key, _) = stepped(Duration::ZERO);
+    let value = history.unstamped(1, 7);
+    clock.advance(TICK);
+    history.invalidation(&[key]).returned();
+    assert!(history.read(1, 7, &[key]).saw(&value));
+    assert!(!history.read(2, 7, &[key]).saw(&value));
+}
+
+#[test]
 fn only_the_first_ten_violations_are_kept_in_full() {
     let (_, history, key, _) = stepped(Duration::ZERO);
     let value = history.load(1, 7, &[key]).finish();
