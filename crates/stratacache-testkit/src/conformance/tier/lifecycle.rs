@@ -1,0 +1,95 @@
+//! Being dropped, pinged, closed and opened again.
+
+use std::{future::poll_fn, pin::pin, task::Poll};
+
+use stratacache_core::tier::{GetMany, PutItem, PutMany, RemoveMany, Tier, TierError, TierErrorKind};
+
+use super::steps::{FAR, envelope, fence, get, name, remove, store};
+
+/// Polls a future a few times and drops it, wherever it is.
+async fn drop_after(polls: u32, future: impl Future) {
+    let mut future = pin!(future);
+    for _ in 0..polls {
+        let ready = poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx).is_ready())).await;
+        if ready {
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+/// A future that is dropped at any point leaves the tier usable, and a dropped put never gets past a later removal.
+pub async fn a_dropped_future_leaves_the_tier_usable<T: Tier>(make: impl AsyncFn() -> T) {
+    let tier = make().await;
+    for polls in (0..4).cycle().take(40) {
+        let name = name(b'q', 0);
+        let fence = fence(&tier, name).await;
+        let item = PutItem::new(name, envelope(b'q', 0), FAR, fence);
+        drop_after(polls, tier.put_many(PutMany::new(vec![item]))).await;
+        drop_after(polls, tier.get_many(GetMany::new(vec![name]))).await;
+        drop_after(polls, tier.remove_many(RemoveMany::new(vec![name]))).await;
+        remove(&tier, name).await;
+        if tier.capability().fenced {
+            for _ in 0..3 {
+                assert_eq!(get(&tier, name).await, None, "a dropped put never gets past a removal that came after it");
+                tokio::task::yield_now().await;
+            }
+        }
+        store(&tier, name, envelope(b'q', 1)).await;
+        assert_eq!(get(&tier, name).await, Some(envelope(b'q', 1)), "the tier is usable after futures were dropped");
+    }
+}
+
+/// A ping of a working tier succeeds, and asking for its size does not disturb it.
+pub async fn a_tier_that_works_answers_a_ping<T: Tier>(make: impl AsyncFn() -> T) {
+    let tier = make().await;
+    tier.ping().await.unwrap_or_else(|e| panic!("a ping of a working tier succeeds, not: {e}"));
+    store(&tier, name(b'r', 0), envelope(b'r', 0)).await;
+    tier.used_bytes();
+    assert!(!tier.name().is_empty(), "a tier has a name");
+    assert_eq!(get(&tier, name(b'r', 0)).await, Some(envelope(b'r', 0)), "pings and sizes leave entries alone");
+}
+
+/// Every operation after `close` fails as closed; closing again is no panic.
+pub async fn a_closed_tier_says_so<T: Tier>(make: impl AsyncFn() -> T) {
+    let tier = make().await;
+    let name = name(b's', 0);
+    store(&tier, name, envelope(b's', 0)).await;
+    tier.close().await.unwrap_or_else(|e| panic!("close of a working tier succeeds, not: {e}"));
+    closed("get_many", tier.get_many(GetMany::new(vec![name])).await);
+    closed("put_many", tier.put_many(PutMany::new(vec![PutItem::new(name, envelope(b's', 1), FAR, None)])).await);
+    closed("remove_many", tier.remove_many(RemoveMany::new(vec![name])).await);
+    closed("ping", tier.ping().await);
+    if let Err(error) = tier.close().await {
+        assert_eq!(error.kind(), TierErrorKind::Closed, "closing again succeeds or says Closed");
+    }
+}
+
+fn closed<R>(operation: &str, result: Result<R, TierError>) {
+    let kind = result.err().map(|e| e.kind());
+    assert_eq!(kind, Some(TierErrorKind::Closed), "{operation} after close fails with Closed");
+}
+
+/// A tier that says it is persistent keeps entries and removals over a close. `open` opens the same store each time.
+pub async fn what_was_stored_is_there_after_reopening<T: Tier>(open: impl AsyncFn() -> T) {
+    let tier = open().await;
+    assert!(tier.capability().persistent, "this clause is for a tier that says it is persistent");
+    for n in 0..20 {
+        store(&tier, name(b't', n), envelope(b't', n)).await;
+    }
+    for n in 0..10 {
+        remove(&tier, name(b't', n)).await;
+    }
+    tier.close().await.unwrap_or_else(|e| panic!("close of a working tier succeeds, not: {e}"));
+    drop(tier);
+    let tier = open().await;
+    for n in 0..20 {
+        let wanted = (n >= 10).then(|| envelope(b't', n));
+        assert_eq!(
+            get(&tier, name(b't', n)).await,
+            wanted,
+            "a persistent tier keeps entries and removals over a close"
+        );
+    }
+    tier.close().await.unwrap_or_else(|e| panic!("close of a working tier succeeds, not: {e}"));
+}
