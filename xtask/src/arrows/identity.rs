@@ -26,12 +26,20 @@ pub(super) fn check(context: &Context<'_>, found: &mut Vec<Finding>) {
         let says = |names: &[&str]| words.iter().any(|word| names.contains(word));
         let joins = says(JOINERS) && speaks_of("tenant") && speaks_of("key");
         let feeds = says(FEEDERS) && speaks_of("tenant") && says(&["as_str", "as_bytes"]);
-        // the text of an error is read by people and names nothing
-        if (joins || feeds) && !speaks_of("Error") && !says(&["bail", "panic", "assert", "assert_eq"]) {
+        // the text of an error, or of a `Display`, is read by people and names nothing
+        let for_people =
+            speaks_of("Error") || says(&["panic", "assert", "assert_eq"]) || writes_to_formatter(statement);
+        if (joins || feeds) && !for_people {
             let message = "a tenant is joined to a key by hand: names, checks and scopes come from `Deployment`";
             found.push(context.finding(line, RULE, message));
         }
     }
+}
+
+/// Tells whether a statement is a `write!(f, ..)`, with the formatter by its usual name.
+fn writes_to_formatter(statement: &str) -> bool {
+    let tokens: Vec<_> = tokens(statement).into_iter().map(|token| token.text).collect();
+    tokens.windows(5).any(|five| matches!(five, ["write" | "writeln", "!", "(", "f", ","]))
 }
 
 /// Cuts code at semicolons and braces outside of literals; gives each piece with the line it begins on.
@@ -62,6 +70,7 @@ mod tests {
         "fn a() {\n let b = [tenant.as_str(), key].join(\":\");\n}",
         "fn a() {\n let b = [tenant_id.as_bytes(), key_bytes].concat();\n}",
         "fn a() {\n b.extend_from_slice(tenant.as_str().as_bytes());\n}",
+        "fn a() {\n write!(name, \"{tenant}:{key}\");\n}",
         "fn a() {\n hasher.write(self.tenant.as_str().as_bytes());\n}",
     ];
 
@@ -81,6 +90,7 @@ mod tests {
             "fn a() { let b = deployment.name(&tenant, &path, key.as_bytes()); }",
             "fn a() { return Err(Error::invalid(format!(\"tenant {tenant}: a key of {} bytes\", key.len()))); }",
             "fn a() { let b = format!(\"{tenant}\"); let c = format!(\"{key}\"); }",
+            "fn a() { write!(f, \"tenant {} key {}\", self.tenant, self.key) }",
             "struct A { tenant: TenantId, key: Key }",
             "// format!(\"{tenant}:{key}\")\nconst A: &str = \"tenant key\";",
         ] {

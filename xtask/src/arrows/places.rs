@@ -19,12 +19,14 @@ pub(super) const LIBRARIES: &[&str] = &[
 pub(super) fn check(context: &Context<'_>, found: &mut Vec<Finding>) {
     let source = context.source;
     let library = LIBRARIES.contains(&source.package.as_str());
+    // a handle may only be asked whether there is a runtime
+    let spawns = [".spawn(", ".spawn_blocking(", ".spawn_local("].iter().any(|call| context.code.contains(call));
     let measures = source.package == "stratacache-bench" || source.path.starts_with("examples/");
     for mention in &context.mentions {
         let path = context.imports.resolve(&mention.path);
         let path: Vec<&str> = path.iter().map(String::as_str).collect();
         let shown = path.join("::");
-        if library && starts_a_task(&path) && !source.is_in("spawn") {
+        if library && starts_a_task(&path, spawns) && !source.is_in("spawn") {
             let message = format!("`{shown}`: tasks are started in a module named `spawn`, which counts them");
             found.push(context.finding(mention.line, "spawn", message));
         }
@@ -39,12 +41,14 @@ pub(super) fn check(context: &Context<'_>, found: &mut Vec<Finding>) {
     }
 }
 
-fn starts_a_task(path: &[&str]) -> bool {
+fn starts_a_task(path: &[&str], file_spawns: bool) -> bool {
     const STARTERS: [&str; 3] = ["spawn", "spawn_blocking", "spawn_local"];
-    const HANDLES: [&str; 5] = ["JoinSet", "LocalSet", "Handle", "Runtime", "Builder"];
+    const SETS: [&str; 2] = ["JoinSet", "LocalSet"];
+    const RUNTIMES: [&str; 3] = ["Handle", "Runtime", "Builder"];
     match path {
         ["tokio" | "task", .., last] if STARTERS.contains(last) => true,
-        ["tokio", "task" | "runtime", handle, ..] | ["task" | "runtime", handle, _, ..] => HANDLES.contains(handle),
+        ["tokio", "task", set, ..] | ["task", set, _, ..] => SETS.contains(set),
+        ["tokio", "runtime", runtime, ..] | ["runtime", runtime, _, ..] => file_spawns && RUNTIMES.contains(runtime),
         _ => false,
     }
 }
@@ -77,7 +81,11 @@ mod tests {
             assert_eq!(lines("stratacache", "tests/a.rs", text), [0; 0], "{text}");
             assert_eq!(lines("stratacache-cli", "src/main.rs", text), [0; 0], "{text}");
         }
-        for text in ["use crate::spawn::Tasks; fn a(t: Tasks) { t.spawn(b) }", "use tokio::task::JoinHandle;"] {
+        for text in [
+            "use crate::spawn::Tasks; fn a(t: Tasks) { t.spawn(b) }",
+            "use tokio::task::JoinHandle;",
+            "use tokio::runtime::Handle; fn a() { Handle::try_current().is_ok() }",
+        ] {
             assert_eq!(lines("stratacache", "src/engine/read.rs", text), [0; 0], "{text}");
         }
     }
