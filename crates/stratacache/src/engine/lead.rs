@@ -309,6 +309,11 @@ impl Engine {
     ) {
         let map_key = MapKey::from(LookupKey { prefix: &ns.space.prefix, key: key.as_bytes() });
         let entry = &found.entry;
+        #[cfg(feature = "mutants")]
+        let entry = &match self.rules.has(Rule::PromotionKeepsStamp) {
+            true => Arc::clone(entry),
+            false => self.restamped(ns, entry).await,
+        };
         if self.put_memory(ns, key.as_bytes(), map_key, entry, began, policy.weight_limit()) != Kept::Yes {
             return;
         }
@@ -320,5 +325,16 @@ impl Engine {
                 let _ = self.put_below(ns, index, name, &envelope, fence, &entry.head, policy).await;
             }
         }
+    }
+
+    /// What the rule forbids: the entry under a stamp taken after it was judged.
+    #[cfg(feature = "mutants")]
+    async fn restamped<V: CacheValue>(&self, ns: &Door, entry: &Arc<Entry<V>>) -> Arc<Entry<V>> {
+        tokio::task::yield_now().await;
+        let old = &entry.head;
+        let stamp = self.mirror.stamp(&ns.tenant.marks);
+        let mut head = crate::memory::Head::new(&stamp, 0, old.times(), Arc::clone(&old.scopes), None);
+        head.weight = old.weight;
+        Arc::new(Entry { head, held: Held::Of(entry.origin()) })
     }
 }

@@ -151,10 +151,10 @@ impl Engine {
             let Some(waiting) = request.as_ref() else { break LoadError::Closed };
             let flight_key = self.flight_key(waiting);
             let may_join = |flight: &Flight<LoadOutcome<V, E>>| {
-                if refused && self.rules.has(Rule::ReenterOnce) {
+                if refused {
                     new_enough(&flight.stamp, &start)
                 } else {
-                    !self.rules.has(Rule::JoinCheck) || refused || self.may_join(&ns, key.as_bytes(), flight)
+                    !self.rules.has(Rule::JoinCheck) || self.may_join(&ns, key.as_bytes(), flight)
                 }
             };
             let mut fill = None;
@@ -195,6 +195,7 @@ impl Engine {
                     let accept = !joined
                         || refused
                         || !self.rules.has(Rule::JoinCheck)
+                        || !self.rules.has(Rule::RefusedReenters)
                         || self.landed_valid(&ns, key.as_bytes(), &landed, &flight.stamp);
                     let is_answer = !joined || optional || landed.entry.value().is_some();
                     if accept && is_answer {
