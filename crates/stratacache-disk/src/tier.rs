@@ -1,6 +1,6 @@
 //! The store as a tier.
 
-use std::{future::Future, sync::Arc};
+use std::sync::Arc;
 
 use parking_lot::RwLock;
 use stratacache_core::tier::{Capability, GetMany, Got, PutMany, PutOutcome, RemoveMany, Tier, TierError};
@@ -83,11 +83,9 @@ impl Tier for DiskTier {
         self.shared.used_bytes()
     }
 
-    fn close(&self) -> impl Future<Output = Result<(), TierError>> + Send {
-        async {
-            self.jobs.close().await;
-            let shared = self.shared.clone();
-            spawn::blocking(move || shared.close()).await?
-        }
+    async fn close(&self) -> Result<(), TierError> {
+        self.jobs.close().await;
+        let shared = self.shared.clone();
+        spawn::blocking(move || shared.close()).await?
     }
 }

@@ -118,7 +118,7 @@ fn judge(found: &Found, live: bool, boot: &[u8]) -> std::result::Result<bool, Re
         return Err(Refusal::NotLive);
     }
     let same_boot = !boot.is_empty() && found.boot == boot;
-    let power_lost = !(found.clean && found.ending == Ending::Whole) && !same_boot;
+    let power_lost = !(same_boot || found.clean && found.ending == Ending::Whole);
     if power_lost && !found.durable {
         return Err(Refusal::PowerLost);
     }

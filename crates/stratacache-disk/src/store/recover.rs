@@ -55,7 +55,7 @@ pub(crate) fn segment_ids(dir: &Path) -> io::Result<BTreeSet<u32>> {
 /// After a loss of power the newest segment may end in anything: what follows its last whole record is cut off. After
 /// the death of the process only a write that was cut off is an honest end.
 pub(crate) fn recover(writer: &mut Writer, power_lost: bool) -> Result<(), Distrust> {
-    let ids = segment_ids(&writer.dir().to_owned())?;
+    let ids = segment_ids(writer.dir())?;
     let Some((&first, &last)) = ids.first().zip(ids.last()) else { return Ok(()) };
     if let Some(missing) = (first..=last).find(|id| !ids.contains(id)) {
         return Err(Distrust::Gap(missing));

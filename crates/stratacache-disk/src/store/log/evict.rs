@@ -21,7 +21,7 @@ pub(super) struct Survivor {
 impl Writer {
     /// Evicts until `bytes` in `records` more records fit; true when something was evicted.
     ///
-    /// Entries read since they were written move to the newest segment, up to a quarter of a segment for each one
+    /// Entries read since they were written move to the newest segment, up to half a segment for each one
     /// evicted; so do the live entries of a segment that is mostly dead.
     pub(super) fn make_room(&mut self, bytes: u64, records: u64) -> bool {
         let need = bytes + records * LIST_ITEM + START + 2 * LIST_END;
@@ -84,7 +84,7 @@ impl Writer {
             None => items_of(&segment, length),
         };
         let mut survivors = Vec::new();
-        let mut allowance = if second_chance { self.shape.segment_size / 4 } else { 0 };
+        let mut allowance = if second_chance { self.shape.segment_size / 2 } else { 0 };
         match items {
             Ok(items) => {
                 for item in items.iter().filter(|item| !item.removal) {
