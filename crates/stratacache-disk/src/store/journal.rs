@@ -71,10 +71,11 @@ impl Store {
             notes.push(Note::Time(now));
         }
         if !notes.is_empty() {
-            self.note(&mut marks, notes, false).map_err(|e| error::tier(e, "noting the time"))?;
+            self.note(&mut marks, notes, self.durable).map_err(|e| error::tier(e, "noting the time"))?;
         }
         drop(marks);
-        // only after the time is noted: a restart must see the same entries as expired
+        // only after the time is noted: a restart must see the same entries as expired, since what is swept gets no
+        // removal of its own
         self.sweep(now);
         Ok(())
     }

@@ -76,7 +76,7 @@ pub(crate) struct Writer {
     pub(super) parts: BTreeMap<u32, Part>,
     pub(super) active: Option<Active>,
     pub(super) next_id: u32,
-    /// Removals are written for names that the table does not know, since records of failed writes may be on the device.
+    /// The device may hold records that the table does not know; see [`Writer::leave_over`].
     pub(super) leftovers: bool,
 }
 
@@ -106,9 +106,14 @@ impl Writer {
         self.stats.time.load(Ordering::Relaxed)
     }
 
-    /// Tells whether a removal must be written even for an absent name.
+    /// Tells whether a removal must be written even for a name that the table does not know.
     pub(crate) const fn has_leftovers(&self) -> bool {
         self.leftovers
+    }
+
+    /// Notes that the device may hold a record that the table does not know and that a restart would bring back.
+    pub(crate) const fn leave_over(&mut self) {
+        self.leftovers = true;
     }
 
     /// Appends records, in order; the reply says of each whether it was written.
@@ -163,7 +168,8 @@ impl Writer {
             bytes.extend_from_slice(draft.bytes);
             count += 1;
         }
-        if self.make_room(bytes.len() as u64, count as u64) {
+        let entries = drafts[..count].iter().filter(|draft| !draft.removal).count();
+        if self.make_room(bytes.len() as u64, count as u64, entries as u64) {
             // survivors of what was evicted went first; look again whether this still fits
             length = self.active_length().unwrap_or(START);
             if length > START && length + bytes.len() as u64 > self.shape.segment_size {

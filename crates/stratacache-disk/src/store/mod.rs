@@ -27,6 +27,7 @@ use fences::Fences;
 use index::{Index, Place};
 use log::{Draft, Segments, Writer};
 pub(crate) use open::Config;
+use record::Opened;
 use stats::Stats;
 
 /// An open store. All methods block.
@@ -95,23 +96,27 @@ impl Store {
             let segment = self.segments.read().get(&place.segment).cloned();
             let Some(segment) = segment else {
                 if self.index.find(name) == Some(place) {
-                    self.drop_damaged(name, place);
+                    self.drop_useless(name, place, false);
                 }
                 continue;
             };
             let record = match segment.read(place.offset, place.len) {
                 Ok(record) => record,
                 Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => {
-                    self.drop_damaged(name, place);
+                    self.drop_useless(name, place, true);
                     return Look::Nothing;
                 }
                 Err(e) => return Look::Failed(e),
             };
             return match record::open_entry(record, name) {
-                Some((head, _)) if head.expires_at <= self.stats.time.load(Ordering::Relaxed) => Look::Nothing,
-                Some((_, envelope)) => Look::Here(envelope),
-                None => {
-                    self.drop_damaged(name, place);
+                Opened::Entry(_, expires_at) if expires_at <= self.stats.time.load(Ordering::Relaxed) => Look::Nothing,
+                Opened::Entry(envelope, _) => Look::Here(envelope),
+                Opened::Dead => {
+                    self.drop_useless(name, place, false);
+                    Look::Nothing
+                }
+                Opened::Damaged => {
+                    self.drop_useless(name, place, true);
                     Look::Nothing
                 }
             };
@@ -119,12 +124,16 @@ impl Store {
         Look::Nothing
     }
 
-    fn drop_damaged(&self, name: EntryName, place: Place) {
+    /// Forgets an entry whose record is of no use, unless another has taken its place.
+    fn drop_useless(&self, name: EntryName, place: Place, damaged: bool) {
         let mut writer = self.writer.lock();
-        // under the lock nothing moves: look once more before saying that it is damaged
         if self.index.find(name) == Some(place) {
             writer.forget(name);
-            tracing::warn!(segment = place.segment, "a damaged record of the disk tier was dropped");
+            if damaged {
+                // it may read well the next time
+                writer.leave_over();
+                tracing::warn!(segment = place.segment, "a damaged record of the disk tier was dropped");
+            }
         }
     }
 
@@ -194,6 +203,8 @@ impl Store {
             let killed = !writer.has_leftovers() && place.is_some_and(|place| writer.kill(place).is_ok());
             writer.forget(names[*n]);
             if !killed {
+                // a second attempt must write the removal, though the table knows the name no more
+                writer.leave_over();
                 results[*n] = Err(error::tier(error, "removing an entry"));
             }
         }

@@ -104,11 +104,24 @@ pub(crate) fn decode_head(bytes: &[u8]) -> Option<Head> {
     })
 }
 
-/// Takes the envelope out of a whole record of an entry; `None` when anything about it is not as it was written.
-pub(crate) fn open_entry(record: Vec<u8>, name: EntryName) -> Option<(Head, Bytes)> {
-    let head = decode_head(&record)?;
-    (head.kind == Kind::Entry && head.name == name && head.proves(&record[HEAD..]))
-        .then(|| (head, Bytes::from(record).slice(HEAD..)))
+/// What a record read back turned out to be.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Opened {
+    /// The envelope that was stored under the name, and when it may be forgotten.
+    Entry(Bytes, Millis),
+    /// It was overwritten in place.
+    Dead,
+    /// Something about it is not as it was written.
+    Damaged,
+}
+
+/// Takes the envelope out of a whole record.
+pub(crate) fn open_entry(record: Vec<u8>, name: EntryName) -> Opened {
+    match decode_head(&record).filter(|head| head.name == name && head.proves(&record[HEAD..])) {
+        Some(head) if head.kind == Kind::Entry => Opened::Entry(Bytes::from(record).slice(HEAD..), head.expires_at),
+        Some(head) if head.kind == Kind::Dead => Opened::Dead,
+        _ => Opened::Damaged,
+    }
 }
 
 pub(crate) fn u32_at(bytes: &[u8], at: usize) -> u32 {
@@ -132,12 +145,11 @@ mod tests {
         let name = EntryName::from_bytes([9; 16]);
         let mut record = Vec::new();
         encode_entry(&mut record, name, 77, b"some envelope");
-        let (head, envelope) = open_entry(record.clone(), name).unwrap();
-        assert_eq!((head.expires_at, &envelope[..]), (77, &b"some envelope"[..]));
+        assert_eq!(open_entry(record.clone(), name), Opened::Entry(Bytes::from_static(b"some envelope"), 77));
         for bit in 0..record.len() * 8 {
             let mut flipped = record.clone();
             flipped[bit / 8] ^= 1 << (bit % 8);
-            assert!(open_entry(flipped, name).is_none(), "bit {bit}");
+            assert!(!matches!(open_entry(flipped, name), Opened::Entry(..)), "bit {bit}");
         }
     }
 
@@ -146,9 +158,9 @@ mod tests {
         let name = EntryName::from_bytes([9; 16]);
         let mut record = Vec::new();
         encode_entry(&mut record, name, 77, b"x");
-        assert!(open_entry(record.clone(), EntryName::from_bytes([8; 16])).is_none());
+        assert_eq!(open_entry(record.clone(), EntryName::from_bytes([8; 16])), Opened::Damaged);
         record[0] = DEAD;
-        assert!(open_entry(record.clone(), name).is_none());
+        assert_eq!(open_entry(record.clone(), name), Opened::Dead);
         assert_eq!(decode_head(&record).unwrap().kind, Kind::Dead);
     }
 

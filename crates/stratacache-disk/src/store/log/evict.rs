@@ -19,15 +19,15 @@ pub(super) struct Survivor {
 }
 
 impl Writer {
-    /// Evicts until `bytes` in `records` more records fit; true when something was evicted.
+    /// Evicts until `bytes` in `records` more records fit, of which `entries` are entries; true when something was evicted.
     ///
     /// Entries read since they were written move to the newest segment, up to half a segment for each one
     /// evicted; so do the live entries of a segment that is mostly dead.
-    pub(super) fn make_room(&mut self, bytes: u64, records: u64) -> bool {
+    pub(super) fn make_room(&mut self, bytes: u64, records: u64, entries: u64) -> bool {
         let need = bytes + records * LIST_ITEM + START + 2 * LIST_END;
         let mut survivors = Vec::new();
         let mut evicted = false;
-        while (self.committed() + need > self.shape.capacity || self.stats.over(self.shape.max_entries, records))
+        while (self.committed() + need > self.shape.capacity || self.stats.over(self.shape.max_entries, entries))
             && !self.parts.is_empty()
         {
             evicted = true;
@@ -114,6 +114,7 @@ impl Writer {
         self.stats.evicted();
         if let Err(error) = std::fs::remove_file(&segment.path).and_then(|()| self.sync_dir()) {
             tracing::warn!(segment = id, %error, "an evicted segment of the disk tier could not be removed");
+            self.leave_over();
         }
         survivors
     }
