@@ -28,9 +28,14 @@ impl Shared {
         self.store.read().as_ref().map(job).ok_or_else(error::closed)
     }
 
+    /// Uses the store for something that does not block; `None` also while it is being closed.
+    fn now<T>(&self, job: impl FnOnce(&Store) -> Option<T>) -> Option<T> {
+        self.store.try_read()?.as_ref().and_then(job)
+    }
+
     /// Returns the bytes of the live entries without waiting; `None` while the tier is being closed.
     fn used_bytes(&self) -> Option<u64> {
-        self.store.try_read()?.as_ref().map(Store::used_bytes)
+        self.now(|store| Some(store.used_bytes()))
     }
 
     /// Waits for everybody who uses the store and ends it; blocks.
@@ -64,6 +69,10 @@ impl Tier for DiskTier {
     }
 
     async fn get_many(&self, request: GetMany) -> Result<Vec<Got>, TierError> {
+        // a miss, and an entry in the page cache, are not worth another thread
+        if let Some(got) = self.shared.now(|store| store.get_many_now(&request.names, request.want)) {
+            return Ok(got);
+        }
         self.run(move |store| store.get_many(&request.names, request.want)).await?
     }
 

@@ -70,6 +70,23 @@ async fn a_batch_is_answered_item_by_item_and_in_order() {
     disk.close().await;
 }
 
+#[tokio::test]
+async fn a_read_of_many_names_is_the_same_as_many_reads() {
+    let dir = tempfile::tempdir().unwrap();
+    let disk = open(small(dir.path())).await;
+    for n in (0..300).step_by(3) {
+        disk.put(n, content(n, n, 1_000)).await;
+    }
+    let got = disk.tier.get_many(GetMany::new((0..300).map(name).collect())).await.unwrap();
+    assert_eq!(got.len(), 300);
+    for (n, got) in (0..300).zip(got) {
+        assert_eq!(got.envelope, disk.get(n).await);
+        assert_eq!(got.envelope.is_some(), n % 3 == 0);
+        assert_eq!(got.fence, Some(disk.fence(n).await));
+    }
+    disk.close().await;
+}
+
 /// Loaders read a source and store under a fence while others change the source and remove: after a removal nobody ever
 /// reads an older value.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

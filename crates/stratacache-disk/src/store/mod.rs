@@ -30,6 +30,11 @@ pub(crate) use open::Config;
 use record::Opened;
 use stats::Stats;
 
+/// Most names that are looked up where they are asked for.
+const NOW_NAMES: usize = 64;
+/// Most bytes that are read where they are asked for: about the cost of handing the work to another thread.
+const NOW_BYTES: u32 = 128 << 10;
+
 /// An open store. All methods block.
 ///
 /// Locks are taken in the order marks, writer, segments, shard of the table; readers take only the last two, one after
@@ -87,6 +92,32 @@ impl Store {
             Some(error) if !answered => Err(error::tier(error, "reading an entry")),
             _ => Ok(got),
         }
+    }
+
+    /// Answers a read that needs no wait for the device, so that it can be done where it was asked; `None` when it may
+    /// need one, or is more than a little work.
+    pub(crate) fn get_many_now(&self, names: &[EntryName], want: Want) -> Option<Vec<Got>> {
+        if names.len() > NOW_NAMES {
+            return None;
+        }
+        let mut allowance = NOW_BYTES;
+        let got = names.iter().map(|name| {
+            let fence = Some(self.fences.get(*name));
+            let place = if want == Want::Fence { None } else { self.index.touch(*name) };
+            let Some(place) = place else { return Some(Got::new(None, fence)) };
+            allowance = allowance.checked_sub(place.len)?;
+            let segment = self.segments.read().get(&place.segment).cloned()?;
+            let record = segment::read_now(&segment, place.offset, place.len)?;
+            match record::open_entry(record, *name) {
+                Opened::Entry(_, expires_at) if expires_at <= self.stats.time.load(Ordering::Relaxed) => {
+                    Some(Got::new(None, fence))
+                }
+                Opened::Entry(envelope, _) => Some(Got::new(Some(envelope), fence)),
+                // the other way looks into it
+                Opened::Dead | Opened::Damaged => None,
+            }
+        });
+        got.collect()
     }
 
     fn look(&self, name: EntryName) -> Look {

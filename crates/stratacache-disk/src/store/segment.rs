@@ -82,6 +82,28 @@ impl Segment {
     }
 }
 
+/// Reads a whole record if that needs no wait for the device.
+#[cfg(target_os = "linux")]
+pub(crate) fn read_now(segment: &Segment, offset: u32, len: u32) -> Option<Vec<u8>> {
+    use rustix::io::{ReadWriteFlags, preadv2};
+
+    let mut bytes = vec![0; record::HEAD + len as usize];
+    let read = preadv2(
+        &segment.file,
+        &mut [io::IoSliceMut::new(&mut bytes)],
+        offset.into(),
+        // whatever is not in the page cache, and a file system that cannot tell, is an error
+        ReadWriteFlags::NOWAIT,
+    );
+    (read == Ok(bytes.len())).then_some(bytes)
+}
+
+/// Reads a whole record if that needs no wait for the device; here nothing tells.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn read_now(_: &Segment, _: u32, _: u32) -> Option<Vec<u8>> {
+    None
+}
+
 /// Returns the first bytes of a segment.
 pub(crate) fn encode_start(incarnation: Incarnation) -> [u8; START as usize] {
     let mut start = [0; START as usize];
