@@ -1,6 +1,6 @@
 //! Failing devices, made by exchanging the file handle of a segment.
 
-use std::{fs::OpenOptions, path::Path, sync::Arc};
+use std::{fs::OpenOptions, io::Write as _, path::Path, sync::Arc};
 
 use bytes::Bytes;
 use stratacache_core::{
@@ -8,7 +8,7 @@ use stratacache_core::{
     tier::{PutItem, PutOutcome, TierErrorKind, Want},
 };
 
-use super::{Config, Store, segment::Segment};
+use super::{Config, Store, record, segment::Segment};
 
 fn open(dir: &Path) -> Store {
     Store::open(&Config {
@@ -80,6 +80,26 @@ fn a_removal_that_is_not_on_the_device_says_so_and_is_gone_from_this_run() {
     store.remove_many(&[name(1)]).remove(0).unwrap();
     drop(store);
     assert_eq!(get(&open(dir.path()), 1), None);
+}
+
+#[test]
+fn a_write_that_failed_but_reached_the_device_does_not_outlive_a_removal() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    assert!(matches!(put(&store, 1), PutOutcome::Stored));
+    exchange(&store, OpenOptions::new().read(true));
+    assert!(matches!(put(&store, 2), PutOutcome::Failed(_)));
+    // the device had taken it all the same
+    let path = store.writer.lock().parts.last_entry().unwrap().get().segment.path.clone();
+    let mut record = Vec::new();
+    record::encode_entry(&mut record, name(2), u64::MAX, b"late");
+    OpenOptions::new().append(true).open(path).unwrap().write_all(&record).unwrap();
+    assert_eq!(get(&store, 2), None);
+    store.remove_many(&[name(2)]).remove(0).unwrap();
+    drop(store);
+    let store = open(dir.path());
+    assert_eq!(get(&store, 2), None);
+    assert!(get(&store, 1).is_some());
 }
 
 #[test]
