@@ -1,6 +1,11 @@
 //! Failing devices, made by exchanging the file handle of a segment.
 
-use std::{fs::OpenOptions, io::Write as _, path::Path, sync::Arc};
+use std::{
+    fs::OpenOptions,
+    io::Write as _,
+    path::Path,
+    sync::{Arc, atomic::Ordering},
+};
 
 use bytes::Bytes;
 use stratacache_core::{
@@ -10,8 +15,8 @@ use stratacache_core::{
 
 use super::{Config, Store, record, segment::Segment};
 
-fn open(dir: &Path) -> Store {
-    Store::open(&Config {
+fn config(dir: &Path) -> Config {
+    Config {
         dir: dir.to_owned(),
         create_dir: true,
         capacity: 1 << 20,
@@ -19,8 +24,11 @@ fn open(dir: &Path) -> Store {
         max_entries: 1_000,
         durable: false,
         boot_id: Some(b"boot".to_vec()),
-    })
-    .unwrap()
+    }
+}
+
+fn open(dir: &Path) -> Store {
+    Store::open(&config(dir)).unwrap()
 }
 
 fn name(n: u8) -> EntryName {
@@ -129,6 +137,29 @@ fn a_read_that_the_device_refuses_is_an_error_unless_other_names_could_be_read()
     assert!(got.iter().all(|got| got.envelope.is_none() && got.fence.is_some()));
     exchange(&store, OpenOptions::new().read(true).write(true));
     assert!(get(&store, 1).is_some(), "it was not forgotten");
+}
+
+#[test]
+fn a_durable_removal_has_everything_before_it_on_the_device_when_it_returns() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut config = config(dir.path());
+    config.durable = true;
+    let store = Store::open(&config).unwrap();
+    let dirty = |store: &Store| {
+        let segments = store.writer.lock().all();
+        segments.iter().filter(|segment| segment.dirty.load(Ordering::Relaxed)).count()
+    };
+    for n in 0..250 {
+        assert!(matches!(put(&store, n), PutOutcome::Stored));
+    }
+    assert!(store.segments.read().len() > 1);
+    assert_eq!(dirty(&store), 1, "a full segment was synced before the next was begun");
+    store.remove_many(&[name(7)]).remove(0).unwrap();
+    assert_eq!(dirty(&store), 0);
+    store.remove_many(&[name(7)]).remove(0).unwrap();
+    assert!(matches!(put(&store, 1), PutOutcome::Stored));
+    assert_eq!(dirty(&store), 1, "an entry need not be on the device");
+    store.close().unwrap();
 }
 
 #[test]
