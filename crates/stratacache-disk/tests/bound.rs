@@ -70,12 +70,12 @@ async fn an_expired_entry_is_not_returned_and_leaves_without_being_read() {
     let dir = tempfile::tempdir().unwrap();
     let disk = open(small(dir.path())).await;
     for n in 0..100 {
-        let expires_at = if n % 2 == 0 { 1_000 } else { 1_001 };
+        let expires_at = if n % 2 == 0 { 1_500 } else { 1_501 };
         assert!(matches!(disk.try_put(n, content(n, 0, 100), expires_at, None).await, PutOutcome::Stored));
     }
-    disk.journal.tick(999, 0).unwrap();
+    disk.journal.tick(1_499, 0).unwrap();
     assert_eq!(disk.count(0..100).await, 100);
-    disk.journal.tick(1_000, 0).unwrap();
+    disk.journal.tick(1_500, 0).unwrap();
     assert_eq!(disk.count(0..100).await, 50, "to the millisecond");
     disk.journal.tick(2_000, 0).unwrap();
     assert_eq!(disk.tier.used_bytes(), Some(0), "nobody had to read them");

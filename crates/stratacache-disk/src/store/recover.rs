@@ -76,15 +76,11 @@ pub(crate) fn recover(writer: &mut Writer, power_lost: bool) -> Result<(), Distr
     let mut candidates = candidates(writer, power_lost)?.into_iter().peekable();
     while let Some(Candidate { id, path, file, length, .. }) = candidates.next() {
         let limit = candidates.peek().map(|next| next.start.before);
-        let (mut items, mut end) = match segment::read_list(&file, length)? {
+        let (mut items, end) = match segment::read_list(&file, length)? {
             Some(list) => list,
             None => {
                 let scan = segment::scan(&file, length)?;
-                let honest = match limit {
-                    Some(limit) => scan.end >= limit,
-                    None => !scan.damaged || power_lost,
-                };
-                if !honest {
+                if limit.is_none() && scan.damaged && !power_lost {
                     return Err(Distrust::Damaged(id));
                 }
                 (scan.items, scan.end)
@@ -96,7 +92,6 @@ pub(crate) fn recover(writer: &mut Writer, power_lost: bool) -> Result<(), Distr
                 return Err(Distrust::Damaged(id));
             }
             items.retain(|item| u64::from(item.offset) < limit);
-            end = limit;
         } else {
             // the next record is written here
             file.set_len(end)?;
