@@ -101,7 +101,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join(dir::MARKS);
         let mut marks = MarksFile::begin(dir.path(), State::new(Incarnation(5)), b"boot".to_vec(), false).unwrap();
-        let mut append = |marks: &mut MarksFile, note: Note| {
+        let append = |marks: &mut MarksFile, note: Note| {
             marks.append(std::slice::from_ref(&note), false).map(|()| marks.state.note(note))
         };
         append(&mut marks, Note::Time(1)).unwrap();
