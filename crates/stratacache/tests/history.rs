@@ -1,5 +1,7 @@
 //! The guarantee, checked on millions of concurrent operations.
 
+#![allow(unreachable_pub)] // the module is shared
+
 #[path = "support/campaign.rs"]
 mod campaign;
 

@@ -28,6 +28,11 @@ impl Door {
         self.fault.clone().map_or(Ok(()), Err)
     }
 
+    /// Returns what stands for a key in logs: a keyed hash, never the key.
+    pub(crate) fn key_hash(&self, key: &[u8]) -> u64 {
+        self.engine.key_scope(self, key).low()
+    }
+
     /// Counts something for the keyspace of a key, or for the namespace.
     #[inline]
     pub(crate) fn count<V: 'static>(&self, key: &Key<V>, counter: Counter) {

@@ -9,6 +9,8 @@ use stratacache_core::{
     stamp::Lane,
 };
 
+use tracing::Instrument;
+
 use super::{Door, Engine};
 use crate::{
     coherence::Verdict,
@@ -62,7 +64,8 @@ impl Engine {
             let names: Vec<EntryName> = targets.keys.iter().map(|key| self.name(inner, key)).collect();
             self.remove_below(inner, &names).await?;
         }
-        let token = self.order(inner, &scopes, strength).await?;
+        let span = tracing::debug_span!("strata.invalidate", tenant = %inner.tenant.id, scopes = scopes.len());
+        let token = self.order(inner, &scopes, strength).instrument(span).await?;
         if strength == Strength::Hard {
             for key in &targets.keys {
                 self.drop_older(inner, &LookupKey { prefix: &inner.space.prefix, key }, token.position().seq);

@@ -20,6 +20,7 @@ mod tenant;
 mod tenants;
 mod tier;
 mod timeline;
+mod touch;
 mod write;
 
 use std::sync::{

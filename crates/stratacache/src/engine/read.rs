@@ -4,6 +4,7 @@ use std::sync::{Arc, atomic::Ordering::Relaxed};
 
 use stratacache_core::{Consistency, Key, Stamp, coordinator::Coordinator, stamp::Lane};
 use tokio::time::timeout;
+use tracing::Instrument;
 
 use super::{
     Door, Engine, Request, Seen,
@@ -120,6 +121,7 @@ impl Engine {
             stale = Some(entry);
         }
         count(Counter::misses);
+        tracing::debug!(key = ns.key_hash(key.as_bytes()), stale = stale.is_some(), "miss in memory");
         self.wait_for_flight(request, stale, start).await
     }
 
@@ -246,8 +248,11 @@ impl Engine {
         E: Send + Sync + 'static,
     {
         let stamp = lead.flight().stamp;
+        let ns = &request.call.ns;
+        let key = ns.key_hash(request.call.key.as_bytes());
+        let span = tracing::debug_span!("strata.load", tenant = %ns.tenant.id, key, forced = request.call.forced);
         let leader = Leader { call: request.call, stamp, fill, stale };
-        self.spawner.start(leader.run(request.load, lead));
+        self.spawner.start(leader.run(request.load, lead).instrument(span));
     }
 
     /// Reads without a loader: memory, then the tiers below. An absence is an entry without a value.

@@ -56,6 +56,8 @@ pub(crate) struct Cold {
     pub(crate) etag: Option<Box<str>>,
     pub(crate) idle_ms: u32,
     pub(crate) last_read: AtomicU64,
+    /// When an idle entry was last written below again.
+    pub(crate) touched: AtomicU64,
     /// From here on a read starts a refresh; 0 for never.
     pub(crate) refresh_at: Millis,
     /// No refresh is started before this.

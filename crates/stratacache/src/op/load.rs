@@ -7,6 +7,7 @@ use std::{
 };
 
 use stratacache_core::{IntoKey, Key};
+use tracing::Instrument;
 
 use super::{
     load_future::{AtOnce, State, load_slowly},
@@ -88,11 +89,13 @@ macro_rules! load_operation {
                     }
                     let $name { ns, key, load, options } = start;
                     let ns = ns.clone();
-                    Err(Box::pin(async move {
+                    let span = tracing::debug_span!("strata.get", tenant = %ns.door.tenant.id);
+                    let slowly = async move {
                         let found = load_slowly(ns, key, options, $wrap(load), $forced, $optional, refresh).await?;
                         let answer: fn(Option<Cached<V>>) -> Result<$output, LoadError<E>> = $answer;
                         answer(found)
-                    }))
+                    };
+                    Err(Box::pin(slowly.instrument(span)))
                 })
             }
         }

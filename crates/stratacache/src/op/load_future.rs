@@ -35,7 +35,10 @@ impl Namespace {
             Quick::Hit(entry, now) => (entry, now),
             Quick::Miss => return AtOnce::NotYet { refresh: false },
             Quick::Look(slot) => match engine.examine::<V>(&self.door, key.as_bytes(), slot) {
-                Seen::Fresh { entry, refresh: false } => (entry, engine.timeline.coarse()),
+                Seen::Fresh { entry, refresh: false } => {
+                    engine.touch_below(&self.door, key, &entry);
+                    (entry, engine.timeline.coarse())
+                }
                 Seen::Fresh { refresh: true, .. } => return AtOnce::NotYet { refresh: true },
                 _ => return AtOnce::NotYet { refresh: false },
             },
@@ -43,6 +46,7 @@ impl Namespace {
         match Cached::new(entry, Freshness::Fresh, now) {
             Some(cached) => {
                 self.door.count(key, Counter::memory_hits);
+                tracing::trace!(key = self.door.key_hash(key.as_bytes()), "hit in memory");
                 AtOnce::Hit(cached)
             }
             None if optional => {
