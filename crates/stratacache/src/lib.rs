@@ -63,3 +63,8 @@ pub use stratacache_core::{
 #[cfg(feature = "disk")]
 pub use stratacache_disk::{Disk, DiskBuilder};
 pub use value::IntoValue;
+
+/// The snippets of the README compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+pub struct Readme;
