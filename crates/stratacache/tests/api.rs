@@ -1,4 +1,5 @@
 //! The API as people meet it: errors with `?`, statistics, events, inspection, closing.
+#![allow(clippy::disallowed_methods, clippy::unwrap_used)] // tests start tasks of their own, and may panic
 
 mod support;
 

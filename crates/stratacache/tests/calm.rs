@@ -1,4 +1,5 @@
 //! Calm: one load for each key, stale instead of errors, nobody hangs.
+#![allow(clippy::disallowed_methods, clippy::unwrap_used)] // tests start tasks of their own, and may panic
 
 mod support;
 
