@@ -74,7 +74,7 @@ async fn a_hung_loader_times_out_for_all_and_the_key_is_usable_at_once() {
         .map(|_| {
             let acme = acme.clone();
             tokio::spawn(async move {
-                acme.get_or_load::<u32, _>("k", || std::future::pending::<Result<u32, Infallible>>()).await
+                acme.get_or_load::<u32, _>("k", std::future::pending::<Result<u32, Infallible>>).await
             })
         })
         .collect();
