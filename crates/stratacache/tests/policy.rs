@@ -1,5 +1,7 @@
 //! Policy: every knob does what it says, to the millisecond.
 
+#![allow(clippy::unwrap_used)] // helpers of tests may panic
+
 mod support;
 
 use std::{convert::Infallible, time::Duration};

@@ -1,5 +1,7 @@
 //! A lower tier that fails costs a bounded time, loses nothing that was invalidated, and is never an application failure.
 
+#![allow(clippy::unwrap_used)] // helpers of tests may panic
+
 mod support;
 
 use std::{convert::Infallible, sync::Arc};
