@@ -12,10 +12,10 @@ use stratacache_core::{
     tier::{Fence, PutItem, PutMany, PutOutcome, Tier, TierError, TierErrorKind},
 };
 
-use super::{Door, Engine, hit::depends};
+use super::{Door, Engine};
 use crate::{
     codec::{CacheValue, CodecError, pack},
-    coherence::{Rule, Verdict},
+    coherence::Rule,
     memory::{Entry, Inserted, LookupKey, MapKey, SlotRef, entry_weight},
     observe::{Counter, TierCounters},
 };
@@ -72,11 +72,8 @@ impl Engine {
             return self.too_heavy(ns);
         }
         let partition = ns.tenant.partition_or_admit(&self.arbiter);
-        let newer = partition.peek(&lookup).is_some_and(|s| {
-            let there = s.head();
-            there.mep == head.mep && there.lane_seq.max(there.own) > head.lane_seq.max(head.own)
-        });
-        if newer {
+        let judge = self.judge(ns);
+        if judge.is_newer(partition, &lookup, head) {
             return Kept::Overtaken;
         }
         let slot: SlotRef = Arc::clone(entry) as SlotRef;
@@ -93,11 +90,12 @@ impl Engine {
             Inserted::Evicting if partition.may_ask() => self.arbiter.grow(partition, weight),
             Inserted::Evicting | Inserted::Fitted => {}
         }
-        if self.rules.has(Rule::JudgeAfterPut) && !self.still_good(ns, key, head, began) {
-            partition.remove_if(&lookup, |s| Arc::ptr_eq(s, &slot));
+        let key_scope = self.key_scope(ns, key);
+        if !self.rules.has(Rule::JudgeAfterPut) {
+            head.settled.store(true, Release);
+        } else if !judge.settle(partition, &lookup, &slot, key_scope, began) {
             return Kept::Overtaken;
         }
-        head.settled.store(true, Release);
         Kept::Yes
     }
 
@@ -110,22 +108,10 @@ impl Engine {
         Kept::TooHeavy
     }
 
-    /// Judges an entry that has just entered the map by everything, its key included.
-    fn still_good(&self, ns: &Door, key: &[u8], head: &crate::memory::Head, began: Seq) -> bool {
-        let marks = &ns.tenant.marks;
-        let depends = depends(head);
-        head.mep == marks.mep() as u32
-            && self.mirror.judge(marks, &depends) != Verdict::Invalid
-            && self.mirror.key_allows(marks, self.key_scope(ns, key), began, &depends)
-    }
-
     /// Removes what memory holds of a key that is older than a position.
     pub(super) fn drop_older(&self, ns: &Door, lookup: &LookupKey<'_>, seq: Seq) {
         if let Some(partition) = ns.tenant.partition() {
-            partition.remove_if(lookup, |slot| {
-                let head = slot.head();
-                head.lane_seq.max(head.own) < seq || head.mep != ns.tenant.marks.mep() as u32
-            });
+            self.judge(ns).drop_older(partition, lookup, seq);
         }
     }
 

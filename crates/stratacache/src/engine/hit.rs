@@ -1,15 +1,15 @@
 //! Reading memory: a few comparisons for an entry that was looked at before, the whole judgement for others.
 
-use std::sync::{
-    Arc,
-    atomic::Ordering::{Acquire, Relaxed, Release},
-};
+use std::sync::{Arc, atomic::Ordering::Relaxed};
 
 use stratacache_core::{Scope, clock::Millis, event::EventKind, stamp::Seq};
 
-use super::{Door, Engine, Life, timeline::COARSE_LAG};
+use super::{
+    Door, Engine, Life,
+    judge::{Judge, depends},
+    timeline::COARSE_LAG,
+};
 use crate::{
-    coherence::{Depends, Verdict},
     memory::{Entry, Head, LookupKey, SlotRef},
     observe::Counter,
 };
@@ -41,17 +41,6 @@ pub(crate) enum Quick<V> {
     Miss,
 }
 
-pub(super) fn depends(head: &Head) -> Depends<'_> {
-    Depends {
-        path: &head.scopes.path,
-        tags: &head.scopes.tags,
-        global_tags: &head.scopes.global_tags,
-        lane_seq: head.lane_seq,
-        global_seq: head.global_seq,
-        own: head.own,
-    }
-}
-
 impl Engine {
     /// Looks without locks, allocation or look-ups of marks: one hash, one map access, one coarse clock reading.
     #[inline]
@@ -60,11 +49,7 @@ impl Engine {
         let Some(slot) = partition.get(&LookupKey { prefix: &ns.space.prefix, key }) else { return Quick::Miss };
         let head = slot.head();
         let now = self.timeline.coarse();
-        let marks = &ns.tenant.marks;
-        let simple = head.attention_at.load(Relaxed) > now + COARSE_LAG
-            && head.seen_lane.load(Relaxed) >= marks.last_seq()
-            && head.seen_global.load(Relaxed) >= self.mirror.global_last()
-            && head.mep == marks.mep() as u32;
+        let simple = head.attention_at.load(Relaxed) > now + COARSE_LAG && self.judge(ns).already_seen(head);
         if simple {
             match Entry::from_slot(slot) {
                 Ok(entry) => Quick::Hit(entry, now),
@@ -124,29 +109,11 @@ impl Engine {
 
     /// Tells whether nothing that an entry of memory depends on was invalidated.
     pub(super) fn admissible(&self, ns: &Door, key: &[u8], slot: &SlotRef) -> bool {
-        let head = slot.head();
-        let marks = &ns.tenant.marks;
-        if head.mep != marks.mep() as u32 {
-            return false;
-        }
-        let depends = depends(head);
-        let settled = head.settled.load(Acquire);
-        let Verdict::Valid { lane, global, expired_at } = self.mirror.judge(marks, &depends) else { return false };
-        let key_scope = (!settled || self.mirror.has_soft_marks(marks, &depends)).then(|| self.key_scope(ns, key));
-        if let Some(scope) = key_scope {
-            if !settled && !self.mirror.key_allows(marks, scope, head.lane_seq, &depends) {
-                return false;
-            }
-            let key_expired = self.mirror.key_expired_at(marks, scope, &depends);
-            if let Some(at) = [expired_at, key_expired].into_iter().flatten().min() {
-                head.expire_at(at);
-            }
-        }
-        if settled {
-            head.seen_lane.fetch_max(lane, Relaxed);
-            head.seen_global.fetch_max(global, Release);
-        }
-        true
+        self.judge(ns).admissible(slot.head(), || self.key_scope(ns, key))
+    }
+
+    pub(super) fn judge<'a>(&'a self, ns: &'a Door) -> Judge<'a> {
+        Judge { mirror: &self.mirror, marks: &ns.tenant.marks }
     }
 
     /// Tells whether a value past its ttl may stand in for a failed load: within its windows, and nothing it depends on

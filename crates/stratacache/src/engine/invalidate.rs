@@ -112,7 +112,7 @@ impl Engine {
     /// Tells whether an insert may be kept, before anything is written.
     pub(super) fn still_allowed<V>(&self, inner: &Door, key: &[u8], entry: &Entry<V>, began: u64) -> bool {
         let marks = &inner.tenant.marks;
-        let depends = super::hit::depends(&entry.head);
+        let depends = super::judge::depends(&entry.head);
         self.mirror.judge(marks, &depends) != Verdict::Invalid
             && self.mirror.key_allows(marks, self.key_scope(inner, key), began, &depends)
     }

@@ -73,7 +73,7 @@ impl Engine {
         let removed = partition.sweep(now, |_, slot| {
             let head = slot.head();
             let invalid = head.mep != tenant.marks.mep() as u32
-                || self.mirror.judge(&tenant.marks, &super::hit::depends(head)) == crate::coherence::Verdict::Invalid;
+                || self.mirror.judge(&tenant.marks, &super::judge::depends(head)) == crate::coherence::Verdict::Invalid;
             if invalid { 0 } else { self.useless_at(head) }
         });
         if removed > 0 {

@@ -7,6 +7,7 @@ mod fill;
 mod hit;
 mod inspect;
 mod invalidate;
+mod judge;
 mod lead;
 mod life;
 mod lower;

@@ -74,7 +74,7 @@ impl Engine {
     fn landed_valid<V: CacheValue>(&self, ns: &Door, key: &[u8], landed: &Landed<V>, stamp: &Stamp) -> bool {
         let marks = &ns.tenant.marks;
         let head = &landed.entry.head;
-        let depends = super::hit::depends(head);
+        let depends = super::judge::depends(head);
         stamp.mep == marks.mep()
             && self.mirror.judge(marks, &depends) != Verdict::Invalid
             && self.mirror.key_allows(marks, self.key_scope(ns, key), stamp.lane.seq, &depends)

@@ -5,11 +5,13 @@ use std::{
     fmt,
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicU32, Ordering::Relaxed},
     },
 };
 
 use stratacache_core::{Scope, Stamp, clock::Millis};
+
+use crate::sync::{AtomicBool, AtomicU64};
 
 /// What an entry depends on besides its key. Shared by the entries of a namespace that have no tags of their own.
 #[derive(Debug, Default)]
