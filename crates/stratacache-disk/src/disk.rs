@@ -1,0 +1,49 @@
+//! The handle.
+
+use std::{fmt, path::Path, sync::Arc};
+
+use stratacache_core::{Result, tier::TierParts};
+
+use crate::{builder::DiskBuilder, journal::DiskJournal, tier::DiskTier};
+
+/// A disk tier that is open: hand it to a cache, which closes it.
+///
+/// Dropped without being closed, it lets go of the directory, and the next run takes the entries over as after the death
+/// of the process: they survive unless the machine loses power before.
+pub struct Disk {
+    pub(crate) tier: DiskTier,
+}
+
+impl Disk {
+    /// Opens a directory with the default knobs; see [`DiskBuilder`].
+    ///
+    /// # Errors
+    /// As [`DiskBuilder::open`].
+    ///
+    /// # Panics
+    /// As [`DiskBuilder::open`].
+    ///
+    /// # Cancel safety
+    /// As [`DiskBuilder::open`].
+    pub async fn open(path: impl AsRef<Path>) -> Result<Self> {
+        Self::builder(path).open().await
+    }
+
+    /// Sets up a disk tier in a directory of its own.
+    pub fn builder(path: impl AsRef<Path>) -> DiskBuilder {
+        DiskBuilder::new(path.as_ref().to_owned())
+    }
+}
+
+impl From<Disk> for TierParts {
+    fn from(disk: Disk) -> Self {
+        let journal = Arc::new(DiskJournal(disk.tier.shared.clone()));
+        Self::new(disk.tier).with_journal(journal)
+    }
+}
+
+impl fmt::Debug for Disk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Disk(..)")
+    }
+}
