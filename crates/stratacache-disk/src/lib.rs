@@ -26,7 +26,8 @@
 //! * **Death of the process**, `kill -9` included, loses nothing that was acknowledged: neither entries nor removals nor
 //!   marks.
 //! * **Loss of power** empties the tier, unless `durable_invalidations(true)` was on: then removals and marks are on the
-//!   device before they return, and entries survive as far as the device got.
+//!   device before they return, and entries survive as far as the device got. What tells the two apart is the boot id of
+//!   Linux; where there is none, a run that was not closed counts as ended by a loss of power.
 //! * **Damage** of any bit is a miss, never a value. Damage that may have hidden a removal or a mark empties the tier.
 //! * **A full device** makes the tier smaller, not broken: it evicts its oldest entries and goes on. When there is nothing
 //!   left to evict, writes fail with `Full`, removals still succeed, and reads go on.

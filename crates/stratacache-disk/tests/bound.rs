@@ -3,9 +3,11 @@
 
 mod common;
 
-use common::{NEVER, content, open, seed, segment_bytes, small, version_of};
+use std::sync::Arc;
+
+use common::{NEVER, content, name, open, seed, segment_bytes, small, version_of};
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
-use stratacache_core::tier::{PutOutcome, Tier as _};
+use stratacache_core::tier::{GetMany, PutOutcome, Tier as _};
 
 #[tokio::test]
 async fn the_files_never_exceed_the_capacity_whatever_is_written_and_removed() {
@@ -70,12 +72,12 @@ async fn an_expired_entry_is_not_returned_and_leaves_without_being_read() {
     let dir = tempfile::tempdir().unwrap();
     let disk = open(small(dir.path())).await;
     for n in 0..100 {
-        let expires_at = if n % 2 == 0 { 1_000 } else { 1_001 };
+        let expires_at = if n % 2 == 0 { 1_500 } else { 1_501 };
         assert!(matches!(disk.try_put(n, content(n, 0, 100), expires_at, None).await, PutOutcome::Stored));
     }
-    disk.journal.tick(999, 0).unwrap();
+    disk.journal.tick(1_499, 0).unwrap();
     assert_eq!(disk.count(0..100).await, 100);
-    disk.journal.tick(1_000, 0).unwrap();
+    disk.journal.tick(1_500, 0).unwrap();
     assert_eq!(disk.count(0..100).await, 50, "to the millisecond");
     disk.journal.tick(2_000, 0).unwrap();
     assert_eq!(disk.tier.used_bytes(), Some(0), "nobody had to read them");
@@ -118,6 +120,54 @@ async fn the_number_of_entries_is_bounded() {
         assert!(disk.tier.used_bytes().unwrap() <= 500 * 68);
     }
     assert!(disk.count(2_990..3_000).await == 10);
+    disk.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_tasks_that_write_read_remove_and_evict_leave_exact_counts_and_see_whole_values() {
+    let seed = seed();
+    let dir = tempfile::tempdir().unwrap();
+    let disk = Arc::new(open(small(dir.path())).await);
+    let mut tasks = tokio::task::JoinSet::new();
+    for task in 0..6 {
+        let disk = disk.clone();
+        tasks.spawn(async move {
+            let mut rng = StdRng::seed_from_u64(seed + task);
+            let mut hits = 0;
+            for step in 0..1_500_u64 {
+                let n = rng.random_range(0..900);
+                match rng.random_range(0..10) {
+                    0 => disk.remove(n).await.unwrap(),
+                    1..=3 => disk.put(n, content(n, step, rng.random_range(16..4_000))).await,
+                    4 if task == 0 => disk.journal.tick(step, 0).unwrap(),
+                    _ => {
+                        let names = (0..rng.random_range(1..100)).map(|k| name((n + k) % 900)).collect();
+                        let got = disk.tier.get_many(GetMany::new(names)).await.unwrap();
+                        for (k, got) in (0..).zip(got) {
+                            hits +=
+                                u64::from(got.envelope.is_some_and(|bytes| version_of((n + k) % 900, &bytes) < 1_500));
+                        }
+                    }
+                }
+            }
+            hits
+        });
+    }
+    let mut hits = 0;
+    while let Some(done) = tasks.join_next().await {
+        hits += done.unwrap();
+    }
+    println!("{hits} hits");
+    let disk = Arc::into_inner(disk).unwrap();
+    let mut held = 0;
+    for n in 0..900 {
+        held += disk.get(n).await.map_or(0, |bytes| 48 + bytes.len() as u64);
+    }
+    assert_eq!(disk.tier.used_bytes(), Some(held), "seed {seed}: bytes accounted are bytes held");
+    assert!(held > 200_000 && hits > 10_000 && segment_bytes(dir.path()) <= 1 << 20);
+    disk.close().await;
+    let disk = open(small(dir.path())).await;
+    assert_eq!(disk.tier.used_bytes(), Some(held), "seed {seed}: and so after a restart");
     disk.close().await;
 }
 

@@ -61,3 +61,5 @@ pub use stratacache_core::{
     event, hours, millis, minutes, parse_duration, seconds, tier,
 };
 pub use value::IntoValue;
+#[cfg(feature = "disk")]
+pub use stratacache_disk::{Disk, DiskBuilder};

@@ -88,3 +88,34 @@ fn write_anew(dir: &Path, open: &Note, state: &State, sync: bool) -> io::Result<
     }
     Ok((file, bytes.len() as u64))
 }
+
+#[cfg(test)]
+mod tests {
+    use stratacache_core::stamp::{Incarnation, Lane};
+
+    use super::*;
+    use crate::marks::{Ending, read};
+
+    #[test]
+    fn after_a_write_that_could_not_be_taken_back_the_journal_is_written_anew() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(dir::MARKS);
+        let mut marks = MarksFile::begin(dir.path(), State::new(Incarnation(5)), b"boot".to_vec(), false).unwrap();
+        let append = |marks: &mut MarksFile, note: Note| {
+            marks.append(std::slice::from_ref(&note), false).map(|()| marks.state.note(note))
+        };
+        append(&mut marks, Note::Time(1)).unwrap();
+        marks.file = File::open(&path).unwrap();
+        append(&mut marks, Note::Time(2)).unwrap_err();
+        assert!(marks.is_broken());
+        // the device had taken half of it all the same
+        std::fs::write(&path, [std::fs::read(&path).unwrap(), vec![9; 3]].concat()).unwrap();
+        append(&mut marks, Note::Floor(Lane::GLOBAL, 7)).unwrap();
+        append(&mut marks, Note::Time(3)).unwrap();
+        let found = read(&path).unwrap().unwrap();
+        assert_eq!((found.ending, found.clean, found.state.incarnation()), (Ending::Whole, false, Incarnation(5)));
+        let snapshot = found.state.snapshot();
+        assert_eq!((snapshot.time, snapshot.floors[16]), (3, 7));
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "nothing else is left");
+    }
+}

@@ -8,8 +8,9 @@ const STRIPES: usize = 4096;
 
 /// A counter for each stripe of names, moved by every removal.
 ///
-/// A removal moves it before and after it takes effect, both under the lock of the log's writer: a fence read in between,
-/// when the old value could still be seen, is void too. Sharing a stripe voids a fence too many, never one too few.
+/// A removal moves it when it has taken effect, before it lets go of the lock of the log's writer, under which every write
+/// compares its fence: a fence read while the old value could still be seen is void for every write behind the removal.
+/// Sharing a stripe voids a fence too many, never one too few.
 #[derive(Debug)]
 pub(crate) struct Fences {
     stripes: Box<[AtomicU64]>,
@@ -30,7 +31,7 @@ impl Fences {
         Fence(self.stripe(name).load(Ordering::SeqCst).into())
     }
 
-    /// Voids the fences handed out so far.
+    /// Voids the fences handed out so far; to be called under the lock of the log's writer.
     pub(crate) fn void(&self, name: EntryName) {
         self.stripe(name).fetch_add(1, Ordering::SeqCst);
     }

@@ -16,7 +16,7 @@ use stratacache_core::{EntryName, clock::Millis, stamp::Incarnation};
 use super::{
     index::{Index, Place},
     record,
-    segment::{self, Item, LIST_END, LIST_ITEM, START, Segment},
+    segment::{self, Item, LIST_END, LIST_ITEM, START, Segment, Start},
     stats::Stats,
 };
 use crate::{dir, error};
@@ -76,13 +76,25 @@ pub(crate) struct Writer {
     pub(super) parts: BTreeMap<u32, Part>,
     pub(super) active: Option<Active>,
     pub(super) next_id: u32,
+    /// Where the records of the segment before the active one end.
+    pub(super) ended: u64,
     /// The device may hold records that the table does not know; see [`Writer::leave_over`].
     pub(super) leftovers: bool,
 }
 
 impl Writer {
     pub(crate) fn new(shape: Shape, index: Arc<Index>, segments: Arc<Segments>, stats: Arc<Stats>) -> Self {
-        Self { shape, index, segments, stats, parts: BTreeMap::new(), active: None, next_id: 1, leftovers: false }
+        Self {
+            shape,
+            index,
+            segments,
+            stats,
+            parts: BTreeMap::new(),
+            active: None,
+            next_id: 1,
+            ended: 0,
+            leftovers: false,
+        }
     }
 
     pub(super) fn dir(&self) -> &Path {
@@ -281,8 +293,8 @@ impl Writer {
         let path = self.shape.dir.join(dir::segment_name(id));
         let file = dir::create(&path)?;
         let segment = Arc::new(Segment::new(id, file, path));
-        if let Err(e) = segment.write(&segment::encode_start(self.shape.incarnation), 0).and_then(|()| self.sync_dir())
-        {
+        let start = Start { incarnation: self.shape.incarnation, before: self.ended };
+        if let Err(e) = segment.write(&start.encode(), 0).and_then(|()| self.sync_dir()) {
             std::fs::remove_file(&segment.path)?;
             return Err(e);
         }
@@ -309,6 +321,7 @@ impl Writer {
     pub(crate) fn seal(&mut self) {
         let Some(active) = self.active.take() else { return };
         let Some(part) = self.parts.get_mut(&active.id) else { return };
+        self.ended = part.length;
         if active.broken {
             return;
         }

@@ -214,7 +214,6 @@ impl Store {
     pub(crate) fn remove_many(&self, names: &[EntryName]) -> Vec<Result<(), TierError>> {
         let mut results: Vec<Result<(), TierError>> = vec![Ok(()); names.len()];
         let mut writer = self.writer.lock();
-        names.iter().for_each(|name| self.fences.void(*name));
         let found: Vec<(usize, Option<Place>)> = names
             .iter()
             .enumerate()
@@ -240,6 +239,7 @@ impl Store {
             }
         }
         let dirty = if self.durable { writer.all() } else { Vec::new() };
+        // last, so that a fence that was given when the old value could still be seen is void too
         names.iter().for_each(|name| self.fences.void(*name));
         drop(writer);
         if let Some(error) = dirty.iter().find_map(|segment| segment.sync().err()) {

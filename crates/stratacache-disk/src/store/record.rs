@@ -2,7 +2,7 @@
 //!
 //! | offset | bytes | field |
 //! |---|---|---|
-//! | 0 | 1 | kind: entry, removal, or anything else: dead |
+//! | 0 | 1 | kind: entry, removal, list, or anything else: dead |
 //! | 1 | 1 | version, 1 |
 //! | 2 | 2 | zero |
 //! | 4 | 4 | length of the envelope |
@@ -25,6 +25,7 @@ pub(crate) const DEAD: u8 = 0xA5;
 
 const ENTRY: u8 = 0x5A;
 const REMOVAL: u8 = 0x3C;
+const LIST: u8 = 0x81;
 const VERSION: u8 = 1;
 
 /// What a record says about its name.
@@ -34,6 +35,8 @@ pub(crate) enum Kind {
     Entry,
     /// The name is gone.
     Removal,
+    /// The list that ends a segment follows.
+    List,
     /// Was an entry; the name is gone.
     Dead,
 }
@@ -82,6 +85,12 @@ pub(crate) fn encode_removal(out: &mut Vec<u8>, name: EntryName) {
     encode_head(out, REMOVAL, name, 0, &[]);
 }
 
+/// Appends the record of a list, which has no name.
+pub(crate) fn encode_list(out: &mut Vec<u8>, list: &[u8]) {
+    encode_head(out, LIST, EntryName::from_bytes([0; 16]), 0, list);
+    out.extend_from_slice(list);
+}
+
 /// Reads a head; `None` when it is not one that was written here.
 pub(crate) fn decode_head(bytes: &[u8]) -> Option<Head> {
     let (head, check) = bytes.get(..HEAD)?.split_at(HEAD - 8);
@@ -91,6 +100,7 @@ pub(crate) fn decode_head(bytes: &[u8]) -> Option<Head> {
     let kind = match head[0] {
         ENTRY => Kind::Entry,
         REMOVAL => Kind::Removal,
+        LIST => Kind::List,
         _ => Kind::Dead,
     };
     let mut name = [0; 16];

@@ -13,15 +13,16 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::record::{self, Kind, u32_at, u64_at};
 
-/// Bytes before the first record: magic and incarnation.
-pub(crate) const START: u64 = 16;
+/// Bytes before the first record.
+pub(crate) const START: u64 = 32;
 /// Bytes of a list beyond its items.
-pub(crate) const LIST_END: u64 = 24;
+pub(crate) const LIST_END: u64 = (record::HEAD + TRAILER) as u64;
 /// Bytes of an item of the list.
 pub(crate) const LIST_ITEM: u64 = 32;
 
 const MAGIC: [u8; 8] = *b"STRSEG\x00\x01";
 const LIST_MAGIC: [u8; 8] = *b"STRLST\x00\x01";
+const TRAILER: usize = 24;
 const REMOVAL_BIT: u32 = 1 << 31;
 
 /// What a list says about one record.
@@ -41,7 +42,7 @@ pub(crate) struct Segment {
     pub(crate) file: File,
     pub(crate) path: PathBuf,
     /// Written since it was last synced.
-    dirty: AtomicBool,
+    pub(super) dirty: AtomicBool,
 }
 
 impl Segment {
@@ -104,33 +105,49 @@ pub(crate) fn read_now(_: &Segment, _: u32, _: u32) -> Option<Vec<u8>> {
     None
 }
 
-/// Returns the first bytes of a segment.
-pub(crate) fn encode_start(incarnation: Incarnation) -> [u8; START as usize] {
-    let mut start = [0; START as usize];
-    start[..8].copy_from_slice(&MAGIC);
-    start[8..].copy_from_slice(&incarnation.0.to_le_bytes());
-    start
+/// The first bytes of a segment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Start {
+    pub(crate) incarnation: Incarnation,
+    /// Where the records of the segment before ended when this one was begun; what lies behind was taken back.
+    pub(crate) before: u64,
 }
 
-/// Reads the incarnation from the first bytes; `None` when they are not those of a segment.
-pub(crate) fn decode_start(bytes: &[u8]) -> Option<Incarnation> {
-    (bytes.get(..8)? == MAGIC && bytes.len() >= 16).then(|| Incarnation(u64_at(bytes, 8)))
-}
-
-/// Returns the list that ends a full segment whose records end at `end`.
-pub(crate) fn encode_list(items: &[Item], end: u64) -> Vec<u8> {
-    let mut out = Vec::with_capacity(items.len() * LIST_ITEM as usize + LIST_END as usize);
-    for item in items {
-        out.extend_from_slice(&item.offset.to_le_bytes());
-        out.extend_from_slice(&(item.len | if item.removal { REMOVAL_BIT } else { 0 }).to_le_bytes());
-        out.extend_from_slice(&item.name.to_bytes());
-        out.extend_from_slice(&item.expires_at.to_le_bytes());
+impl Start {
+    pub(crate) fn encode(self) -> [u8; START as usize] {
+        let mut start = [0; START as usize];
+        start[..8].copy_from_slice(&MAGIC);
+        start[8..16].copy_from_slice(&self.incarnation.0.to_le_bytes());
+        start[16..24].copy_from_slice(&self.before.to_le_bytes());
+        let check = xxh3_64(&start[..24]);
+        start[24..].copy_from_slice(&check.to_le_bytes());
+        start
     }
-    out.extend_from_slice(&(end as u32).to_le_bytes());
-    out.extend_from_slice(&(items.len() as u32).to_le_bytes());
-    let check = xxh3_64(&out);
-    out.extend_from_slice(&check.to_le_bytes());
-    out.extend_from_slice(&LIST_MAGIC);
+
+    /// Reads it; `None` when these are not the first bytes of a segment.
+    pub(crate) fn decode(bytes: &[u8; START as usize]) -> Option<Self> {
+        let sound = bytes[..8] == MAGIC && xxh3_64(&bytes[..24]) == u64_at(bytes, 24);
+        sound.then(|| Self { incarnation: Incarnation(u64_at(bytes, 8)), before: u64_at(bytes, 16) })
+    }
+}
+
+/// Returns the list that ends a full segment: a record of its own, so that one that was cut off is known for what it is.
+pub(crate) fn encode_list(items: &[Item], end: u64) -> Vec<u8> {
+    let mut list = Vec::with_capacity(items.len() * LIST_ITEM as usize + TRAILER);
+    for item in items {
+        list.extend_from_slice(&item.offset.to_le_bytes());
+        list.extend_from_slice(&(item.len | if item.removal { REMOVAL_BIT } else { 0 }).to_le_bytes());
+        list.extend_from_slice(&item.name.to_bytes());
+        list.extend_from_slice(&item.expires_at.to_le_bytes());
+    }
+    // found from the end of the file
+    list.extend_from_slice(&(end as u32).to_le_bytes());
+    list.extend_from_slice(&(items.len() as u32).to_le_bytes());
+    let check = xxh3_64(&list);
+    list.extend_from_slice(&check.to_le_bytes());
+    list.extend_from_slice(&LIST_MAGIC);
+    let mut out = Vec::with_capacity(record::HEAD + list.len());
+    record::encode_list(&mut out, &list);
     out
 }
 
@@ -141,15 +158,15 @@ pub(crate) fn read_list(file: &File, length: u64) -> io::Result<Option<(Vec<Item
     if length < START + LIST_END {
         return Ok(None);
     }
-    let mut tail = [0; LIST_END as usize];
-    file.read_exact_at(&mut tail, length - LIST_END)?;
-    let (end, count) = (u64::from(u32_at(&tail, 0)), u64::from(u32_at(&tail, 4)));
-    if tail[16..] != LIST_MAGIC || end < START || end + count * LIST_ITEM + LIST_END != length {
+    let mut trailer = [0; TRAILER];
+    file.read_exact_at(&mut trailer, length - TRAILER as u64)?;
+    let (end, count) = (u64::from(u32_at(&trailer, 0)), u64::from(u32_at(&trailer, 4)));
+    if trailer[16..] != LIST_MAGIC || end < START || end + count * LIST_ITEM + LIST_END != length {
         return Ok(None);
     }
     let mut bytes = vec![0; (count * LIST_ITEM) as usize + 8];
-    file.read_exact_at(&mut bytes, end)?;
-    if xxh3_64(&bytes) != u64_at(&tail, 8) {
+    file.read_exact_at(&mut bytes, end + record::HEAD as u64)?;
+    if xxh3_64(&bytes) != u64_at(&trailer, 8) {
         return Ok(None);
     }
     let items = bytes[..(count * LIST_ITEM) as usize].chunks_exact(LIST_ITEM as usize).map(|item| {
@@ -191,7 +208,7 @@ pub(crate) fn scan(file: &File, length: u64) -> io::Result<Scan> {
             scan.damaged = true;
             return Ok(scan);
         };
-        if scan.end + head.size() > length {
+        if head.kind == Kind::List || scan.end + head.size() > length {
             return Ok(scan);
         }
         bytes.resize(head.len as usize, 0);

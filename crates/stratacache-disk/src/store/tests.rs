@@ -1,6 +1,11 @@
 //! Failing devices, made by exchanging the file handle of a segment.
 
-use std::{fs::OpenOptions, path::Path, sync::Arc};
+use std::{
+    fs::OpenOptions,
+    io::Write as _,
+    path::Path,
+    sync::{Arc, atomic::Ordering},
+};
 
 use bytes::Bytes;
 use stratacache_core::{
@@ -8,10 +13,10 @@ use stratacache_core::{
     tier::{PutItem, PutOutcome, TierErrorKind, Want},
 };
 
-use super::{Config, Store, segment::Segment};
+use super::{Config, Store, record, segment::Segment};
 
-fn open(dir: &Path) -> Store {
-    Store::open(&Config {
+fn config(dir: &Path) -> Config {
+    Config {
         dir: dir.to_owned(),
         create_dir: true,
         capacity: 1 << 20,
@@ -19,8 +24,11 @@ fn open(dir: &Path) -> Store {
         max_entries: 1_000,
         durable: false,
         boot_id: Some(b"boot".to_vec()),
-    })
-    .unwrap()
+    }
+}
+
+fn open(dir: &Path) -> Store {
+    Store::open(&config(dir)).unwrap()
 }
 
 fn name(n: u8) -> EntryName {
@@ -83,6 +91,27 @@ fn a_removal_that_is_not_on_the_device_says_so_and_is_gone_from_this_run() {
 }
 
 #[test]
+fn a_write_that_failed_but_reached_the_device_does_not_outlive_a_removal() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    assert!(matches!(put(&store, 1), PutOutcome::Stored));
+    exchange(&store, OpenOptions::new().read(true));
+    assert!(matches!(put(&store, 2), PutOutcome::Failed(_)));
+    // the device had taken it all the same
+    let path = store.writer.lock().parts.last_entry().unwrap().get().segment.path.clone();
+    let mut record = Vec::new();
+    record::encode_entry(&mut record, name(2), u64::MAX, b"late");
+    record::encode_entry(&mut record, name(3), u64::MAX, b"late");
+    OpenOptions::new().append(true).open(path).unwrap().write_all(&record).unwrap();
+    assert_eq!(get(&store, 2), None);
+    store.remove_many(&[name(2)]).remove(0).unwrap();
+    drop(store);
+    let store = open(dir.path());
+    assert_eq!((get(&store, 2), get(&store, 3)), (None, None), "nor does one that nobody removed come back");
+    assert!(get(&store, 1).is_some());
+}
+
+#[test]
 fn after_a_removal_that_failed_for_good_a_quarantine_empties_the_next_run() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());
@@ -112,12 +141,24 @@ fn a_read_that_the_device_refuses_is_an_error_unless_other_names_could_be_read()
 }
 
 #[test]
-fn a_fence_that_was_given_while_a_removal_takes_effect_is_void() {
+fn a_durable_removal_has_everything_before_it_on_the_device_when_it_returns() {
     let dir = tempfile::tempdir().unwrap();
-    let store = open(dir.path());
-    // what `remove_many` does, stopped half-way
-    store.fences.void(name(1));
-    let between = store.fences.get(name(1));
-    store.fences.void(name(1));
-    assert!(!store.fences.holds(name(1), between));
+    let mut config = config(dir.path());
+    config.durable = true;
+    let store = Store::open(&config).unwrap();
+    let dirty = |store: &Store| {
+        let segments = store.writer.lock().all();
+        segments.iter().filter(|segment| segment.dirty.load(Ordering::Relaxed)).count()
+    };
+    for n in 0..250 {
+        assert!(matches!(put(&store, n), PutOutcome::Stored));
+    }
+    assert!(store.segments.read().len() > 1);
+    assert_eq!(dirty(&store), 1, "a full segment was synced before the next was begun");
+    store.remove_many(&[name(7)]).remove(0).unwrap();
+    assert_eq!(dirty(&store), 0);
+    store.remove_many(&[name(7)]).remove(0).unwrap();
+    assert!(matches!(put(&store, 1), PutOutcome::Stored));
+    assert_eq!(dirty(&store), 1, "an entry need not be on the device");
+    store.close().unwrap();
 }

@@ -84,7 +84,7 @@ fn a_fenced_tier_refuses_to_hold_writes() {
 }
 
 fn invalidation(seq: u64, scope: u8, kind: ScopeKind, strength: Strength, at: u64) -> Applied {
-    let marked = Marked { scope: Scope::from_bytes([scope; 16]), kind, strength, tenant: 3 };
+    let marked = Marked::new(Scope::from_bytes([scope; 16]), kind, strength, 3);
     Applied::new(Lane::GLOBAL, Position { incarnation: Incarnation(1), seq }, vec![marked], at)
 }
 

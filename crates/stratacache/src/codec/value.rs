@@ -101,9 +101,10 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> CacheValue for T {
     fn decode(codec: Codec, bytes: &[u8]) -> Result<Self, CodecError> {
         match codec {
             Codec::MessagePack => {
-                let mut reader = rmp_serde::Deserializer::from_read_ref(bytes);
+                let mut rest = bytes;
+                let mut reader = rmp_serde::Deserializer::new(&mut rest);
                 let value = T::deserialize(&mut reader).map_err(|e| CodecError::new(CANNOT_DECODE).with_source(e))?;
-                if !reader.get_ref().is_empty() {
+                if !rest.is_empty() {
                     return Err(CodecError::new(CANNOT_DECODE));
                 }
                 Ok(value)

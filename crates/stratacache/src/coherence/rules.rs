@@ -15,8 +15,8 @@ pub enum Rule {
     PersistMarks = 3,
     /// A promoted entry keeps the stamp of its load.
     PromotionKeepsStamp = 4,
-    /// A waiter that is refused re-enters only onto a flight that is new enough.
-    ReenterOnce = 5,
+    /// A waiter judges what it gets by everything it depends on, and re-enters if it is refused.
+    RefusedReenters = 5,
 }
 
 /// The rules in force: all of them, except in builds with the test-only feature `mutants`.

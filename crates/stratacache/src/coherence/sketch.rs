@@ -43,8 +43,9 @@ mod tests {
     #[test]
     fn a_folded_mark_is_never_forgotten() {
         let sketch = MaxSketch::new();
-        let scope =
-            |n: u64| Scope::from_bytes((u128::from(n) * 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835).to_le_bytes());
+        let scope = |n: u64| {
+            Scope::from_bytes(u128::from(n).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835).to_le_bytes())
+        };
         for n in 0..50_000 {
             sketch.raise(scope(n), n + 1);
         }

@@ -181,7 +181,8 @@ impl Engine {
     {
         let ns = request.ns.clone();
         self.catch_up(&ns, request.policy.consistency_mode()).await.map_err(LoadError::Invalid)?;
-        let start = self.mirror.stamp(&ns.tenant.marks);
+        // the marks that may come while this caller waits are needed to judge stale values
+        let (waiting_since, start) = self.mirror.begin_fill(&ns.tenant.marks);
         let (mut answers, stale) = self.look_many(&ns, &request.keys);
         let serve_stale = stale.values().all(|(_, window)| *window == Window::Revalidate);
         let all_known = answers.iter().enumerate().all(|(i, a)| a.is_some() || stale.contains_key(&i));
@@ -206,7 +207,9 @@ impl Engine {
         for (index, flight) in flights {
             answers[index] = match (flight.wait().await, stale.get(&index)) {
                 (Ok(landed), _) => Some(landed),
-                (Err(_), Some((entry, _))) if self.timeline.now() < entry.head.times().useful_until() => {
+                (Err(_), Some((entry, _)))
+                    if self.may_stand_in(&ns, keys[index].as_bytes(), entry, waiting_since.began()) =>
+                {
                     ns.count(&keys[index], Counter::stale_hits);
                     Some(Landed { entry: Arc::clone(entry), freshness: Freshness::Stale })
                 }

@@ -172,6 +172,7 @@ impl Engine {
     /// Writes an entry into the tiers below, each under its fence, and returns the first failure.
     ///
     /// `fences` has one for each tier; a fenced tier without one is left out. With `strict` the first failure ends it.
+    #[allow(clippy::too_many_arguments)] // each is one thing of the entry or of the call
     pub(super) async fn fill_below<V: CacheValue>(
         &self,
         ns: &Door,
@@ -207,7 +208,7 @@ impl Engine {
     }
 
     /// Puts one envelope into one tier.
-    #[allow(clippy::too_many_arguments)]
+    #[allow(clippy::too_many_arguments)] // each is one thing of the entry or of the call
     pub(super) async fn put_below(
         &self,
         ns: &Door,

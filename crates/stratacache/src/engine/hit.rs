@@ -5,7 +5,7 @@ use std::sync::{
     atomic::Ordering::{Acquire, Relaxed, Release},
 };
 
-use stratacache_core::{Scope, clock::Millis, event::EventKind};
+use stratacache_core::{Scope, clock::Millis, event::EventKind, stamp::Seq};
 
 use super::{Door, Engine, Life, timeline::COARSE_LAG};
 use crate::{
@@ -147,6 +147,21 @@ impl Engine {
             head.seen_global.fetch_max(global, Release);
         }
         true
+    }
+
+    /// Tells whether a value past its ttl may stand in for a failed load: within its windows, and nothing it depends on
+    /// invalidated, its key since `began` included.
+    pub(super) fn may_stand_in<V: Send + Sync + 'static>(
+        &self,
+        ns: &Door,
+        key: &[u8],
+        entry: &Arc<Entry<V>>,
+        began: Seq,
+    ) -> bool {
+        let slot: SlotRef = Arc::clone(entry) as SlotRef;
+        self.timeline.now() < entry.head.times().useful_until()
+            && self.mirror.key_allows(&ns.tenant.marks, self.key_scope(ns, key), began, &depends(&entry.head))
+            && self.admissible(ns, key, &slot)
     }
 
     /// Returns until when an entry is of any use to memory.

@@ -47,6 +47,8 @@ pub(crate) struct Call<V: 'static> {
     pub(crate) share: bool,
     /// Whether an absence is an answer.
     pub(crate) optional: bool,
+    /// The entry was seen to ask for an early refresh: the dice are thrown once for each read.
+    pub(crate) refresh: bool,
 }
 
 /// A call and its loader.
@@ -112,6 +114,16 @@ impl<V: CacheValue> Leader<V> {
                 return;
             }
             if !found.fresh && self.stale.is_none() {
+                self.promote(name, &found, &fences).await;
+                let times = found.entry.head.times();
+                let in_window = engine.timeline.now() < times.fresh_until + u64::from(times.revalidate_ms);
+                if in_window && found.entry.value().is_some() {
+                    // as for a stale entry of memory: served at once, refreshed behind
+                    let entry = Arc::clone(&found.entry);
+                    lead.land(Ok(Landed { entry: found.entry, freshness: Freshness::Stale }));
+                    engine.refresh_behind(Request { call: self.call, load }, entry);
+                    return;
+                }
                 self.stale = Some(found.entry);
             }
         }
@@ -132,7 +144,7 @@ impl<V: CacheValue> Leader<V> {
             }
             Err(error) => {
                 self.failed(&error);
-                lead.land(Err(error));
+                lead.land(self.stale_instead().ok_or(error));
             }
         }
     }
@@ -251,6 +263,13 @@ impl<V: CacheValue> Leader<V> {
         let _ = self.engine().fill_below(ns, key, name, entry, fences, &self.call.policy, mode).await;
     }
 
+    /// Returns the stale value that stands in for a failed load, if it may still be served.
+    fn stale_instead(&self) -> Option<Landed<V>> {
+        let entry = self.stale.as_ref().filter(|entry| !self.call.forced && entry.value().is_some())?;
+        let usable = self.engine().may_stand_in(&self.call.ns, self.call.key.as_bytes(), entry, self.fill.began());
+        usable.then(|| Landed { entry: Arc::clone(entry), freshness: Freshness::Stale })
+    }
+
     /// Notes a failure, so that readers of the stale value do not wait for the next attempt.
     fn failed<E>(&self, error: &LoadError<E>) {
         let engine = self.engine();
@@ -290,6 +309,11 @@ impl Engine {
     ) {
         let map_key = MapKey::from(LookupKey { prefix: &ns.space.prefix, key: key.as_bytes() });
         let entry = &found.entry;
+        #[cfg(feature = "mutants")]
+        let entry = &match self.rules.has(Rule::PromotionKeepsStamp) {
+            true => Arc::clone(entry),
+            false => self.restamped(ns, entry).await,
+        };
         if self.put_memory(ns, key.as_bytes(), map_key, entry, began, policy.weight_limit()) != Kept::Yes {
             return;
         }
@@ -301,5 +325,16 @@ impl Engine {
                 let _ = self.put_below(ns, index, name, &envelope, fence, &entry.head, policy).await;
             }
         }
+    }
+
+    /// What the rule forbids: the entry under a stamp taken after it was judged.
+    #[cfg(feature = "mutants")]
+    async fn restamped<V: CacheValue>(&self, ns: &Door, entry: &Arc<Entry<V>>) -> Arc<Entry<V>> {
+        tokio::task::yield_now().await;
+        let old = &entry.head;
+        let stamp = self.mirror.stamp(&ns.tenant.marks);
+        let mut head = crate::memory::Head::new(&stamp, 0, old.times(), Arc::clone(&old.scopes), None);
+        head.weight = old.weight;
+        Arc::new(Entry { head, held: Held::Of(entry.origin()) })
     }
 }

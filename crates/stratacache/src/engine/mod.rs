@@ -114,11 +114,11 @@ impl Engine {
             return Ok(());
         }
         self.spawner.close().await;
-        let mut result = Ok(());
+        // the coordinator first: its journal lives in a tier
+        let mut result = self.coordinator.close().await;
         for tier in &self.tiers {
             result = result.and(tier.tier.close().await.map_err(Error::from));
         }
-        result = result.and(self.coordinator.close().await);
         for tenant in self.tenants.all() {
             if let Some(partition) = tenant.partition() {
                 partition.clear();

@@ -95,7 +95,7 @@ impl Engine {
             match self.look::<V>(&ns, key.as_bytes()) {
                 Seen::Fresh { entry, refresh } if request.call.optional || entry.value().is_some() => {
                     count(Counter::memory_hits);
-                    if refresh {
+                    if refresh || request.call.refresh {
                         self.refresh_behind(request, Arc::clone(&entry));
                     }
                     return Ok(Landed { entry, freshness: Freshness::Fresh });
@@ -140,18 +140,21 @@ impl Engine {
         let (forced, optional) = (request.call.forced, request.call.optional);
         let Some(_place) = ns.tenant.wait_place(&self.limits) else {
             count(Counter::overloads);
+            // found valid a moment ago
             return stale_or(stale.filter(|_| !forced), LoadError::Overloaded);
         };
+        // the marks that may come while this caller waits are needed to judge the stale value
+        let waiting_since = stale.is_some().then(|| self.mirror.begin_fill(&ns.tenant.marks));
         let mut request = Some(request);
         let mut refused = false;
         let error = loop {
             let Some(waiting) = request.as_ref() else { break LoadError::Closed };
             let flight_key = self.flight_key(waiting);
             let may_join = |flight: &Flight<LoadOutcome<V, E>>| {
-                if refused && self.rules.has(Rule::ReenterOnce) {
+                if refused {
                     new_enough(&flight.stamp, &start)
                 } else {
-                    !self.rules.has(Rule::JoinCheck) || refused || self.may_join(&ns, key.as_bytes(), flight)
+                    !self.rules.has(Rule::JoinCheck) || self.may_join(&ns, key.as_bytes(), flight)
                 }
             };
             let mut fill = None;
@@ -192,9 +195,13 @@ impl Engine {
                     let accept = !joined
                         || refused
                         || !self.rules.has(Rule::JoinCheck)
+                        || !self.rules.has(Rule::RefusedReenters)
                         || self.landed_valid(&ns, key.as_bytes(), &landed, &flight.stamp);
                     let is_answer = !joined || optional || landed.entry.value().is_some();
                     if accept && is_answer {
+                        if landed.freshness == Freshness::Stale {
+                            count(Counter::stale_hits);
+                        }
                         return Ok(landed);
                     }
                     refused = true;
@@ -207,10 +214,8 @@ impl Engine {
             }
         };
         // a forced refresh reports its failure; a read is content with a stale value
-        let usable = stale.filter(|_| !forced).filter(|e| self.timeline.now() < e.head.times().useful_until());
-        let still_valid = usable.filter(|e| {
-            let slot: crate::memory::SlotRef = Arc::clone(e) as _;
-            self.admissible(&ns, key.as_bytes(), &slot)
+        let still_valid = stale.filter(|_| !forced).zip(waiting_since).and_then(|(entry, (guard, _))| {
+            self.may_stand_in(&ns, key.as_bytes(), &entry, guard.began()).then_some(entry)
         });
         if still_valid.is_some() {
             count(Counter::stale_hits);

@@ -139,7 +139,6 @@ impl<V: 'static> InsertMany<'_, V> {
     options!(tags);
 
     /// Fences every insert with a position taken before the source was read or written. As [`Insert::stamped`](super::Insert::stamped).
-    #[must_use]
     pub fn stamped(mut self, stamp: stratacache_core::Stamp) -> Self {
         self.options.rare().stamp = Some(stamp);
         self

@@ -52,7 +52,7 @@ impl<V: CacheValue> Future for GetFuture<'_, V> {
                 match start.ns.at_once::<V>(&start.key, true) {
                     AtOnce::Hit(cached) => return Ok(Some(cached)),
                     AtOnce::Absent => return Ok(None),
-                    AtOnce::NotYet => {}
+                    AtOnce::NotYet { .. } => {}
                 }
             }
             let Get { ns, key, options } = start;

@@ -27,7 +27,6 @@ impl<V: 'static> Insert<'_, V> {
     ///
     /// An invalidation, or another insert of the key, that came after the stamp then beats this one: the old value is
     /// gone, this one is not kept, and [`Token::is_superseded`] says so.
-    #[must_use]
     pub fn stamped(mut self, stamp: Stamp) -> Self {
         self.options.rare().stamp = Some(stamp);
         self

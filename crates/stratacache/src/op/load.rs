@@ -75,6 +75,7 @@ macro_rules! load_operation {
             #[inline]
             fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
                 self.0.drive(cx, |start| {
+                    let mut refresh = false;
                     if !$forced && start.options.is_plain() {
                         match start.ns.at_once::<V>(&start.key, $optional) {
                             AtOnce::Hit(cached) => return Ok(Ok(cached.into())),
@@ -82,13 +83,13 @@ macro_rules! load_operation {
                                 let answer: fn(Option<Cached<V>>) -> Result<$output, LoadError<E>> = $answer;
                                 return Ok(answer(None));
                             }
-                            AtOnce::NotYet => {}
+                            AtOnce::NotYet { refresh: wished } => refresh = wished,
                         }
                     }
                     let $name { ns, key, load, options } = start;
                     let ns = ns.clone();
                     Err(Box::pin(async move {
-                        let found = load_slowly(ns, key, options, $wrap(load), $forced, $optional).await?;
+                        let found = load_slowly(ns, key, options, $wrap(load), $forced, $optional, refresh).await?;
                         let answer: fn(Option<Cached<V>>) -> Result<$output, LoadError<E>> = $answer;
                         answer(found)
                     }))

@@ -20,7 +20,10 @@ use crate::{
 pub(super) enum AtOnce<V> {
     Hit(Cached<V>),
     Absent,
-    NotYet,
+    /// Nothing simple; the flag says that the entry asked for an early refresh.
+    NotYet {
+        refresh: bool,
+    },
 }
 
 impl Namespace {
@@ -30,10 +33,11 @@ impl Namespace {
         let engine = &self.door.engine;
         let (entry, now) = match engine.quick::<V>(&self.door, key.as_bytes()) {
             Quick::Hit(entry, now) => (entry, now),
-            Quick::Miss => return AtOnce::NotYet,
+            Quick::Miss => return AtOnce::NotYet { refresh: false },
             Quick::Look(slot) => match engine.examine::<V>(&self.door, key.as_bytes(), slot) {
                 Seen::Fresh { entry, refresh: false } => (entry, engine.timeline.coarse()),
-                _ => return AtOnce::NotYet,
+                Seen::Fresh { refresh: true, .. } => return AtOnce::NotYet { refresh: true },
+                _ => return AtOnce::NotYet { refresh: false },
             },
         };
         match Cached::new(entry, Freshness::Fresh, now) {
@@ -46,7 +50,7 @@ impl Namespace {
                 self.door.count(key, Counter::absent_hits);
                 AtOnce::Absent
             }
-            None => AtOnce::NotYet,
+            None => AtOnce::NotYet { refresh: false },
         }
     }
 }
@@ -59,6 +63,7 @@ pub(super) async fn load_slowly<V, E>(
     load: BoxedLoad<V, E>,
     forced: bool,
     optional: bool,
+    refresh: bool,
 ) -> Result<Option<Cached<V>>, LoadError<E>>
 where
     V: CacheValue,
@@ -68,8 +73,17 @@ where
     let engine = Arc::clone(&ns.door.engine);
     let share = options.rare.as_ref().is_none_or(|r| !r.alone);
     let ttl = policy.fresh_time();
-    let call =
-        Call { ns: Arc::clone(&ns.door), key: key.clone(), policy, ttl, tags: options.tags, forced, share, optional };
+    let call = Call {
+        ns: Arc::clone(&ns.door),
+        key: key.clone(),
+        policy,
+        ttl,
+        tags: options.tags,
+        forced,
+        share,
+        optional,
+        refresh,
+    };
     let landed = engine.read_through(Request { call, load }).await?;
     let freshness = landed.freshness;
     let cached = landed.cached(engine.timeline.now());

@@ -45,7 +45,7 @@ impl<'a, V: CacheValue> IntoFuture for LookupOp<'a, V> {
                 match ns.at_once::<V>(&key, true) {
                     AtOnce::Hit(cached) => return Lookup::Hit(cached),
                     AtOnce::Absent => return Lookup::Absent,
-                    AtOnce::NotYet => {}
+                    AtOnce::NotYet { .. } => {}
                 }
             }
             let Ok(policy) = options.policy(ns, &key) else { return Lookup::Miss };

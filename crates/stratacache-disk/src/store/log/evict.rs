@@ -80,7 +80,10 @@ impl Writer {
         let Some((&id, part)) = self.parts.first_key_value() else { return Vec::new() };
         let (segment, length, live) = (part.segment.clone(), part.length, part.live);
         let items = match self.active.take_if(|active| active.id == id) {
-            Some(active) => Ok(active.items),
+            Some(active) => {
+                self.ended = length;
+                Ok(active.items)
+            }
             None => items_of(&segment, length),
         };
         let mut survivors = Vec::new();

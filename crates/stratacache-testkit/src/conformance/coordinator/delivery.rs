@@ -39,8 +39,8 @@ pub async fn everything_is_applied_when_invalidate_returns<C: Coordinator>(make:
 pub async fn a_message_carries_what_was_asked<C: Coordinator>(make: impl AsyncFn() -> C) {
     let (coordinator, recorder) = subscribed(&make).await;
     let scopes = vec![
-        Marked { kind: ScopeKind::Key, tenant: 77, ..mark(1) },
-        Marked { kind: ScopeKind::Namespace, strength: Strength::Soft, tenant: u64::MAX, ..mark(2) },
+        Marked::new(mark(1).scope, ScopeKind::Key, Strength::Hard, 77),
+        Marked::new(mark(2).scope, ScopeKind::Namespace, Strength::Soft, u64::MAX),
         mark(3),
     ];
     let request = Invalidate::new(lane(4), scopes.clone(), 123_456_789);

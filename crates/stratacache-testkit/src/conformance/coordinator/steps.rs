@@ -17,7 +17,7 @@ pub(super) fn lane(index: usize) -> Lane {
 /// Makes the mark of a numbered tag.
 pub(super) fn mark(n: u64) -> Marked {
     let bytes = (u128::from(n) << 64 | u128::from(n.wrapping_mul(0x9e37_79b9_7f4a_7c15))).to_le_bytes();
-    Marked { scope: Scope::from_bytes(bytes), kind: ScopeKind::Tag, strength: Strength::Hard, tenant: 0 }
+    Marked::new(Scope::from_bytes(bytes), ScopeKind::Tag, Strength::Hard, 0)
 }
 
 pub(super) async fn subscribed<C: Coordinator>(make: &impl AsyncFn() -> C) -> (Arc<C>, Arc<Recorder>) {

@@ -1,0 +1,41 @@
+//! Every local rule of coherence is needed: without it the history checker finds a violation within a million
+//! operations.
+#![cfg(feature = "mutants")]
+
+#[path = "support/campaign.rs"]
+mod campaign;
+
+use campaign::{Plan, run};
+use stratacache::{CacheBuilder, Rule};
+
+/// Runs up to a million operations without a rule, in parts, until the checker notices.
+async fn is_noticed(rule: Rule, configure: fn(CacheBuilder) -> CacheBuilder) {
+    let mut operations = 0;
+    for seed in 1..=10 {
+        let report = run(Plan { seed, operations: 100_000, restarts: 4, workers: 8, configure }).await;
+        operations += report.operations;
+        if report.stale > 0 {
+            println!("{rule:?}: noticed within {operations} operations: {report}");
+            return;
+        }
+    }
+    panic!("nobody noticed that {rule:?} is off in {operations} operations");
+}
+
+macro_rules! mutants {
+    ($($name:ident: $rule:ident;)*) => {$(
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $name() {
+            is_noticed(Rule::$rule, |builder| builder.without_rule(Rule::$rule)).await;
+        }
+    )*};
+}
+
+mutants! {
+    a_stamp_taken_after_the_load_is_noticed: StampBeforeLoad;
+    joining_a_flight_without_a_check_is_noticed: JoinCheck;
+    an_entry_not_judged_after_it_entered_the_map_is_noticed: JudgeAfterPut;
+    marks_that_are_not_persisted_are_noticed: PersistMarks;
+    a_promotion_under_a_new_stamp_is_noticed: PromotionKeepsStamp;
+    a_refused_waiter_that_takes_what_it_got_is_noticed: RefusedReenters;
+}
