@@ -59,15 +59,7 @@ impl Db {
     pub(crate) fn slow_queries(&self) -> u64 {
         self.counters.slow()
     }
-
-    /// Returns how SQLite goes about the slow aggregate.
-    pub(crate) async fn plan_of_statistics(&self) -> Result<Vec<String>, DbError> {
-        let explain = format!("EXPLAIN QUERY PLAN {}", queries::STATISTICS);
-        let counters = Arc::clone(&self.counters);
-        self.readers
-            .run(move |connection| {
-                session::Session::new(connection, &counters).rows(&explain, (company(0).as_str(),), |row| row.get(3))
-            })
-            .await
-    }
 }
+
+#[cfg(test)]
+mod tests;

@@ -41,14 +41,14 @@ SELECT id, tenant, name, email, city, stage, version
 /// The plan is in the README.
 pub(super) const STATISTICS: &str = "
 WITH worked AS (
-    SELECT contact, count(*) AS activities, sum(minutes) AS minutes, count(DISTINCT day) AS days
+    SELECT contact, count(*) AS activities, sum(minutes) AS minutes, max(day) AS last_day
       FROM activities GROUP BY contact
 ), sold AS (
     SELECT contact, count(*) AS deals, sum(cents) AS cents
       FROM deals WHERE won = 1 GROUP BY contact
 )
 SELECT c.tenant, c.stage, count(*),
-       coalesce(sum(w.activities), 0), coalesce(sum(w.minutes), 0), coalesce(max(w.days), 0),
+       coalesce(sum(w.activities), 0), coalesce(sum(w.minutes), 0), coalesce(max(w.last_day), 0),
        coalesce(sum(s.deals), 0), coalesce(sum(s.cents), 0)
   FROM contacts c
   LEFT JOIN worked w ON w.contact = c.id

@@ -65,7 +65,7 @@ pub(crate) struct StageTotals {
     pub(crate) contacts: i64,
     pub(crate) activities: i64,
     pub(crate) minutes: i64,
-    pub(crate) busiest_days: i64,
+    pub(crate) last_active_day: i64,
     pub(crate) deals_won: i64,
     pub(crate) cents_won: i64,
 }
@@ -78,7 +78,7 @@ impl StageTotals {
             contacts: row.get(2)?,
             activities: row.get(3)?,
             minutes: row.get(4)?,
-            busiest_days: row.get(5)?,
+            last_active_day: row.get(5)?,
             deals_won: row.get(6)?,
             cents_won: row.get(7)?,
         })

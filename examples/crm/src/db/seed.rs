@@ -11,7 +11,6 @@ use super::{DbError, Page, queries};
 /// How many companies use the CRM.
 pub(crate) const COMPANIES: u64 = 200;
 const SEED: u64 = 2026;
-const ACTIVITIES_PER_CONTACT: u32 = 3;
 /// Written into the file when it is complete.
 const VERSION: i64 = 1;
 
@@ -82,7 +81,7 @@ fn fill(transaction: &Transaction<'_>) -> Result<(), DbError> {
     let mut activity =
         transaction.prepare("INSERT INTO activities (contact, kind, minutes, day) VALUES (?, ?, ?, ?)")?;
     let mut deal = transaction.prepare("INSERT INTO deals (contact, cents, won) VALUES (?, ?, ?)")?;
-    for n in 0..last * i64::from(ACTIVITIES_PER_CONTACT) {
+    for n in 0..last {
         let who = random.random_range(1..last);
         let kind = pick(&mut random, &KINDS);
         activity.execute(params![who, kind, random.random_range(5..90), n / 1000])?;

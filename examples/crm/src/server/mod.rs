@@ -11,8 +11,7 @@ mod writes;
 use std::{net::SocketAddr, path::Path, sync::Arc};
 
 use axum::{Router, extract::FromRef, middleware, routing::get};
-use stratacache::Cache;
-use stratacache_disk::Disk;
+use stratacache::{Cache, Disk};
 use tokio::{net::TcpListener, sync::oneshot};
 
 pub(crate) use auth::Keys;
@@ -134,3 +133,6 @@ impl Running {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

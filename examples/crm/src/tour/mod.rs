@@ -35,6 +35,8 @@ use witness::Witness;
 
 /// Less than the companies need, so that the disk tier has work.
 const MEMORY: u64 = 16 << 20;
+/// The restart is followed by what was asked when the cache was warm.
+const WARM_SEED: u64 = 2;
 
 /// Goes through all phases.
 pub(crate) async fn run(folder: &Path, planned: Duration) -> Result<Report> {
@@ -77,15 +79,21 @@ impl Tour {
         Ok((server, scene))
     }
 
+    /// Lets the clients loose, and counts what reached SQLite.
+    async fn measure(&self, app: &App, scene: &Arc<Scene>, plan: Plan) -> Result<Phase> {
+        let (before, queries) = (app.cache.stats(), self.db.queries());
+        let measured = drive(scene, plan).await?;
+        let tiers = Tiers::between(&before, &app.cache.stats());
+        Ok(Phase::new(&measured, self.db.queries() - queries, tiers))
+    }
+
     async fn phases(&self, progress: &mut Progress) -> Result<Report> {
         let app = self.app().await?;
 
-        let lasts = progress.phase("without the cache", 0.25);
+        let lasts = progress.phase("without the cache", 0.2);
         // what is read past the cache proves nothing about it
         let (server, scene) = self.open(routes_without_cache(app.clone()), &Arc::default()).await?;
-        let queries = self.db.queries();
-        let measured = drive(&scene, Plan { lasts, writes: true, seed: 1 }).await?;
-        let without = Phase::new(&measured, self.db.queries() - queries);
+        let without = self.measure(&app, &scene, Plan { lasts, writes: true, seed: 1 }).await?;
         server.stop().await?;
 
         progress.phase("1,000 cold reads at once", 0.0);
@@ -95,11 +103,10 @@ impl Tour {
         let cold_loads = self.db.slow_queries() - slow;
         let cold_joined = app.cache.stats().flights_joined - joined;
 
-        let lasts = progress.phase("with the cache", 0.4);
-        let (before, queries) = (app.cache.stats(), self.db.queries());
-        let measured = drive(&scene, Plan { lasts, writes: true, seed: 1 }).await?;
-        let with = Phase::new(&measured, self.db.queries() - queries);
-        let tiers = Tiers::between(&before, &app.cache.stats());
+        let lasts = progress.phase("with the cache, cold", 0.2);
+        let cold = self.measure(&app, &scene, Plan { lasts, writes: true, seed: 1 }).await?;
+        let lasts = progress.phase("with the cache, warm", 0.25);
+        let warm = self.measure(&app, &scene, Plan { lasts, writes: true, seed: WARM_SEED }).await?;
 
         let lasts = progress.phase("writes, each read at once", 0.25);
         let probed = probes::probe(&scene, lasts).await?;
@@ -114,8 +121,8 @@ impl Tour {
         Ok(Report {
             prepared: Duration::ZERO,
             without,
-            with,
-            tiers,
+            cold,
+            warm,
             cold_readers: cold::READERS as u64,
             cold_loads,
             cold_joined,
@@ -134,14 +141,8 @@ impl Tour {
         let opened = began.elapsed();
         let (server, scene) = self.open(routes(app.clone()), &self.witness).await?;
         let changed = restart::read_first(&scene, changed).await?;
-        let (before, queries) = (app.cache.stats(), self.db.queries());
-        let measured = drive(&scene, Plan { lasts, writes: false, seed: 2 }).await?;
-        let restart = Restart {
-            opened,
-            changed,
-            first: Phase::new(&measured, self.db.queries() - queries),
-            tiers: Tiers::between(&before, &app.cache.stats()),
-        };
+        let first = self.measure(&app, &scene, Plan { lasts, writes: false, seed: WARM_SEED }).await?;
+        let restart = Restart { opened, changed, first };
         server.stop().await?;
         app.close().await?;
         Ok(restart)

@@ -21,8 +21,8 @@ pub(crate) struct Report {
     #[serde(serialize_with = "in_ms")]
     pub(super) prepared: Duration,
     pub(super) without: Phase,
-    pub(super) with: Phase,
-    pub(super) tiers: Tiers,
+    pub(super) cold: Phase,
+    pub(super) warm: Phase,
     pub(super) cold_readers: u64,
     pub(super) cold_loads: u64,
     pub(super) cold_joined: u64,
@@ -43,16 +43,18 @@ pub(super) struct Phase {
     #[serde(serialize_with = "in_ms")]
     p99: Duration,
     sql_queries: u64,
+    tiers: Tiers,
 }
 
 impl Phase {
-    pub(super) fn new(measured: &Measured, sql_queries: u64) -> Self {
+    pub(super) fn new(measured: &Measured, sql_queries: u64, tiers: Tiers) -> Self {
         Self {
             requests: measured.requests,
             requests_per_s: measured.per_second(),
             p50: measured.within(0.5),
             p99: measured.within(0.99),
             sql_queries,
+            tiers,
         }
     }
 
@@ -78,8 +80,11 @@ impl Tiers {
         }
     }
 
-    fn percent(&self, hits: u64) -> f64 {
-        hits as f64 * 100.0 / (self.memory + self.disk + self.none).max(1) as f64
+    fn percent(&self, hits: u64) -> String {
+        match self.memory + self.disk + self.none {
+            0 => "-".to_owned(),
+            all => format!("{:.1} %", hits as f64 * 100.0 / all as f64),
+        }
     }
 
     /// Returns which fraction of the reads that memory could not answer was answered by the disk.
@@ -96,7 +101,6 @@ pub(super) struct Restart {
     /// Contacts changed just before that were read again just after.
     pub(super) changed: u64,
     pub(super) first: Phase,
-    pub(super) tiers: Tiers,
 }
 
 impl Report {
@@ -125,7 +129,7 @@ impl Report {
             self.restart.changed >= LEAST_RESTART_PROBES,
             format!("only {} probes after the restart, at least {LEAST_RESTART_PROBES}", self.restart.changed),
         );
-        let warm = self.restart.tiers.disk_of_rest();
+        let warm = self.restart.first.tiers.disk_of_rest();
         must(
             warm >= WARM,
             format!("after the restart the disk answered {:.0} % of what memory could not", warm * 100.0),
@@ -141,26 +145,22 @@ impl Report {
     }
 
     pub(crate) fn print_table(&self) {
-        let (without, with, restart) = (&self.without, &self.with, &self.restart);
-        println!("{:<28}{:>16}{:>16}{:>16}", "", "without cache", "with cache", "after restart");
-        let phases = [without, with, &restart.first];
+        let restart = &self.restart;
+        let phases = [&self.without, &self.cold, &self.warm, &restart.first];
+        row("", ["without cache", "cache, cold", "cache, warm", "after restart"].map(str::to_owned));
         row("requests", phases.map(|phase| grouped(phase.requests)));
         row("requests/s", phases.map(|phase| grouped(phase.requests_per_s as u64)));
         row("p50", phases.map(|phase| shown(phase.p50)));
         row("p99", phases.map(|phase| shown(phase.p99)));
         row("SQL queries", phases.map(|phase| grouped(phase.sql_queries)));
         row("SQL queries per request", phases.map(|phase| format!("{:.3}", phase.queries_per_request())));
-        let tiers = [&self.tiers, &restart.tiers];
-        let ratio = |pick: fn(&Tiers) -> u64| {
-            let [with, after] = tiers.map(|tiers| format!("{:.1} %", tiers.percent(pick(tiers))));
-            [String::new(), with, after]
-        };
-        row("answered by memory", ratio(|tiers| tiers.memory));
-        row("answered by disk", ratio(|tiers| tiers.disk));
-        row("answered by SQLite", ratio(|tiers| tiers.none));
+        row("reads answered by memory", phases.map(|phase| phase.tiers.percent(phase.tiers.memory)));
+        row("  by disk", phases.map(|phase| phase.tiers.percent(phase.tiers.disk)));
+        row("  by SQLite", phases.map(|phase| phase.tiers.percent(phase.tiers.none)));
         println!();
-        let expected = without.queries_per_request() * with.requests as f64;
-        let saved = (expected - with.sql_queries as f64).max(0.0);
+        let requests = self.cold.requests + self.warm.requests;
+        let expected = self.without.queries_per_request() * requests as f64;
+        let saved = (expected - (self.cold.sql_queries + self.warm.sql_queries) as f64).max(0.0);
         let percent = saved * 100.0 / expected.max(1.0);
         self.line(
             "SQL queries saved",
@@ -194,7 +194,7 @@ impl Report {
                  memory could not",
                 shown(restart.opened),
                 restart.changed,
-                restart.tiers.disk_of_rest() * 100.0
+                restart.first.tiers.disk_of_rest() * 100.0
             ),
         );
         println!();
@@ -209,13 +209,13 @@ impl Report {
 
     #[allow(clippy::unused_self, reason = "a line of this report")]
     fn line(&self, what: &str, result: String) {
-        println!("{what:<28}{result}");
+        println!("{what:<26} {result}");
     }
 }
 
-fn row(what: &str, values: [String; 3]) {
-    let [a, b, c] = values;
-    println!("{what:<28}{a:>16}{b:>16}{c:>16}");
+fn row(what: &str, values: [String; 4]) {
+    let [a, b, c, d] = values;
+    println!("{what:<26}{a:>15}{b:>15}{c:>15}{d:>15}");
 }
 
 fn shown(duration: Duration) -> String {

@@ -16,8 +16,8 @@ use crate::{
 
 /// How many clients there are at once.
 pub(super) const CLIENTS: u64 = 64;
-/// No company has fewer contacts.
-const POPULAR_CONTACTS: usize = 300;
+/// The contacts that a company's people look at these days. No company has fewer contacts or pages.
+const POPULAR_CONTACTS: usize = 60;
 const POPULAR_PAGES: usize = 12;
 
 /// How long to go on, and how.
@@ -101,9 +101,9 @@ impl Client {
             0..680 => self.page(company).await,
             680..930 => self.contact(company, contacts_of(company).start + nth).await,
             930..950 => self.foreign(company, nth).await,
-            950..975 => self.statistics(company).await,
-            975..998 => self.dashboard(company).await,
-            _ if writes => self.update(company, contacts_of(company).start + nth).await,
+            950..970 => self.statistics(company).await,
+            970..990 => self.dashboard(company).await,
+            990..993 if writes => self.update(company, contacts_of(company).start + nth).await,
             _ => self.page(company).await,
         }
     }
