@@ -1,0 +1,69 @@
+//! A CRM for many companies, as an application that uses Strata is written. Without arguments it shows itself around:
+//! see the README beside it.
+
+mod clock;
+mod db;
+mod serve;
+mod server;
+mod tour;
+
+use std::{path::PathBuf, process::ExitCode, time::Duration};
+
+use anyhow::{Context, Result};
+use clap::Parser;
+
+/// A CRM for many companies on Strata. Without arguments: a tour that starts the server on a free port of the loopback,
+/// drives it with 64 clients and checks every answer. Exit code 0 only if no row of another company, no stale read and no
+/// second load was seen, in at least 10,000 and 1,000 probes.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    /// Runs the server until Ctrl-C instead of the tour, and prints requests to try.
+    #[arg(long)]
+    serve: bool,
+    /// Port of the loopback to serve on; 0 takes a free one.
+    #[arg(long, default_value_t = 8080, requires = "serve")]
+    port: u16,
+    /// Folder of the data base and of the disk tier; made and filled at the first start.
+    #[arg(long, value_name = "DIR", default_value = "crm-data")]
+    data: PathBuf,
+    /// How long the tour should take; longer where the probes need it.
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    seconds: u64,
+    /// Prints the report of the tour as JSON.
+    #[arg(long, conflicts_with = "serve")]
+    json: bool,
+}
+
+#[tokio::main]
+async fn main() -> Result<ExitCode> {
+    let arguments = Arguments::parse();
+    let folder = &arguments.data;
+    std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+    if arguments.serve {
+        serve::run(folder, arguments.port).await?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    allow_open_files()?;
+    let report = tour::run(folder, Duration::from_secs(arguments.seconds)).await?;
+    if arguments.json {
+        report.print_json()?;
+    } else {
+        report.print_table();
+    }
+    Ok(if report.failures().is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The tour holds a thousand connections, both ends of each in this process: more files than many systems allow a program
+/// that does not ask.
+fn allow_open_files() -> Result<()> {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+    const NEEDED: u64 = 4096;
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current.is_none_or(|current| current >= NEEDED) {
+        return Ok(());
+    }
+    let wanted = Rlimit { current: Some(NEEDED), maximum: limit.maximum };
+    setrlimit(Resource::Nofile, wanted).context("the tour needs 4,096 open files; allow them with `ulimit -n 4096`")
+}

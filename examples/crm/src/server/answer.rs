@@ -1,0 +1,71 @@
+//! What a client is told when there is no answer.
+
+use axum::{
+    Json,
+    http::{StatusCode, Uri, header::WWW_AUTHENTICATE},
+    response::{IntoResponse, Response},
+};
+use serde_json::json;
+use stratacache::LoadError;
+
+use crate::db::DbError;
+
+/// Says why a request has no answer. The body is `{"error": "..."}`.
+#[derive(Debug)]
+pub(super) enum AppError {
+    /// There is no such contact in this company.
+    NoSuchContact(i64),
+    /// There is no such tenant name.
+    BadTenant(stratacache::Error),
+    /// A read failed.
+    Read(LoadError<DbError>),
+    /// A write failed; nothing was changed.
+    Write(DbError),
+    /// The write is in the data base, but it is not known whether the cache has forgotten what was there before.
+    Forget(stratacache::Error),
+    /// The task of a write ended before its time.
+    Interrupted,
+}
+
+impl From<LoadError<DbError>> for AppError {
+    fn from(error: LoadError<DbError>) -> Self {
+        Self::Read(error)
+    }
+}
+
+impl From<DbError> for AppError {
+    fn from(error: DbError) -> Self {
+        Self::Write(error)
+    }
+}
+
+impl IntoResponse for AppError {
+    fn into_response(self) -> Response {
+        let (status, message) = match self {
+            Self::NoSuchContact(id) => (StatusCode::NOT_FOUND, format!("there is no contact {id}")),
+            Self::BadTenant(error) => (StatusCode::BAD_REQUEST, error.to_string()),
+            Self::Read(error @ (LoadError::Timeout | LoadError::Overloaded)) => {
+                (StatusCode::SERVICE_UNAVAILABLE, error.to_string())
+            }
+            Self::Read(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
+            Self::Write(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("nothing was written: {error}")),
+            Self::Forget(error) => (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                format!("written, but for some minutes readers may see what was there before; write it again: {error}"),
+            ),
+            Self::Interrupted => (StatusCode::INTERNAL_SERVER_ERROR, "the write was interrupted".to_owned()),
+        };
+        (status, Json(json!({ "error": message }))).into_response()
+    }
+}
+
+/// Answers 401.
+pub(super) fn unauthorized(message: &str) -> Response {
+    let status = StatusCode::UNAUTHORIZED;
+    (status, [(WWW_AUTHENTICATE, "Bearer")], Json(json!({ "error": message }))).into_response()
+}
+
+/// Answers 404 for a path that is none of ours.
+pub(super) async fn no_such_route(uri: Uri) -> Response {
+    (StatusCode::NOT_FOUND, Json(json!({ "error": format!("there is no {}", uri.path()) }))).into_response()
+}

@@ -1,0 +1,114 @@
+//! Who is let in, and what the others are told.
+
+use axum::{
+    body::Body,
+    http::{Request, StatusCode},
+};
+use http_body_util::BodyExt;
+use serde_json::Value;
+use tower::ServiceExt;
+
+use super::*;
+use crate::db::company;
+
+struct Client {
+    app: App,
+    // removed when the test ends
+    _dir: tempfile::TempDir,
+}
+
+impl Client {
+    async fn new() -> Self {
+        let dir = tempfile::tempdir().expect("a folder");
+        let db = Db::open(&dir.path().join("crm.db")).await.expect("a data base");
+        let keys = Arc::new(Keys::generate().expect("random bytes"));
+        let app = App::new(db, keys, 8 << 20, &dir.path().join("cache")).await.expect("an application");
+        Self { app, _dir: dir }
+    }
+
+    fn token(&self) -> String {
+        self.app.keys.token(&company(7), std::time::Duration::from_secs(60))
+    }
+
+    async fn get(&self, path: &str, headers: &[(&str, &str)]) -> (StatusCode, Value) {
+        let mut request = Request::get(path);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let response = routes(self.app.clone()).oneshot(request.body(Body::empty()).expect("a request")).await;
+        let response = response.expect("a router does not fail");
+        let status = response.status();
+        let body = response.into_body().collect().await.expect("a body").to_bytes();
+        (status, serde_json::from_slice(&body).expect("every answer is JSON"))
+    }
+}
+
+#[tokio::test]
+async fn only_a_token_of_this_server_lets_a_company_in() {
+    let client = Client::new().await;
+    let token = client.token();
+    let signed_by_another =
+        Keys::generate().expect("random bytes").token(&company(7), std::time::Duration::from_secs(60));
+    for path in ["/contacts", "/contacts/1", "/statistics", "/dashboard"] {
+        for (headers, reason) in [
+            (vec![], "send `Authorization: Bearer"),
+            (vec![("x-tenant", "company-007".to_owned())], "send `Authorization: Bearer"),
+            (vec![("authorization", token.clone())], "send `Authorization: Bearer"),
+            (vec![("authorization", "Bearer company-007".to_owned())], "not of the form"),
+            (vec![("authorization", format!("Bearer {signed_by_another}"))], "signature is wrong"),
+            (vec![("authorization", format!("Bearer {}", client.app.keys.admin_token()))], "not of the form"),
+        ] {
+            let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+            let (status, body) = client.get(path, &headers).await;
+            assert_eq!(status, StatusCode::UNAUTHORIZED, "{path} {headers:?}");
+            assert!(body["error"].as_str().expect("a reason").contains(reason), "{body}");
+        }
+    }
+    let (status, page) = client.get("/contacts?page=2", &[("authorization", &format!("Bearer {token}"))]).await;
+    assert_eq!((status, page["number"].as_u64()), (StatusCode::OK, Some(2)));
+    assert_eq!(page["contacts"][0]["tenant"], "company-007");
+    client.app.close().await.expect("closed");
+}
+
+#[tokio::test]
+async fn only_the_admin_token_shows_the_statistics_of_the_cache() {
+    let client = Client::new().await;
+    let company_token = format!("Bearer {}", client.token());
+    let admin_token = format!("Bearer {}", client.app.keys.admin_token());
+    client.get("/contacts", &[("authorization", &company_token)]).await;
+    let path = "/admin/cache-stats/company-007";
+    assert_eq!(client.get(path, &[]).await.0, StatusCode::UNAUTHORIZED);
+    assert_eq!(client.get(path, &[("authorization", &company_token)]).await.0, StatusCode::UNAUTHORIZED);
+    let (status, stats) = client.get(path, &[("authorization", &admin_token)]).await;
+    assert_eq!(status, StatusCode::OK);
+    assert!(stats["loads"].is_u64() && stats["memory_hits"].is_u64(), "{stats}");
+    let (status, body) = client.get("/admin/cache-stats/.hidden", &[("authorization", &admin_token)]).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    assert!(body["error"].as_str().expect("a reason").contains("dot"), "{body}");
+    client.app.close().await.expect("closed");
+}
+
+#[tokio::test]
+async fn the_writes_under_way_end_before_the_cache_is_closed() {
+    let writes = Writes::default();
+    let (go, wait) = oneshot::channel::<()>();
+    let (done, ended) = oneshot::channel::<()>();
+    let (begun, begin) = oneshot::channel::<()>();
+    let write = writes.run(async move {
+        begun.send(()).map_err(|()| answer::AppError::Interrupted)?;
+        wait.await.map_err(|_| answer::AppError::Interrupted)?;
+        done.send(()).map_err(|()| answer::AppError::Interrupted)
+    });
+    // the client hangs up as soon as the write has begun
+    tokio::select! {
+        biased;
+        _ = begin => {}
+        _ = write => panic!("it cannot have ended"),
+    }
+    let finishing = tokio::spawn(async move { writes.finish().await });
+    tokio::task::yield_now().await;
+    assert!(!finishing.is_finished());
+    go.send(()).expect("the write waits");
+    finishing.await.expect("no panic");
+    ended.await.expect("the write went on to its end");
+}

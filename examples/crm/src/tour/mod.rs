@@ -1,0 +1,150 @@
+//! The tour: drives the application over HTTP and judges what it answers.
+
+mod client;
+mod cold;
+mod probes;
+mod progress;
+mod report;
+mod restart;
+mod scene;
+mod traffic;
+mod witness;
+mod zipf;
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
+
+use anyhow::{Context, Result};
+use axum::Router;
+use tokio::time::Instant;
+
+pub(crate) use report::Report;
+
+use crate::{
+    db::Db,
+    server::{App, Keys, Running, routes, routes_without_cache},
+};
+use progress::Progress;
+use report::{Phase, Restart, Tiers};
+use scene::Scene;
+use traffic::{Plan, drive};
+use witness::Witness;
+
+/// Less than the companies need, so that the disk tier has work.
+const MEMORY: u64 = 16 << 20;
+/// The restart is followed by what was asked when the cache was warm.
+const WARM_SEED: u64 = 2;
+
+/// Goes through all phases.
+pub(crate) async fn run(folder: &Path, planned: Duration) -> Result<Report> {
+    let began = Instant::now();
+    let db = Db::open(&folder.join("crm.db")).await?;
+    let tour =
+        Tour { db, keys: Arc::new(Keys::generate()?), witness: Arc::default(), cache_dir: fresh_cache_dir(folder)? };
+    let prepared = began.elapsed();
+    let mut progress = Progress::new(planned);
+    let mut report = tour.phases(&mut progress).await?;
+    progress.end();
+    report.prepared = prepared;
+    Ok(report)
+}
+
+/// Empties the folder that an earlier tour has left: this one begins cold.
+fn fresh_cache_dir(folder: &Path) -> Result<PathBuf> {
+    let path = folder.join("tour-cache");
+    if path.exists() {
+        std::fs::remove_dir_all(&path).with_context(|| path.display().to_string())?;
+    }
+    Ok(path)
+}
+
+struct Tour {
+    db: Db,
+    keys: Arc<Keys>,
+    witness: Arc<Witness>,
+    cache_dir: PathBuf,
+}
+
+impl Tour {
+    async fn app(&self) -> Result<App> {
+        Ok(App::new(self.db.clone(), Arc::clone(&self.keys), MEMORY, &self.cache_dir).await?)
+    }
+
+    async fn open(&self, routes: Router, witness: &Arc<Witness>) -> Result<(Running, Arc<Scene>)> {
+        let server = Running::start(routes, 0).await?;
+        let scene = Scene::new(server.address, &self.keys, witness);
+        Ok((server, scene))
+    }
+
+    /// Lets the clients loose, and counts what reached SQLite.
+    async fn measure(&self, app: &App, scene: &Arc<Scene>, plan: Plan) -> Result<Phase> {
+        let (before, queries) = (app.cache.stats(), self.db.queries());
+        let measured = drive(scene, plan).await?;
+        let tiers = Tiers::between(&before, &app.cache.stats());
+        Ok(Phase::new(&measured, self.db.queries() - queries, tiers))
+    }
+
+    async fn phases(&self, progress: &mut Progress) -> Result<Report> {
+        let app = self.app().await?;
+
+        let lasts = progress.phase("without the cache", 0.2);
+        // what is read past the cache proves nothing about it
+        let (server, scene) = self.open(routes_without_cache(app.clone()), &Arc::default()).await?;
+        let without = self.measure(&app, &scene, Plan { lasts, writes: true, seed: 1 }).await?;
+        server.stop().await?;
+
+        progress.phase("1,000 cold reads at once", 0.0);
+        let (server, scene) = self.open(routes(app.clone()), &self.witness).await?;
+        let (slow, joined) = (self.db.slow_queries(), app.cache.stats().flights_joined);
+        cold::read_at_once(&scene).await?;
+        let cold_loads = self.db.slow_queries() - slow;
+        let cold_joined = app.cache.stats().flights_joined - joined;
+
+        let lasts = progress.phase("with the cache, cold", 0.2);
+        let cold = self.measure(&app, &scene, Plan { lasts, writes: true, seed: 1 }).await?;
+        let lasts = progress.phase("with the cache, warm", 0.25);
+        let warm = self.measure(&app, &scene, Plan { lasts, writes: true, seed: WARM_SEED }).await?;
+
+        let lasts = progress.phase("writes, each read at once", 0.25);
+        let probed = probes::probe(&scene, lasts).await?;
+
+        let lasts = progress.phase("restart", 0.1);
+        let changed = restart::write_last(&scene).await?;
+        server.stop().await?;
+        app.close().await?;
+        drop(app);
+        let restart = self.restarted(&changed, lasts).await?;
+
+        Ok(Report {
+            prepared: Duration::ZERO,
+            without,
+            cold,
+            warm,
+            cold_readers: cold::READERS as u64,
+            cold_loads,
+            cold_joined,
+            writes: probed.writes.load(Relaxed),
+            read_at_once: probed.reads.load(Relaxed),
+            restart,
+            seen: self.witness.seen(),
+            examples: self.witness.examples(),
+        })
+    }
+
+    /// Opens the application again, on the same folder.
+    async fn restarted(&self, changed: &[(u64, i64)], lasts: Duration) -> Result<Restart> {
+        let began = Instant::now();
+        let app = self.app().await?;
+        let opened = began.elapsed();
+        let (server, scene) = self.open(routes(app.clone()), &self.witness).await?;
+        let changed = restart::read_first(&scene, changed).await?;
+        let first = self.measure(&app, &scene, Plan { lasts, writes: false, seed: WARM_SEED }).await?;
+        let restart = Restart { opened, changed, first };
+        server.stop().await?;
+        app.close().await?;
+        Ok(restart)
+    }
+}
