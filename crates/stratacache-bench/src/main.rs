@@ -58,6 +58,9 @@ struct Arguments {
     /// Writes the tables to this file as a page
     #[arg(long, value_name = "FILE")]
     write: Option<PathBuf>,
+    /// Runs nothing but hits of quick_cache and of Strata's `get` on one thread and so many keys, for a profiler
+    #[arg(long, value_name = "KEYS", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    profile: Option<u32>,
     /// One measurement of memory, asked of a child process
     #[arg(long, hide = true)]
     job: Option<footprint::Job>,
@@ -67,6 +70,9 @@ fn main() -> Result<()> {
     let arguments = Arguments::parse();
     if let Some(job) = &arguments.job {
         return print(&footprint::child(job)?);
+    }
+    if let Some(keys) = arguments.profile {
+        return hit::profile(keys as usize, arguments.operations as usize, arguments.rounds.into());
     }
     let mut effort =
         Effort { rounds: arguments.rounds.into(), operations: arguments.operations as usize, quick: arguments.quick };

@@ -156,3 +156,18 @@ pub(crate) fn run(effort: Effort) -> Result<Table> {
     table.compared(&names, &columns);
     Ok(table)
 }
+
+/// Does nothing but hits.
+pub(crate) fn profile(keys: usize, operations: usize, rounds: usize) -> Result<()> {
+    let contenders = [raw_quick_cache(), strata_get()?, strata_in_place()?, strata_get_or_load()?];
+    let lookups = [Lookups::zipf(keys.min(KEYS), 0.99, operations, 100)];
+    let spreads = compare(&contenders, &lookups, Effort { rounds, operations, quick: false });
+    for (contender, spread) in contenders.iter().zip(&spreads) {
+        let ratio = spread.median / spreads[0].median;
+        progress(&format!(
+            "{ratio:.2} {:.1} ns ({:.1} to {:.1}) {}",
+            spread.median, spread.min, spread.max, contender.name
+        ));
+    }
+    Ok(())
+}
