@@ -78,6 +78,9 @@ impl Cold {
 }
 
 /// The metadata of an entry.
+///
+/// What every hit looks at comes first, beside a small value: few lines of memory are touched.
+#[repr(C)]
 pub(crate) struct Head {
     /// The last positions (lane, global) up to which the entry was found valid; 0 until it was judged.
     pub(crate) seen_lane: AtomicU64,
@@ -171,10 +174,11 @@ pub(crate) enum Held<V> {
     Of(Arc<Entry<V>>),
 }
 
-/// Metadata and value of an entry.
+/// Value and metadata of an entry.
+#[repr(C)]
 pub(crate) struct Entry<V> {
-    pub(crate) head: Head,
     pub(crate) held: Held<V>,
+    pub(crate) head: Head,
 }
 
 impl<V> Entry<V> {
