@@ -182,6 +182,7 @@ pub(crate) struct Entry<V> {
 }
 
 impl<V> Entry<V> {
+    #[inline]
     pub(crate) fn value(&self) -> Option<&V> {
         match &self.held {
             Held::Absent => None,
@@ -219,6 +220,13 @@ impl<V: Send + Sync + 'static> Slot for Entry<V> {
 }
 
 impl<V: Send + Sync + 'static> Entry<V> {
+    /// Returns the entry as one of `V`, if it is.
+    #[inline]
+    pub(crate) fn of_slot(slot: SlotRef) -> Option<Arc<Self>> {
+        let any: Arc<dyn Any + Send + Sync> = slot;
+        any.downcast().ok()
+    }
+
     /// Returns the entry as one of `V`, or gives it back when it holds another type.
     #[inline]
     pub(crate) fn from_slot(slot: SlotRef) -> Result<Arc<Self>, SlotRef> {

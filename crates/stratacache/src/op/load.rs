@@ -74,25 +74,26 @@ macro_rules! load_operation {
 
             #[inline]
             fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-                self.0.drive(cx, |start| {
-                    if !$forced && start.options.is_plain() {
-                        match start.ns.at_once::<V>(&start.key, $optional) {
-                            AtOnce::Hit(cached) => return Ok(Ok(cached.into())),
-                            AtOnce::Absent => {
-                                let answer: fn(Option<Cached<V>>) -> Result<$output, LoadError<E>> = $answer;
-                                return Ok(answer(None));
-                            }
-                            AtOnce::NotYet => {}
+                let answer: fn(Option<Cached<V>>) -> Result<$output, LoadError<E>> = $answer;
+                self.0.drive(
+                    cx,
+                    |start| {
+                        if $forced || !start.options.is_plain() {
+                            return None;
                         }
-                    }
-                    let $name { ns, key, load, options } = start;
-                    let ns = ns.clone();
-                    Err(Box::pin(async move {
-                        let found = load_slowly(ns, key, options, $wrap(load), $forced, $optional).await?;
-                        let answer: fn(Option<Cached<V>>) -> Result<$output, LoadError<E>> = $answer;
-                        answer(found)
-                    }))
-                })
+                        match start.ns.at_once::<V>(&start.key, $optional) {
+                            AtOnce::Hit(cached) => Some(Ok(cached.into())),
+                            AtOnce::Absent => Some(answer(None)),
+                            AtOnce::NotYet => None,
+                        }
+                    },
+                    |$name { ns, key, load, options }| {
+                        let ns = ns.clone();
+                        Box::pin(async move {
+                            answer(load_slowly(ns, key, options, $wrap(load), $forced, $optional).await?)
+                        })
+                    },
+                )
             }
         }
     };
