@@ -87,6 +87,7 @@ pub(crate) struct Head {
     pub(crate) seen_global: AtomicU64,
     /// Before this a valid entry is simply a hit; from here on somebody has to look closer.
     pub(crate) attention_at: AtomicU64,
+    fresh_until: AtomicU64,
     pub(crate) mep: u32,
     /// Judged after it entered the map; from then on a key invalidation finds and removes it.
     pub(crate) settled: AtomicBool,
@@ -96,7 +97,6 @@ pub(crate) struct Head {
     pub(crate) global_seq: u64,
     pub(crate) own: u64,
     created: Millis,
-    fresh_until: AtomicU64,
     revalidate_ms: u32,
     error_ms: u32,
     memory_until: Millis,
