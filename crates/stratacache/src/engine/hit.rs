@@ -38,6 +38,8 @@ pub(crate) enum Quick<V> {
     Hit(Arc<Entry<V>>, Millis),
     /// There is something; look closer.
     Look(SlotRef),
+    /// There is a value of another type.
+    OtherType,
     Miss,
 }
 
@@ -47,17 +49,11 @@ impl Engine {
     pub(crate) fn quick<V: Send + Sync + 'static>(&self, ns: &Door, key: &[u8]) -> Quick<V> {
         let Some(partition) = ns.tenant.partition() else { return Quick::Miss };
         let Some(slot) = partition.get(&LookupKey { prefix: &ns.space.prefix, key }) else { return Quick::Miss };
-        let head = slot.head();
+        let Some(entry) = Entry::of_slot(slot) else { return Quick::OtherType };
+        let head = &entry.head;
         let now = self.timeline.coarse();
         let simple = head.attention_at.load(Relaxed) > now + COARSE_LAG && self.judge(ns).already_seen(head);
-        if simple {
-            match Entry::from_slot(slot) {
-                Ok(entry) => Quick::Hit(entry, now),
-                Err(slot) => Quick::Look(slot),
-            }
-        } else {
-            Quick::Look(slot)
-        }
+        if simple { Quick::Hit(entry, now) } else { Quick::Look(entry) }
     }
 
     /// Looks at memory with the whole judgement.

@@ -82,12 +82,16 @@ impl Cold {
 }
 
 /// The metadata of an entry.
+///
+/// What every hit looks at comes first, beside a small value: few lines of memory are touched.
+#[repr(C)]
 pub(crate) struct Head {
     /// The last positions (lane, global) up to which the entry was found valid; 0 until it was judged.
     pub(crate) seen_lane: AtomicU64,
     pub(crate) seen_global: AtomicU64,
     /// Before this a valid entry is simply a hit; from here on somebody has to look closer.
     pub(crate) attention_at: AtomicU64,
+    fresh_until: AtomicU64,
     pub(crate) mep: u32,
     /// Judged after it entered the map; from then on a key invalidation finds and removes it.
     pub(crate) settled: AtomicBool,
@@ -97,7 +101,6 @@ pub(crate) struct Head {
     pub(crate) global_seq: u64,
     pub(crate) own: u64,
     created: Millis,
-    fresh_until: AtomicU64,
     revalidate_ms: u32,
     error_ms: u32,
     memory_until: Millis,
@@ -175,13 +178,15 @@ pub(crate) enum Held<V> {
     Of(Arc<Entry<V>>),
 }
 
-/// Metadata and value of an entry.
+/// Value and metadata of an entry.
+#[repr(C)]
 pub(crate) struct Entry<V> {
-    pub(crate) head: Head,
     pub(crate) held: Held<V>,
+    pub(crate) head: Head,
 }
 
 impl<V> Entry<V> {
+    #[inline]
     pub(crate) fn value(&self) -> Option<&V> {
         match &self.held {
             Held::Absent => None,
@@ -219,6 +224,13 @@ impl<V: Send + Sync + 'static> Slot for Entry<V> {
 }
 
 impl<V: Send + Sync + 'static> Entry<V> {
+    /// Returns the entry as one of `V`, if it is.
+    #[inline]
+    pub(crate) fn of_slot(slot: SlotRef) -> Option<Arc<Self>> {
+        let any: Arc<dyn Any + Send + Sync> = slot;
+        any.downcast().ok()
+    }
+
     /// Returns the entry as one of `V`, or gives it back when it holds another type.
     #[inline]
     pub(crate) fn from_slot(slot: SlotRef) -> Result<Arc<Self>, SlotRef> {

@@ -15,9 +15,9 @@ use super::{LookupKey, MapKey, SlotRef};
 #[derive(Clone)]
 struct Weigh;
 
-impl Weighter<MapKey, SlotRef> for Weigh {
-    fn weight(&self, _: &MapKey, slot: &SlotRef) -> u64 {
-        u64::from(slot.head().weight).max(1)
+impl Weighter<MapKey, Kept> for Weigh {
+    fn weight(&self, _: &MapKey, slot: &Kept) -> u64 {
+        u64::from(slot.0.head().weight).max(1)
     }
 }
 
@@ -25,15 +25,32 @@ impl Weighter<MapKey, SlotRef> for Weigh {
 #[derive(Clone)]
 struct Leaving(Arc<AtomicU64>);
 
-impl Lifecycle<MapKey, SlotRef> for Leaving {
-    type RequestState = SmallVec<[(MapKey, SlotRef); 1]>;
+impl Lifecycle<MapKey, Kept> for Leaving {
+    type RequestState = SmallVec<[(MapKey, Kept); 1]>;
 
-    fn before_evict(&self, _: &mut Self::RequestState, _: &MapKey, _: &mut SlotRef) {
+    fn before_evict(&self, _: &mut Self::RequestState, _: &MapKey, _: &mut Kept) {
         self.0.fetch_add(1, Relaxed);
     }
 
-    fn on_evict(&self, leaving: &mut Self::RequestState, key: MapKey, slot: SlotRef) {
+    fn on_evict(&self, leaving: &mut Self::RequestState, key: MapKey, slot: Kept) {
         leaving.push((key, slot));
+    }
+}
+
+/// An entry in the map.
+struct Kept(SlotRef);
+
+impl Clone for Kept {
+    /// Clones what a reader takes away.
+    ///
+    /// The counter and the metadata that every hit looks at are in two lines of memory; they are asked for at once,
+    /// before the counter is changed, which else holds everything after it up until its line is there.
+    #[inline]
+    fn clone(&self) -> Self {
+        let count = Arc::strong_count(&self.0);
+        let attention_at = self.0.head().attention_at.load(Relaxed);
+        std::hint::black_box((count, attention_at));
+        Self(Arc::clone(&self.0))
     }
 }
 
@@ -41,7 +58,7 @@ impl Lifecycle<MapKey, SlotRef> for Leaving {
 ///
 /// No insert here can evict an entry of another tenant: that one is in another map.
 pub(crate) struct Partition {
-    map: sync::Cache<MapKey, SlotRef, Weigh, RandomState, Leaving>,
+    map: sync::Cache<MapKey, Kept, Weigh, RandomState, Leaving>,
     evicted: Arc<AtomicU64>,
     /// The earliest time at which an entry becomes useless; the sweep has nothing to do before it.
     next_useless: AtomicU64,
@@ -92,12 +109,12 @@ impl Partition {
 
     #[inline]
     pub(crate) fn get(&self, key: &LookupKey<'_>) -> Option<SlotRef> {
-        self.map.get(key)
+        self.map.get(key).map(|kept| kept.0)
     }
 
     /// Looks without counting as a use.
     pub(crate) fn peek(&self, key: &LookupKey<'_>) -> Option<SlotRef> {
-        self.map.peek(key)
+        self.map.peek(key).map(|kept| kept.0)
     }
 
     /// Puts an entry in.
@@ -114,7 +131,7 @@ impl Partition {
         self.next_useless.fetch_min(useless, Relaxed);
         let evicted = self.evicted();
         let mut leaving = SmallVec::new();
-        self.map.insert_with_lifecycle(key, slot, &mut leaving);
+        self.map.insert_with_lifecycle(key, Kept(slot), &mut leaving);
         if self.evicted() == evicted { Inserted::Fitted } else { Inserted::Evicting }
     }
 
@@ -130,7 +147,7 @@ impl Partition {
 
     /// Removes an entry if `condition` holds for what is there now.
     pub(crate) fn remove_if(&self, key: &LookupKey<'_>, condition: impl FnOnce(&SlotRef) -> bool) -> Option<SlotRef> {
-        self.map.remove_if(key, condition).map(|(_, slot)| slot)
+        self.map.remove_if(key, |kept| condition(&kept.0)).map(|(_, kept)| kept.0)
     }
 
     pub(crate) fn clear(&self) {
@@ -170,10 +187,10 @@ impl Partition {
         self.next_useless.store(Millis::MAX, Relaxed);
         let mut removed = 0;
         let mut next = Millis::MAX;
-        for (key, slot) in self.map.iter() {
+        for (key, Kept(slot)) in self.map.iter() {
             let at = useless_at(&key, &slot);
             if at <= now {
-                removed += usize::from(self.map.remove_if(&key, |s| Arc::ptr_eq(s, &slot)).is_some());
+                removed += usize::from(self.map.remove_if(&key, |s| Arc::ptr_eq(&s.0, &slot)).is_some());
             } else {
                 next = next.min(at);
             }

@@ -47,22 +47,27 @@ impl<V: CacheValue> Future for GetFuture<'_, V> {
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.0.drive(cx, |start| {
-            if start.options.is_plain() {
-                match start.ns.at_once::<V>(&start.key, true) {
-                    AtOnce::Hit(cached) => return Ok(Some(cached)),
-                    AtOnce::Absent => return Ok(None),
-                    AtOnce::NotYet { .. } => {}
+        self.0.drive(
+            cx,
+            |start| {
+                if !start.options.is_plain() {
+                    return None;
                 }
-            }
-            let Get { ns, key, options } = start;
-            Err(Box::pin(async move {
-                let policy = options.policy(ns, &key).ok()?;
-                let engine = &ns.door.engine;
-                let landed = engine.read(&ns.door, &key, &policy).await?;
-                landed.cached(engine.timeline.now())
-            }))
-        })
+                match start.ns.at_once::<V>(&start.key, true) {
+                    AtOnce::Hit(cached) => Some(Some(cached)),
+                    AtOnce::Absent => Some(None),
+                    AtOnce::NotYet { .. } => None,
+                }
+            },
+            |Get { ns, key, options }| {
+                Box::pin(async move {
+                    let policy = options.policy(ns, &key).ok()?;
+                    let engine = &ns.door.engine;
+                    let landed = engine.read(&ns.door, &key, &policy).await?;
+                    landed.cached(engine.timeline.now())
+                })
+            },
+        )
     }
 }
 

@@ -1,6 +1,7 @@
 //! `get_or_load` and its relatives.
 
 use std::{
+    cell::Cell,
     future::{Future, IntoFuture},
     pin::Pin,
     task::{Context, Poll},
@@ -75,28 +76,32 @@ macro_rules! load_operation {
 
             #[inline]
             fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-                self.0.drive(cx, |start| {
-                    let mut refresh = false;
-                    if !$forced && start.options.is_plain() {
-                        match start.ns.at_once::<V>(&start.key, $optional) {
-                            AtOnce::Hit(cached) => return Ok(Ok(cached.into())),
-                            AtOnce::Absent => {
-                                let answer: fn(Option<Cached<V>>) -> Result<$output, LoadError<E>> = $answer;
-                                return Ok(answer(None));
-                            }
-                            AtOnce::NotYet { refresh: wished } => refresh = wished,
+                let answer: fn(Option<Cached<V>>) -> Result<$output, LoadError<E>> = $answer;
+                let refresh = Cell::new(false);
+                self.0.drive(
+                    cx,
+                    |start| {
+                        if $forced || !start.options.is_plain() {
+                            return None;
                         }
-                    }
-                    let $name { ns, key, load, options } = start;
-                    let ns = ns.clone();
-                    let span = tracing::debug_span!("strata.get", tenant = %ns.door.tenant.id);
-                    let slowly = async move {
-                        let found = load_slowly(ns, key, options, $wrap(load), $forced, $optional, refresh).await?;
-                        let answer: fn(Option<Cached<V>>) -> Result<$output, LoadError<E>> = $answer;
-                        answer(found)
-                    };
-                    Err(Box::pin(slowly.instrument(span)))
-                })
+                        match start.ns.at_once::<V>(&start.key, $optional) {
+                            AtOnce::Hit(cached) => Some(Ok(cached.into())),
+                            AtOnce::Absent => Some(answer(None)),
+                            AtOnce::NotYet { refresh: wished } => {
+                                refresh.set(wished);
+                                None
+                            }
+                        }
+                    },
+                    |$name { ns, key, load, options }| {
+                        let (ns, refresh) = (ns.clone(), refresh.get());
+                        let span = tracing::debug_span!("strata.get", tenant = %ns.door.tenant.id);
+                        let slowly = async move {
+                            answer(load_slowly(ns, key, options, $wrap(load), $forced, $optional, refresh).await?)
+                        };
+                        Box::pin(slowly.instrument(span))
+                    },
+                )
             }
         }
     };

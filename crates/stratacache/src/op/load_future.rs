@@ -33,7 +33,7 @@ impl Namespace {
         let engine = &self.door.engine;
         let (entry, now) = match engine.quick::<V>(&self.door, key.as_bytes()) {
             Quick::Hit(entry, now) => (entry, now),
-            Quick::Miss => return AtOnce::NotYet { refresh: false },
+            Quick::Miss | Quick::OtherType => return AtOnce::NotYet { refresh: false },
             Quick::Look(slot) => match engine.examine::<V>(&self.door, key.as_bytes(), slot) {
                 Seen::Fresh { entry, refresh: false } => {
                     engine.touch_below(&self.door, key, &entry);
@@ -105,20 +105,33 @@ pub(super) enum State<'a, T, R> {
 }
 
 impl<'a, T, R> State<'a, T, R> {
-    /// Drives the state: `first` answers at once or gives the slow way.
+    /// Drives the state: `at_once` may have the answer, else `slowly` gives the long way to it.
+    #[inline]
     pub(super) fn drive(
         &mut self,
         cx: &mut Context<'_>,
-        first: impl FnOnce(T) -> Result<R, BoxFuture<'a, R>>,
+        at_once: impl FnOnce(&T) -> Option<R>,
+        slowly: impl FnOnce(T) -> BoxFuture<'a, R>,
     ) -> Poll<R> {
-        if matches!(self, Self::Start(_))
-            && let Self::Start(start) = std::mem::replace(self, Self::Done)
-        {
-            match first(start) {
-                Ok(answer) => return Poll::Ready(answer),
-                Err(slow) => *self = Self::Slow(slow),
+        if let Self::Start(start) = self {
+            // looked at where it is: an operation is large to move
+            if let Some(answer) = at_once(start) {
+                *self = Self::Done;
+                return Poll::Ready(answer);
             }
+            self.take_off(slowly);
         }
+        self.go_on(cx)
+    }
+
+    #[cold]
+    fn take_off(&mut self, slowly: impl FnOnce(T) -> BoxFuture<'a, R>) {
+        if let Self::Start(start) = std::mem::replace(self, Self::Done) {
+            *self = Self::Slow(slowly(start));
+        }
+    }
+
+    fn go_on(&mut self, cx: &mut Context<'_>) -> Poll<R> {
         match self {
             Self::Slow(slow) => {
                 let polled = Pin::as_mut(slow).poll(cx);
