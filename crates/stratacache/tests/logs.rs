@@ -54,7 +54,9 @@ async fn misses_loads_and_invalidations_are_logged_by_hash_and_keys_and_values_n
     cache.close().await.unwrap();
 
     let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-    for said in ["miss in memory", "hit in memory", "loaded", "load failed", "invalidated", "strata.load", "tier failed"] {
+    for said in
+        ["miss in memory", "hit in memory", "loaded", "load failed", "invalidated", "strata.load", "tier failed"]
+    {
         assert!(text.contains(said), "{said} is missing in:\n{text}");
     }
     assert!(!text.contains("canary"), "{text}");

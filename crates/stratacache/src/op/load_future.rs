@@ -10,9 +10,9 @@ use stratacache_core::Key;
 
 use super::{BoxFuture, options::Options};
 use crate::{
-    Cached, Freshness, LoadError, Namespace,
+    Cached, Freshness, LoadError,
     codec::CacheValue,
-    engine::{BoxedLoad, Call, Quick, Request, Seen},
+    engine::{BoxedLoad, Call, Door, Quick, Request, Seen},
     observe::Counter,
 };
 
@@ -26,42 +26,40 @@ pub(super) enum AtOnce<V> {
     },
 }
 
-impl Namespace {
-    /// Asks memory for a simple answer.
-    #[inline]
-    pub(super) fn at_once<V: CacheValue>(&self, key: &Key<V>, optional: bool) -> AtOnce<V> {
-        let engine = &self.door.engine;
-        let (entry, now) = match engine.quick::<V>(&self.door, key.as_bytes()) {
-            Quick::Hit(entry, now) => (entry, now),
-            Quick::Miss | Quick::OtherType => return AtOnce::NotYet { refresh: false },
-            Quick::Look(slot) => match engine.examine::<V>(&self.door, key.as_bytes(), slot) {
-                Seen::Fresh { entry, refresh: false } => {
-                    engine.touch_below(&self.door, key, &entry);
-                    (entry, engine.timeline.coarse())
-                }
-                Seen::Fresh { refresh: true, .. } => return AtOnce::NotYet { refresh: true },
-                _ => return AtOnce::NotYet { refresh: false },
-            },
-        };
-        match Cached::new(entry, Freshness::Fresh, now) {
-            Some(cached) => {
-                self.door.count(key, Counter::memory_hits);
-                tracing::trace!(key = self.door.key_hash(key.as_bytes()), "hit in memory");
-                AtOnce::Hit(cached)
+/// Asks memory for a simple answer.
+#[inline]
+pub(super) fn at_once<V: CacheValue>(door: &Arc<Door>, key: &Key<V>, optional: bool) -> AtOnce<V> {
+    let engine = &door.engine;
+    let (entry, now) = match engine.quick::<V>(door, key.as_bytes()) {
+        Quick::Hit(entry, now) => (entry, now),
+        Quick::Miss | Quick::OtherType => return AtOnce::NotYet { refresh: false },
+        Quick::Look(slot) => match engine.examine::<V>(door, key.as_bytes(), slot) {
+            Seen::Fresh { entry, refresh: false } => {
+                engine.touch_below(door, key, &entry);
+                (entry, engine.timeline.coarse())
             }
-            None if optional => {
-                self.door.count(key, Counter::memory_hits);
-                self.door.count(key, Counter::absent_hits);
-                AtOnce::Absent
-            }
-            None => AtOnce::NotYet { refresh: false },
+            Seen::Fresh { refresh: true, .. } => return AtOnce::NotYet { refresh: true },
+            _ => return AtOnce::NotYet { refresh: false },
+        },
+    };
+    match Cached::new(entry, Freshness::Fresh, now) {
+        Some(cached) => {
+            door.count(key, Counter::memory_hits);
+            tracing::trace!(key = door.key_hash(key.as_bytes()), "hit in memory");
+            AtOnce::Hit(cached)
         }
+        None if optional => {
+            door.count(key, Counter::memory_hits);
+            door.count(key, Counter::absent_hits);
+            AtOnce::Absent
+        }
+        None => AtOnce::NotYet { refresh: false },
     }
 }
 
 /// Loads, after memory had no simple answer. `None` is an absence.
 pub(super) async fn load_slowly<V, E>(
-    ns: Namespace,
+    door: Arc<Door>,
     key: Key<V>,
     options: Options,
     load: BoxedLoad<V, E>,
@@ -73,12 +71,12 @@ where
     V: CacheValue,
     E: Send + Sync + 'static,
 {
-    let policy = options.policy(&ns, &key).map_err(LoadError::Invalid)?;
-    let engine = Arc::clone(&ns.door.engine);
+    let policy = options.policy(&door, &key).map_err(LoadError::Invalid)?;
+    let engine = Arc::clone(&door.engine);
     let share = options.rare.as_ref().is_none_or(|r| !r.alone);
     let ttl = policy.fresh_time();
     let call = Call {
-        ns: Arc::clone(&ns.door),
+        ns: Arc::clone(&door),
         key: key.clone(),
         policy,
         ttl,
@@ -92,7 +90,7 @@ where
     let freshness = landed.freshness;
     let cached = landed.cached(engine.timeline.now());
     if cached.is_none() && freshness != Freshness::Loaded {
-        ns.door.count(&key, Counter::absent_hits);
+        door.count(&key, Counter::absent_hits);
     }
     Ok(cached)
 }
