@@ -73,7 +73,10 @@ impl Engine {
         }
         let partition = ns.tenant.partition_or_admit(&self.arbiter);
         let judge = self.judge(ns);
-        if judge.is_newer(partition, &lookup, head) {
+        let key_scope = self.key_scope(ns, key);
+        let judged = self.rules.has(Rule::JudgeAfterPut);
+        // what was overtaken already must not push out what is valid
+        if judged && !judge.may_enter(partition, &lookup, head, key_scope, began) {
             return Kept::Overtaken;
         }
         let slot: SlotRef = Arc::clone(entry) as SlotRef;
@@ -90,8 +93,7 @@ impl Engine {
             Inserted::Evicting if partition.may_ask() => self.arbiter.grow(partition, weight),
             Inserted::Evicting | Inserted::Fitted => {}
         }
-        let key_scope = self.key_scope(ns, key);
-        if !self.rules.has(Rule::JudgeAfterPut) {
+        if !judged {
             head.settled.store(true, Release);
         } else if !judge.settle(partition, &lookup, &slot, key_scope, began) {
             return Kept::Overtaken;
