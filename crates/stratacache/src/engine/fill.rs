@@ -145,8 +145,8 @@ impl Engine {
             store: Incarnation(0),
             created: times.created,
             fresh_until: times.fresh_until,
-            revalidate_until: times.fresh_until + u64::from(times.revalidate_ms),
-            error_until: times.fresh_until + u64::from(times.error_ms),
+            revalidate_until: times.fresh_until.saturating_add(u64::from(times.revalidate_ms)),
+            error_until: times.fresh_until.saturating_add(u64::from(times.error_ms)),
             load_ms: head.load_ms,
             tags: head.scopes.tags.to_vec(),
             global_tags: head.scopes.global_tags.to_vec(),
@@ -222,10 +222,10 @@ impl Engine {
         let window = u64::from(times.revalidate_ms.max(times.error_ms));
         let mut expires_at: Millis = times.fresh_until.saturating_add(window);
         if let Some(cap) = rule.and_then(|r| r.ttl) {
-            expires_at = expires_at.min(now + cap.as_millis() as u64);
+            expires_at = expires_at.min(now.saturating_add(cap.as_millis() as u64));
         }
         if let Some(idle) = policy.idle_time() {
-            expires_at = expires_at.min(now + idle.as_millis() as u64);
+            expires_at = expires_at.min(now.saturating_add(idle.as_millis() as u64));
         }
         TierCounters::count(&tier.counters.writes);
         let item = PutItem::new(name, envelope.clone(), expires_at, fence);

@@ -9,6 +9,8 @@ use stratacache_core::{
     stamp::Lane,
 };
 
+use tokio::sync::MutexGuard;
+
 use super::{Door, Engine};
 use crate::{
     coherence::Verdict,
@@ -58,8 +60,10 @@ impl Engine {
         inner.tenant.permit_invalidation(&self.limits, self.timeline.now())?;
         let mut scopes = targets.scopes;
         scopes.extend(targets.keys.iter().map(|key| Target::key(self.key_scope(inner, key))));
+        let mut _alone = Vec::new();
         if strength == Strength::Hard {
             let names: Vec<EntryName> = targets.keys.iter().map(|key| self.name(inner, key)).collect();
+            _alone = self.alone(inner, &names).await;
             self.remove_below(inner, &names).await?;
         }
         let token = self.order(inner, &scopes, strength).await?;
@@ -98,9 +102,20 @@ impl Engine {
         Ok(Token::new(tenant.lane, position))
     }
 
+    /// Waits until nobody else writes these keys, where there are tiers below.
+    pub(super) async fn alone<'a>(&self, inner: &'a Door, names: &[EntryName]) -> Vec<MutexGuard<'a, ()>> {
+        if self.tiers.is_empty() || names.is_empty() {
+            return Vec::new();
+        }
+        inner.tenant.writers.alone(names).await
+    }
+
     /// Removes names from every tier below, so that nothing older is read from there again.
+    ///
+    /// The lowest first: who still finds an entry in a tier has taken its fences of the tiers above before they are
+    /// voided, and cannot promote it there.
     pub(super) async fn remove_below(&self, inner: &Door, names: &[EntryName]) -> Result<()> {
-        for tier in &self.tiers {
+        for tier in self.tiers.iter().rev() {
             tier.remove(names, |kind| self.report(Some(&inner.tenant), kind)).await?;
         }
         Ok(())

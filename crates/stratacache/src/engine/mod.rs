@@ -22,6 +22,7 @@ mod tenants;
 mod tier;
 mod timeline;
 mod write;
+mod writers;
 
 use std::sync::{
     Arc,
@@ -59,7 +60,7 @@ use crate::{
 
 /// Everything one cache is made of.
 pub(crate) struct Engine {
-    pub(crate) timeline: Timeline,
+    pub(crate) timeline: Arc<Timeline>,
     pub(crate) deployment: Deployment,
     pub(crate) ceilings: Ceilings,
     pub(crate) limits: Limits,

@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use stratacache_core::{Error, ErrorKind, NamespacePath, Result, TenantId, clock::Millis, stamp::Lane};
 use tokio::sync::Semaphore;
 
-use super::Space;
+use super::{Space, writers::Writers};
 use crate::{
     coherence::TenantMarks,
     memory::{Arbiter, Partition, Quota},
@@ -53,6 +53,7 @@ pub(crate) struct Tenant {
     waiting: AtomicUsize,
     spaces: Mutex<HashMap<NamespacePath, Arc<Space>, RandomState>>,
     invalidations: Mutex<Bucket>,
+    pub(super) writers: Writers,
 }
 
 /// What may be invalidated now, in thousandths.
@@ -83,6 +84,7 @@ impl Tenant {
             waiting: AtomicUsize::new(0),
             spaces: Mutex::default(),
             invalidations: Mutex::new(Bucket { thousandths: u64::MAX, filled_at: 0 }),
+            writers: Writers::default(),
         }
     }
 

@@ -40,6 +40,7 @@ impl Engine {
         let name = self.name(inner, key.as_bytes());
         let below = self.goes_below::<V>(&request.policy);
         let strict = request.policy.on_write_error_mode().unwrap_or(OnWriteError::Strict) == OnWriteError::Strict;
+        let _alone = self.alone(inner, &[name]).await;
         // void what others may write, and take the right to write
         self.remove_below(inner, &[name]).await?;
         let mut fences = Vec::with_capacity(self.tiers.len());
