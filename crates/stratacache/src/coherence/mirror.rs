@@ -157,7 +157,7 @@ impl Mirror {
         if marks.soft_last <= entry.lane_seq.max(entry.own) {
             return None;
         }
-        marks.soft(key).filter(|m| m.seq > entry.lane_seq.max(entry.own)).map(|m| m.at)
+        marks.soft_of_key(key).filter(|m| m.seq > entry.lane_seq.max(entry.own)).map(|m| m.at)
     }
 
     /// Tells whether anything was made to expire in the tenant's lane since the entry's stamp.

@@ -73,7 +73,10 @@ impl Engine {
         }
         let partition = ns.tenant.partition_or_admit(&self.arbiter);
         let judge = self.judge(ns);
-        if judge.is_newer(partition, &lookup, head) {
+        let key_scope = self.key_scope(ns, key);
+        let judged = self.rules.has(Rule::JudgeAfterPut);
+        // what was overtaken already must not push out what is valid
+        if judged && !judge.may_enter(partition, &lookup, head, key_scope, began) {
             return Kept::Overtaken;
         }
         let slot: SlotRef = Arc::clone(entry) as SlotRef;
@@ -90,8 +93,7 @@ impl Engine {
             Inserted::Evicting if partition.may_ask() => self.arbiter.grow(partition, weight),
             Inserted::Evicting | Inserted::Fitted => {}
         }
-        let key_scope = self.key_scope(ns, key);
-        if !self.rules.has(Rule::JudgeAfterPut) {
+        if !judged {
             head.settled.store(true, Release);
         } else if !judge.settle(partition, &lookup, &slot, key_scope, began) {
             return Kept::Overtaken;
@@ -143,8 +145,8 @@ impl Engine {
             store: Incarnation(0),
             created: times.created,
             fresh_until: times.fresh_until,
-            revalidate_until: times.fresh_until + u64::from(times.revalidate_ms),
-            error_until: times.fresh_until + u64::from(times.error_ms),
+            revalidate_until: times.fresh_until.saturating_add(u64::from(times.revalidate_ms)),
+            error_until: times.fresh_until.saturating_add(u64::from(times.error_ms)),
             load_ms: head.load_ms,
             tags: head.scopes.tags.to_vec(),
             global_tags: head.scopes.global_tags.to_vec(),
@@ -220,10 +222,10 @@ impl Engine {
         let window = u64::from(times.revalidate_ms.max(times.error_ms));
         let mut expires_at: Millis = times.fresh_until.saturating_add(window);
         if let Some(cap) = rule.and_then(|r| r.ttl) {
-            expires_at = expires_at.min(now + cap.as_millis() as u64);
+            expires_at = expires_at.min(now.saturating_add(cap.as_millis() as u64));
         }
         if let Some(idle) = policy.idle_time() {
-            expires_at = expires_at.min(now + idle.as_millis() as u64);
+            expires_at = expires_at.min(now.saturating_add(idle.as_millis() as u64));
         }
         TierCounters::count(&tier.counters.writes);
         let item = PutItem::new(name, envelope.clone(), expires_at, fence);

@@ -102,8 +102,11 @@ impl Engine {
     }
 
     /// Removes names from every tier below, so that nothing older is read from there again.
+    ///
+    /// The lowest first: who still finds an entry in a tier has taken its fences of the tiers above before they are
+    /// voided, and cannot promote it there.
     pub(super) async fn remove_below(&self, inner: &Door, names: &[EntryName]) -> Result<()> {
-        for tier in &self.tiers {
+        for tier in self.tiers.iter().rev() {
             tier.remove(names, |kind| self.report(Some(&inner.tenant), kind)).await?;
         }
         Ok(())

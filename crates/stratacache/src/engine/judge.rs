@@ -66,16 +66,31 @@ impl Judge<'_> {
         true
     }
 
-    /// Tells whether memory already holds something newer of a key.
-    pub(crate) fn is_newer(&self, partition: &Partition, lookup: &LookupKey<'_>, head: &Head) -> bool {
-        partition.peek(lookup).is_some_and(|slot| {
-            let there = slot.head();
-            there.mep == head.mep && there.lane_seq.max(there.own) > head.lane_seq.max(head.own)
-        })
+    /// Judges an entry by everything, its key included. `began` is the position before its fill began.
+    fn good(&self, head: &Head, key: Scope, began: Seq) -> bool {
+        let depends = depends(head);
+        head.mep == self.marks.mep() as u32
+            && self.mirror.judge(self.marks, &depends) != Verdict::Invalid
+            && self.mirror.key_allows(self.marks, key, began, &depends)
     }
 
-    /// Judges an entry that has just entered the map by everything, its key included, and takes it out again if it was
-    /// overtaken. `began` is the position before its fill began.
+    /// Tells whether an entry may take the place of what memory holds of its key: it is valid, and not older.
+    pub(crate) fn may_enter(
+        &self,
+        partition: &Partition,
+        lookup: &LookupKey<'_>,
+        head: &Head,
+        key: Scope,
+        began: Seq,
+    ) -> bool {
+        self.good(head, key, began)
+            && !partition.peek(lookup).is_some_and(|slot| {
+                let there = slot.head();
+                there.mep == head.mep && there.lane_seq.max(there.own) > head.lane_seq.max(head.own)
+            })
+    }
+
+    /// Judges an entry that has just entered the map once more, and takes it out again if it was overtaken.
     pub(crate) fn settle(
         &self,
         partition: &Partition,
@@ -85,10 +100,7 @@ impl Judge<'_> {
         began: Seq,
     ) -> bool {
         let head = slot.head();
-        let depends = depends(head);
-        let good = head.mep == self.marks.mep() as u32
-            && self.mirror.judge(self.marks, &depends) != Verdict::Invalid
-            && self.mirror.key_allows(self.marks, key, began, &depends);
+        let good = self.good(head, key, began);
         if good {
             head.settled.store(true, Release);
         } else {

@@ -116,7 +116,8 @@ impl<V: CacheValue> Leader<V> {
             if !found.fresh && self.stale.is_none() {
                 self.promote(name, &found, &fences).await;
                 let times = found.entry.head.times();
-                let in_window = engine.timeline.now() < times.fresh_until + u64::from(times.revalidate_ms);
+                let in_window =
+                    engine.timeline.now() < times.fresh_until.saturating_add(u64::from(times.revalidate_ms));
                 if in_window && found.entry.value().is_some() {
                     // as for a stale entry of memory: served at once, refreshed behind
                     let entry = Arc::clone(&found.entry);
@@ -170,7 +171,6 @@ impl<V: CacheValue> Leader<V> {
         if self.call.policy.promotes() {
             engine.promote(ns, &self.call.key, name, found, fences, &self.call.policy, self.fill.began()).await;
         }
-        self.count(Counter::lower_hits);
         tracing::debug!(tier = %engine.tiers[found.tier].name, "hit below memory");
         Landed { entry: Arc::clone(&found.entry), freshness: Freshness::Fresh }
     }

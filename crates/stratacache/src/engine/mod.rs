@@ -60,7 +60,7 @@ use crate::{
 
 /// Everything one cache is made of.
 pub(crate) struct Engine {
-    pub(crate) timeline: Timeline,
+    pub(crate) timeline: Arc<Timeline>,
     pub(crate) deployment: Deployment,
     pub(crate) ceilings: Ceilings,
     pub(crate) limits: Limits,

@@ -120,9 +120,10 @@ impl Engine {
             // for the ETag of the loader's context
             stale = Some(entry);
         }
-        count(Counter::misses);
         tracing::debug!(key = ns.key_hash(key.as_bytes()), stale = stale.is_some(), "miss in memory");
-        self.wait_for_flight(request, stale, start).await
+        let answer = self.wait_for_flight(request, stale, start).await;
+        ns.count_answer(&key, answer.as_ref().ok().map(|landed| landed.freshness));
+        answer
     }
 
     async fn wait_for_flight<V, E>(
@@ -185,7 +186,6 @@ impl Engine {
                     Ok(outcome) => outcome,
                     Err(_) => {
                         if let Some(entry) = stale {
-                            count(Counter::stale_hits);
                             return Ok(Landed { entry, freshness: Freshness::Stale });
                         }
                         break LoadError::Timeout;
@@ -201,9 +201,6 @@ impl Engine {
                         || self.landed_valid(&ns, key.as_bytes(), &landed, &flight.stamp);
                     let is_answer = !joined || optional || landed.entry.value().is_some();
                     if accept && is_answer {
-                        if landed.freshness == Freshness::Stale {
-                            count(Counter::stale_hits);
-                        }
                         return Ok(landed);
                     }
                     refused = true;
@@ -219,9 +216,6 @@ impl Engine {
         let still_valid = stale.filter(|_| !forced).zip(waiting_since).and_then(|(entry, (guard, _))| {
             self.may_stand_in(&ns, key.as_bytes(), &entry, guard.began()).then_some(entry)
         });
-        if still_valid.is_some() {
-            count(Counter::stale_hits);
-        }
         stale_or(still_valid, error)
     }
 

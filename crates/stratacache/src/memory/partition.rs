@@ -126,7 +126,7 @@ impl Partition {
         let idle = head.cold().map_or(0, |c| c.idle_ms);
         let mut useless = head.times().useful_until();
         if idle > 0 {
-            useless = useless.min(head.times().created + u64::from(idle));
+            useless = useless.min(head.times().created.saturating_add(u64::from(idle)));
         }
         self.next_useless.fetch_min(useless, Relaxed);
         let evicted = self.evicted();

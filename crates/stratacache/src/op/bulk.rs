@@ -171,12 +171,10 @@ impl<'a, V: CacheValue> IntoFuture for InsertMany<'a, V> {
         let Self { door, items, options } = self;
         Box::pin(async move {
             let mut tokens = Vec::with_capacity(items.len());
-            // one stamp for all: what is invalidated while they are written beats those that come later too
-            let stamp = options
-                .rare
-                .as_ref()
-                .and_then(|r| r.stamp)
-                .unwrap_or_else(|| door.engine.mirror.stamp(&door.tenant.marks));
+            // one stamp for all: what is invalidated while they are written beats those that come later too, and the
+            // marks that tell are kept until the last is written
+            let (_fill, now) = door.engine.mirror.begin_fill(&door.tenant.marks);
+            let stamp = options.rare.as_ref().and_then(|r| r.stamp).unwrap_or(now);
             for (key, value) in items {
                 let policy = options.policy(door, &key)?;
                 let ttl = policy.fresh_time();

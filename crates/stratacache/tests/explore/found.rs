@@ -18,12 +18,12 @@ fn a_stamp_taken_after_the_load_is_found() {
 
 #[test]
 fn an_entry_that_is_not_judged_after_it_was_put_is_found() {
-    is_found("stale", || play(What::Key, Kept { judge_after_put: false, ..ALL }));
+    is_found("stale", || play(What::Key, Kept { judge_after_put: false, judge_before_put: false, ..ALL }));
 }
 
 #[test]
 fn an_entry_that_is_judged_only_before_it_is_put_is_found() {
-    is_found("stale", || play(What::Key, Kept { judge_after_put: false, judge_before_put: true, ..ALL }));
+    is_found("stale", || play(What::Key, Kept { judge_after_put: false, ..ALL }));
 }
 
 #[test]

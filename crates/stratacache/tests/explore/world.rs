@@ -46,7 +46,7 @@ pub(crate) struct Kept {
 pub(crate) const ALL: Kept = Kept {
     stamp_before_load: true,
     judge_after_put: true,
-    judge_before_put: false,
+    judge_before_put: true,
     mark_before_removal: true,
     copies: None,
 };
@@ -128,10 +128,8 @@ impl World {
         head.weight = 200;
         let slot: SlotRef = Arc::new(Entry { head, held: Held::Own(version) });
         let (judge, lookup) = (self.judge(), self.lookup());
-        if judge.is_newer(&self.partition, &lookup, slot.head()) {
-            return false;
-        }
-        if self.kept.judge_before_put && !self.valid(slot.head(), began) {
+        let first = self.kept.judge_before_put;
+        if first && !judge.may_enter(&self.partition, &lookup, slot.head(), self.key, began) {
             return false;
         }
         let inserted = self.partition.insert(MapKey::from(lookup), Arc::clone(&slot));
@@ -142,12 +140,6 @@ impl World {
             slot.head().settled.store(true, SeqCst);
             true
         }
-    }
-
-    fn valid(&self, head: &Head, began: Seq) -> bool {
-        let depends = depends(head);
-        self.mirror.judge(&self.marks, &depends) != Verdict::Invalid
-            && self.mirror.key_allows(&self.marks, self.key, began, &depends)
     }
 
     /// Commits a new version, then invalidates what the entry depends on.
