@@ -12,6 +12,7 @@ use std::{
 
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use stratacache::{Cache, Tag, Target};
+use tokio::task::JoinSet;
 
 use super::{
     ledger::{Ledger, Told},
@@ -47,17 +48,14 @@ pub fn run(setup: Setup, round: u64, dir: &Path, ledger: &Path) {
         };
         let returned = told.returned.into_iter().map(AtomicU64::new).collect();
         let world = Arc::new(World { cache, source: Source::new(round), ledger, returned });
-        let workers: Vec<_> = (0..WORKERS)
-            .map(|worker| {
-                let rng = StdRng::seed_from_u64(setup.seed.wrapping_add(round * 1_000 + worker));
-                tokio::spawn(work(Arc::clone(&world), rng))
-            })
-            .collect();
+        let mut workers = JoinSet::new();
+        for worker in 0..WORKERS {
+            let rng = StdRng::seed_from_u64(setup.seed.wrapping_add(round * 1_000 + worker));
+            workers.spawn(work(Arc::clone(&world), rng));
+        }
         println!("\n{READY}");
-        for worker in workers {
-            if let Err(error) = worker.await {
-                world.ledger.fault(&format!("round {round}: a worker ended: {error}"));
-            }
+        if let Some(ended) = workers.join_next().await {
+            world.ledger.fault(&format!("round {round}: a worker ended: {:?}", ended.err()));
         }
     });
 }
