@@ -6,12 +6,12 @@ use std::{
     path::Path,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering::SeqCst},
+        atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
     },
 };
 
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
-use stratacache::{Cache, Tag, Target};
+use stratacache::{Cache, Tag, Target, millis};
 use tokio::task::JoinSet;
 
 use super::{
@@ -29,6 +29,8 @@ struct World {
     ledger: Ledger,
     /// As [`Told::returned`], of this process and all before it.
     returned: Vec<AtomicU64>,
+    /// The cache is being closed, and may refuse.
+    closing: AtomicBool,
 }
 
 /// Runs the load until the process is killed.
@@ -47,22 +49,34 @@ pub fn run(setup: Setup, round: u64, dir: &Path, ledger: &Path) {
             Err(error) => return ledger.fault(&format!("round {round}: the cache does not reopen: {error}")),
         };
         let returned = told.returned.into_iter().map(AtomicU64::new).collect();
-        let world = Arc::new(World { cache, source: Source::new(round), ledger, returned });
+        let world =
+            Arc::new(World { cache, source: Source::new(round), ledger, returned, closing: AtomicBool::new(false) });
+        let mut rng = StdRng::seed_from_u64(setup.seed.wrapping_add(round * 1_000));
         let mut workers = JoinSet::new();
-        for worker in 0..WORKERS {
-            let rng = StdRng::seed_from_u64(setup.seed.wrapping_add(round * 1_000 + worker));
-            workers.spawn(work(Arc::clone(&world), rng));
+        for _ in 0..WORKERS {
+            workers.spawn(work(Arc::clone(&world), StdRng::seed_from_u64(rng.random())));
         }
         println!("\n{READY}");
-        if let Some(ended) = workers.join_next().await {
-            world.ledger.fault(&format!("round {round}: a worker ended: {:?}", ended.err()));
+        // some are killed while they close, or when they have closed
+        if rng.random_bool(0.25) {
+            tokio::time::sleep(millis(rng.random_range(0..300))).await;
+            world.closing.store(true, SeqCst);
+            if let Err(error) = world.cache.close().await {
+                world.ledger.fault(&format!("round {round}: the cache does not close: {error}"));
+            }
         }
+        while let Some(ended) = workers.join_next().await {
+            if let Err(error) = ended {
+                world.ledger.fault(&format!("round {round}: a worker ended: {error}"));
+            }
+        }
+        std::future::pending().await
     });
 }
 
 async fn work(world: Arc<World>, mut rng: StdRng) {
     let mut served = 0;
-    loop {
+    while !world.closing.load(SeqCst) {
         let spot = Spot::random(&mut rng);
         match rng.random_range(0..1000) {
             0..700 => served += u64::from(world.read(spot, &mut rng).await),
@@ -112,11 +126,11 @@ impl World {
             .tags(spot.tags())
             .tag(Tag::global(spot.global_tag()))
             .await;
-        match found {
-            Ok(item) => self.judge(spot, &item, &returned),
-            Err(error) => self.ledger.fault(&format!("get_or_load: {error}")),
+        match &found {
+            Ok(item) => self.judge(spot, item, &returned),
+            Err(error) => self.refused("get_or_load", error),
         }
-        true
+        found.is_ok()
     }
 
     async fn get(&self, spot: Spot) -> bool {
@@ -174,6 +188,12 @@ impl World {
         }
     }
 
+    fn refused(&self, what: &str, error: &dyn std::error::Error) {
+        if !self.closing.load(SeqCst) {
+            self.ledger.fault(&format!("{what} failed: {error}"));
+        }
+    }
+
     /// Changes the source, and says that the invalidation is called next.
     fn change(&self, scopes: &[u32]) -> Vec<(u32, u64)> {
         let changed: Vec<_> = scopes.iter().map(|scope| (*scope, self.source.change(*scope))).collect();
@@ -183,7 +203,7 @@ impl World {
 
     fn note<T>(&self, changed: &[(u32, u64)], done: stratacache::Result<T>) {
         if let Err(error) = done {
-            return self.ledger.fault(&format!("an invalidation or insert failed: {error}"));
+            return self.refused("an invalidation or insert", &error);
         }
         for (scope, version) in changed {
             self.ledger.returned(*scope, *version);
