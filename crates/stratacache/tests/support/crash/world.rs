@@ -34,11 +34,13 @@ pub struct Spot {
 }
 
 impl Spot {
+    /// Some keys are hot, so that operations meet.
     pub fn random(rng: &mut StdRng) -> Self {
+        let keys = if rng.random_bool(0.3) { 4 } else { KEYS };
         Self {
             tenant: rng.random_range(0..TENANTS),
             space: rng.random_range(0..SPACES),
-            key: rng.random_range(0..KEYS),
+            key: rng.random_range(0..keys),
         }
     }
 
