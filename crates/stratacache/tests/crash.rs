@@ -223,7 +223,7 @@ async fn examine(setup: Setup, round: u64, home: &Home, report: &mut Report) {
         match fault {
             Fault::Torn => report.torn += 1,
             Fault::Foreign => report.foreign += 1,
-            Fault::Stale => report.stale += 1,
+            Fault::Stale { .. } => report.stale += 1,
         }
         report.faults.push(format!("{fault:?} after round {round}, at {spot:?}"));
     }

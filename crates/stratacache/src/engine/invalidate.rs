@@ -6,7 +6,7 @@ use stratacache_core::{
     EntryName, Result, Scope, Token,
     coordinator::{Coordinator, Invalidate, Marked, ScopeKind, Strength},
     event::EventKind,
-    stamp::Lane,
+    stamp::{Lane, Seq},
 };
 
 use tracing::Instrument;
@@ -60,6 +60,8 @@ impl Engine {
         inner.tenant.permit_invalidation(&self.limits, self.timeline.now())?;
         let mut scopes = targets.scopes;
         scopes.extend(targets.keys.iter().map(|key| Target::key(self.key_scope(inner, key))));
+        // registered before anything else: the marks that may meet this one are kept
+        let (fill, _) = self.mirror.begin_fill(&inner.tenant.marks);
         if strength == Strength::Hard {
             let names: Vec<EntryName> = targets.keys.iter().map(|key| self.name(inner, key)).collect();
             self.remove_below(inner, &names).await?;
@@ -67,6 +69,7 @@ impl Engine {
         let span = tracing::debug_span!("strata.invalidate", tenant = %inner.tenant.id, scopes = scopes.len());
         let token = self.order(inner, &scopes, strength).instrument(span).await?;
         if strength == Strength::Hard {
+            self.remove_overtaken(inner, targets.keys.iter().map(Vec::as_slice), fill.began(), &token).await?;
             for key in &targets.keys {
                 self.drop_older(inner, &LookupKey { prefix: &inner.space.prefix, key }, token.position().seq);
             }
@@ -110,6 +113,25 @@ impl Engine {
             tier.remove(names, |kind| self.report(Some(&inner.tenant), kind)).await?;
         }
         Ok(())
+    }
+
+    /// Removes keys once more from the tiers below if an insert of them may have come between their removal and their
+    /// mark: it was ordered before this, and its fence is newer than the removal. No mark of a key outlives a restart.
+    pub(super) async fn remove_overtaken(
+        &self,
+        inner: &Door,
+        keys: impl Iterator<Item = &[u8]>,
+        began: Seq,
+        token: &Token,
+    ) -> Result<()> {
+        if self.tiers.is_empty() {
+            return Ok(());
+        }
+        let own = token.position().seq;
+        let disturbed =
+            |key: &&[u8]| !self.mirror.key_undisturbed(&inner.tenant.marks, self.key_scope(inner, key), began, own);
+        let names: Vec<EntryName> = keys.filter(disturbed).map(|key| self.name(inner, key)).collect();
+        self.remove_below(inner, &names).await
     }
 
     /// Tells whether an insert may be kept, before anything is written.

@@ -6,12 +6,13 @@ use std::{
     path::Path,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering::SeqCst},
+        atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
     },
 };
 
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
-use stratacache::{Cache, Tag, Target};
+use stratacache::{Cache, Tag, Target, millis};
+use tokio::task::JoinSet;
 
 use super::{
     ledger::{Ledger, Told},
@@ -28,6 +29,8 @@ struct World {
     ledger: Ledger,
     /// As [`Told::returned`], of this process and all before it.
     returned: Vec<AtomicU64>,
+    /// The cache is being closed, and may refuse.
+    closing: AtomicBool,
 }
 
 /// Runs the load until the process is killed.
@@ -46,28 +49,42 @@ pub fn run(setup: Setup, round: u64, dir: &Path, ledger: &Path) {
             Err(error) => return ledger.fault(&format!("round {round}: the cache does not reopen: {error}")),
         };
         let returned = told.returned.into_iter().map(AtomicU64::new).collect();
-        let world = Arc::new(World { cache, source: Source::new(round), ledger, returned });
-        let workers: Vec<_> = (0..WORKERS)
-            .map(|worker| {
-                let rng = StdRng::seed_from_u64(setup.seed.wrapping_add(round * 1_000 + worker));
-                tokio::spawn(work(Arc::clone(&world), rng))
-            })
-            .collect();
+        let world =
+            Arc::new(World { cache, source: Source::new(round), ledger, returned, closing: AtomicBool::new(false) });
+        let mut rng = StdRng::seed_from_u64(setup.seed.wrapping_add(round * 1_000));
+        let mut workers = JoinSet::new();
+        for _ in 0..WORKERS {
+            workers.spawn(work(Arc::clone(&world), StdRng::seed_from_u64(rng.random())));
+        }
         println!("\n{READY}");
-        for worker in workers {
-            if let Err(error) = worker.await {
+        // some are killed while they close, or when they have closed
+        if rng.random_bool(0.25) {
+            tokio::time::sleep(millis(rng.random_range(0..300))).await;
+            world.closing.store(true, SeqCst);
+            if let Err(error) = world.cache.close().await {
+                world.ledger.fault(&format!("round {round}: the cache does not close: {error}"));
+            }
+        }
+        while let Some(ended) = workers.join_next().await {
+            if let Err(error) = ended {
                 world.ledger.fault(&format!("round {round}: a worker ended: {error}"));
             }
         }
+        std::future::pending().await
     });
 }
 
 async fn work(world: Arc<World>, mut rng: StdRng) {
     let mut served = 0;
-    loop {
+    while !world.closing.load(SeqCst) {
         let spot = Spot::random(&mut rng);
         match rng.random_range(0..1000) {
-            0..700 => served += u64::from(world.read(spot, &mut rng).await),
+            0..660 => served += u64::from(world.read(spot, &mut rng).await),
+            // a change right after a load meets the fill of the disk, which goes on behind the reader
+            660..700 => {
+                served += u64::from(world.read(spot, &mut rng).await);
+                world.invalidate_key(spot).await;
+            }
             700..850 => served += u64::from(world.get(spot).await),
             850..910 => world.insert(spot, &mut rng).await,
             _ => world.invalidate(spot, &mut rng).await,
@@ -114,11 +131,11 @@ impl World {
             .tags(spot.tags())
             .tag(Tag::global(spot.global_tag()))
             .await;
-        match found {
-            Ok(item) => self.judge(spot, &item, &returned),
-            Err(error) => self.ledger.fault(&format!("get_or_load: {error}")),
+        match &found {
+            Ok(item) => self.judge(spot, item, &returned),
+            Err(error) => self.refused("get_or_load", error),
         }
-        true
+        found.is_ok()
     }
 
     async fn get(&self, spot: Spot) -> bool {
@@ -141,16 +158,18 @@ impl World {
         self.note(&changed, done);
     }
 
+    async fn invalidate_key(&self, spot: Spot) {
+        let changed = self.change(&[spot.key_scope()]);
+        self.note(&changed, spot.door(&self.cache).invalidate(spot.key).await);
+    }
+
     async fn invalidate(&self, spot: Spot, rng: &mut StdRng) {
         let door = spot.door(&self.cache);
         let [tag, other] = spot.tags();
         let key_scope = spot.key_scope();
         // a mark of a tenant takes away a third of all there is, and of a global tag a half: those are rare
         match rng.random_range(0..1000) {
-            0..700 => {
-                let changed = self.change(&[key_scope]);
-                self.note(&changed, door.invalidate(spot.key).await);
-            }
+            0..700 => self.invalidate_key(spot).await,
             700..850 => {
                 let changed = self.change(&[spot.tag_scope(tag)]);
                 self.note(&changed, door.namespace("anywhere").invalidate_tag(tag).await);
@@ -176,6 +195,12 @@ impl World {
         }
     }
 
+    fn refused(&self, what: &str, error: &dyn std::error::Error) {
+        if !self.closing.load(SeqCst) {
+            self.ledger.fault(&format!("{what} failed: {error}"));
+        }
+    }
+
     /// Changes the source, and says that the invalidation is called next.
     fn change(&self, scopes: &[u32]) -> Vec<(u32, u64)> {
         let changed: Vec<_> = scopes.iter().map(|scope| (*scope, self.source.change(*scope))).collect();
@@ -185,7 +210,7 @@ impl World {
 
     fn note<T>(&self, changed: &[(u32, u64)], done: stratacache::Result<T>) {
         if let Err(error) = done {
-            return self.ledger.fault(&format!("an invalidation or insert failed: {error}"));
+            return self.refused("an invalidation or insert", &error);
         }
         for (scope, version) in changed {
             self.ledger.returned(*scope, *version);

@@ -34,11 +34,13 @@ pub struct Spot {
 }
 
 impl Spot {
+    /// Some keys are hot, so that operations meet.
     pub fn random(rng: &mut StdRng) -> Self {
+        let keys = if rng.random_bool(0.3) { 4 } else { KEYS };
         Self {
             tenant: rng.random_range(0..TENANTS),
             space: rng.random_range(0..SPACES),
-            key: rng.random_range(0..KEYS),
+            key: rng.random_range(0..keys),
         }
     }
 
@@ -138,7 +140,13 @@ pub struct Item {
 pub enum Fault {
     Torn,
     Foreign,
-    Stale,
+    /// The place of the scope in [`Spot::scopes`], and its version in the value and as invalidated.
+    Stale {
+        scope: usize,
+        had: u64,
+        gone: u64,
+        id: u64,
+    },
 }
 
 impl Item {
@@ -158,10 +166,11 @@ impl Item {
         if self.spot != spot {
             return Err(Fault::Foreign);
         }
-        if self.versions.iter().zip(returned).any(|(had, gone)| had < gone) {
-            return Err(Fault::Stale);
+        let stale = self.versions.iter().zip(returned).enumerate().find(|(_, (had, gone))| had < gone);
+        match stale {
+            Some((scope, (&had, &gone))) => Err(Fault::Stale { scope, had, gone, id: self.id }),
+            None => Ok(()),
         }
-        Ok(())
     }
 }
 
