@@ -34,10 +34,53 @@ pub(crate) struct LookupKey<'a> {
     pub(crate) key: &'a [u8],
 }
 
-impl Hash for LookupKey<'_> {
+static FAST: LazyLock<foldhash::fast::RandomState> = LazyLock::new(foldhash::fast::RandomState::default);
+
+#[inline]
+fn hash_of(namespace: u64, key: &[u8]) -> u64 {
+    let mut hasher = FAST.build_hasher();
+    hasher.write_u64(namespace);
+    hasher.write(key);
+    hasher.finish()
+}
+
+/// A key on its way to a map, hashed once: for the shard and for the map in it.
+#[derive(Clone, Copy)]
+pub(crate) struct Hashed<'a> {
+    hash: u64,
+    path: &'a [u8],
+    key: &'a [u8],
+}
+
+impl<'a> Hashed<'a> {
+    #[inline]
+    pub(crate) fn new(lookup: &LookupKey<'a>) -> Self {
+        Self { hash: hash_of(lookup.prefix.hash, lookup.key), path: lookup.prefix.path.as_bytes(), key: lookup.key }
+    }
+
+    pub(crate) fn stored(key: &'a MapKey) -> Self {
+        let end = key.namespace_end();
+        Self { hash: key.hash_value(), path: &key.0[HEADER..end], key: &key.0[end..] }
+    }
+
+    #[inline]
+    pub(crate) fn hash(&self) -> u64 {
+        self.hash
+    }
+}
+
+impl Hash for Hashed<'_> {
+    #[inline]
     fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u64(self.prefix.hash);
-        state.write(self.key);
+        state.write_u64(self.hash);
+    }
+}
+
+impl Equivalent<MapKey> for Hashed<'_> {
+    #[inline]
+    fn equivalent(&self, stored: &MapKey) -> bool {
+        let end = stored.namespace_end();
+        stored.0[end..] == *self.key && stored.0[HEADER..end] == *self.path
     }
 }
 
@@ -61,6 +104,11 @@ impl MapKey {
         u64::from_le_bytes(std::array::from_fn(|i| self.0[i]))
     }
 
+    /// Returns the hash that the maps use.
+    pub(crate) fn hash_value(&self) -> u64 {
+        hash_of(self.namespace_hash(), self.key())
+    }
+
     /// Returns the encoded key without the namespace.
     pub(crate) fn key(&self) -> &[u8] {
         &self.0[self.namespace_end()..]
@@ -81,8 +129,7 @@ impl From<LookupKey<'_>> for MapKey {
 
 impl Hash for MapKey {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u64(self.namespace_hash());
-        state.write(self.key());
+        state.write_u64(self.hash_value());
     }
 }
 
@@ -94,20 +141,12 @@ impl PartialEq for MapKey {
 
 impl Eq for MapKey {}
 
-impl Equivalent<MapKey> for LookupKey<'_> {
-    fn equivalent(&self, stored: &MapKey) -> bool {
-        let end = stored.namespace_end();
-        stored.0[end..] == *self.key && stored.0[HEADER..end] == *self.prefix.path.as_bytes()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_stored_key_hashes_and_compares_like_the_one_looked_up() {
-        let hasher = foldhash::fast::RandomState::default();
         let paths: Vec<_> = ["", "a", "b"]
             .iter()
             .map(|level| match *level {
@@ -122,8 +161,10 @@ mod tests {
             .collect();
         for (i, stored) in lookups.iter().map(|l| MapKey::from(*l)).enumerate() {
             for (j, lookup) in lookups.iter().enumerate() {
-                assert_eq!(lookup.equivalent(&stored), i == j);
-                assert_eq!(hasher.hash_one(lookup) == hasher.hash_one(&stored), i == j);
+                let hashed = Hashed::new(lookup);
+                assert_eq!(hashed.equivalent(&stored), i == j);
+                assert_eq!(hashed.hash() == stored.hash_value(), i == j);
+                assert_eq!(Hashed::stored(&stored).equivalent(&stored), true);
             }
         }
     }
