@@ -19,6 +19,8 @@ pub(crate) type Left = SmallVec<[(MapKey, SlotRef); 2]>;
 
 /// Bytes of one slot of the map's list. A test holds it to what the map says.
 const SLOT: u64 = 56;
+/// Bytes of one slot of the map's table, free ones included.
+const TABLE_SLOT: u64 = 8;
 /// Slots the list begins with; then it doubles.
 const FIRST_SLOTS: u64 = 4;
 /// Remembered keys of evicted entries: one for each so many bytes of capacity.
@@ -168,11 +170,21 @@ impl Shard {
 
     pub(super) fn grant(&mut self, bytes: u64) {
         self.granted = bytes;
+        // with far fewer bytes the old list would leave none for entries
+        if self.structure() * 3 > bytes && (self.fitting() + ghosts(bytes) as u64) * 3 < self.slots() {
+            return self.rebuild();
+        }
         self.refit();
         let wanted = ghosts(self.map.capacity());
         if wanted >= 16 && self.ghosts * 4 < wanted {
             self.rebuild();
         }
+    }
+
+    /// Estimates how many entries like those here the granted bytes have room for, ghosts included.
+    fn fitting(&self) -> u64 {
+        let each = self.map.weight() / (self.map.len() as u64).max(1) + SLOT + TABLE_SLOT;
+        (self.granted / each).min(self.map.len() as u64)
     }
 
     /// Lets an entry leave that never was in the map.
@@ -204,15 +216,22 @@ impl Shard {
         }
     }
 
+    /// Moves the entries to a new map that is no larger than they need.
     fn rebuild(&mut self) {
+        let room = (self.fitting() + self.fitting() / 4) as usize;
         let all = self.take_all();
         if !all.is_empty() {
-            let room = all.len() + all.len() / 4;
             self.map.reserve(room);
             self.reserved = (room + room.min(self.ghosts)) as u64;
         }
-        all.into_iter().for_each(|(key, slot)| self.map.insert_with_lifecycle(key, slot, &mut ()));
         self.refit();
+        for (key, slot) in all {
+            if self.takes(u64::from(slot.head().weight)) {
+                self.insert(key, slot);
+            } else {
+                self.leave(key, slot);
+            }
+        }
     }
 
     /// Slots the list has room for: it doubles when it is full.
