@@ -80,18 +80,12 @@ impl Engine {
             return Kept::Overtaken;
         }
         let slot: SlotRef = Arc::clone(entry) as SlotRef;
-        let mut inserted = partition.insert(map_key.clone(), Arc::clone(&slot));
-        if inserted == Inserted::TooHeavy && partition.may_ask() {
-            self.arbiter.grow(partition, weight * 2);
-            inserted = partition.insert(map_key, Arc::clone(&slot));
+        if !partition.has_room(weight) && partition.may_ask() {
+            self.arbiter.grow(partition, partition.needed_for(weight));
         }
-        match inserted {
-            Inserted::TooHeavy => {
-                self.drop_older(ns, &lookup, head.lane_seq.max(head.own));
-                return self.too_heavy(ns);
-            }
-            Inserted::Evicting if partition.may_ask() => self.arbiter.grow(partition, weight),
-            Inserted::Evicting | Inserted::Fitted => {}
+        if partition.insert(map_key, Arc::clone(&slot)) == Inserted::TooHeavy {
+            self.drop_older(ns, &lookup, head.lane_seq.max(head.own));
+            return self.too_heavy(ns);
         }
         if !judged {
             head.settled.store(true, Release);

@@ -11,6 +11,7 @@ use std::{
 
 use stratacache_core::{Scope, Stamp, clock::Millis};
 
+use super::weight::block;
 use crate::sync::{AtomicBool, AtomicU64};
 
 /// What an entry depends on besides its key. Shared by the entries of a namespace that have no tags of their own.
@@ -27,7 +28,7 @@ impl EntryScopes {
     pub(crate) fn weight(&self) -> usize {
         match self.tags.len() + self.global_tags.len() {
             0 => 0,
-            n => size_of::<Self>() + 2 * size_of::<usize>() + n * size_of::<Scope>(),
+            n => block(size_of::<Self>() + 2 * size_of::<usize>()) + block(n * size_of::<Scope>()),
         }
     }
 }

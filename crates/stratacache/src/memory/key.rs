@@ -19,7 +19,7 @@ pub(crate) struct NamespacePrefix {
 
 /// What the keys of one namespace share.
 #[derive(Debug)]
-struct SharedPath {
+pub(crate) struct SharedPath {
     hash: u64,
     path: NamespacePath,
 }
@@ -52,11 +52,51 @@ pub(crate) struct LookupKey<'a> {
     pub(crate) key: &'a [u8],
 }
 
-impl Hash for LookupKey<'_> {
+static FAST: LazyLock<foldhash::fast::RandomState> = LazyLock::new(foldhash::fast::RandomState::default);
+
+#[inline]
+fn hash_of(namespace: u64, key: &[u8]) -> u64 {
+    let mut hasher = FAST.build_hasher();
+    hasher.write_u64(namespace);
+    hasher.write(key);
+    hasher.finish()
+}
+
+/// A key on its way to a map, hashed once: for the shard and for the map in it.
+#[derive(Clone, Copy)]
+pub(crate) struct Hashed<'a> {
+    hash: u64,
+    path: &'a Arc<SharedPath>,
+    key: &'a [u8],
+}
+
+impl<'a> Hashed<'a> {
+    #[inline]
+    pub(crate) fn new(lookup: &LookupKey<'a>) -> Self {
+        Self { hash: hash_of(lookup.prefix.hash, lookup.key), path: &lookup.prefix.shared, key: lookup.key }
+    }
+
+    pub(crate) fn stored(key: &'a MapKey) -> Self {
+        Self { hash: key.hash_value(), path: &key.path, key: key.key() }
+    }
+
+    #[inline]
+    pub(crate) fn hash(&self) -> u64 {
+        self.hash
+    }
+}
+
+impl Hash for Hashed<'_> {
     #[inline]
     fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u64(self.prefix.hash);
-        state.write(self.key);
+        state.write_u64(self.hash);
+    }
+}
+
+impl Equivalent<MapKey> for Hashed<'_> {
+    #[inline]
+    fn equivalent(&self, stored: &MapKey) -> bool {
+        *self.key == *stored.key() && self.path.is(&stored.path)
     }
 }
 
@@ -105,6 +145,11 @@ impl MapKey {
         }
     }
 
+    /// Returns the hash that the maps use.
+    pub(crate) fn hash_value(&self) -> u64 {
+        hash_of(self.path.hash, self.key())
+    }
+
     /// Returns the encoded key without the namespace.
     pub(crate) fn key(&self) -> &[u8] {
         self.bytes.as_slice()
@@ -119,8 +164,7 @@ impl From<LookupKey<'_>> for MapKey {
 
 impl Hash for MapKey {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u64(self.path.hash);
-        state.write(self.key());
+        state.write_u64(self.hash_value());
     }
 }
 
@@ -131,13 +175,6 @@ impl PartialEq for MapKey {
 }
 
 impl Eq for MapKey {}
-
-impl Equivalent<MapKey> for LookupKey<'_> {
-    #[inline]
-    fn equivalent(&self, stored: &MapKey) -> bool {
-        *self.key == *stored.key() && self.prefix.shared.is(&stored.path)
-    }
-}
 
 impl fmt::Debug for MapKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -153,7 +190,6 @@ mod tests {
 
     #[test]
     fn a_stored_key_hashes_and_compares_like_the_one_looked_up() {
-        let hasher = foldhash::fast::RandomState::default();
         let paths: Vec<_> = ["", "a", "b"]
             .iter()
             .map(|level| match *level {
@@ -170,17 +206,19 @@ mod tests {
             .collect();
         for (i, stored) in lookups.iter().map(|l| MapKey::from(*l)).enumerate() {
             for (j, lookup) in lookups.iter().enumerate() {
-                assert_eq!(lookup.equivalent(&stored), i == j);
-                assert_eq!(hasher.hash_one(lookup) == hasher.hash_one(&stored), i == j);
+                assert_eq!(Hashed::new(lookup).equivalent(&stored), i == j);
+                assert_eq!(Hashed::new(lookup).hash() == stored.hash_value(), i == j);
+                assert!(Hashed::stored(&stored).equivalent(&stored));
             }
         }
     }
+
     #[test]
     fn two_handles_of_one_namespace_find_the_same_key() {
         let path = NamespacePath::default().child("a", 8).unwrap();
         let (one, other) = (NamespacePrefix::new(path.clone()), NamespacePrefix::new(path));
         let stored = MapKey::from(LookupKey { prefix: &one, key: b"k" });
-        assert!(LookupKey { prefix: &other, key: b"k" }.equivalent(&stored));
+        assert!(Hashed::new(&LookupKey { prefix: &other, key: b"k" }).equivalent(&stored));
         assert_eq!(stored, MapKey::from(LookupKey { prefix: &other, key: b"k" }));
     }
 }
