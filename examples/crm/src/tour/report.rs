@@ -12,7 +12,7 @@ use super::{traffic::Measured, witness::Seen};
 const LEAST_ISOLATION_PROBES: u64 = 10_000;
 const LEAST_STALENESS_PROBES: u64 = 1_000;
 const LEAST_RESTART_PROBES: u64 = 100;
-/// Of the reads after a restart that memory cannot answer, the disk must answer so many.
+/// So much of what is read first after a restart must be on the disk.
 const WARM: f64 = 0.5;
 
 /// What came out.
@@ -63,12 +63,14 @@ impl Phase {
     }
 }
 
-/// Which tier answered how many reads.
+/// How many reads were answered from where.
 #[derive(Serialize)]
 pub(super) struct Tiers {
     memory: u64,
     disk: u64,
-    none: u64,
+    /// By waiting for somebody else's read of the disk or of SQLite.
+    joined: u64,
+    sqlite: u64,
 }
 
 impl Tiers {
@@ -76,20 +78,21 @@ impl Tiers {
         Self {
             memory: after.memory_hits - before.memory_hits,
             disk: after.lower_hits - before.lower_hits,
-            none: after.misses - before.misses,
+            joined: after.flights_joined - before.flights_joined,
+            sqlite: after.loads - before.loads,
         }
     }
 
     fn percent(&self, hits: u64) -> String {
-        match self.memory + self.disk + self.none {
+        match self.memory + self.disk + self.joined + self.sqlite {
             0 => "-".to_owned(),
             all => format!("{:.1} %", hits as f64 * 100.0 / all as f64),
         }
     }
 
-    /// Returns which fraction of the reads that memory could not answer was answered by the disk.
+    /// Returns which fraction of what memory did not hold was on the disk.
     fn disk_of_rest(&self) -> f64 {
-        self.disk as f64 / (self.disk + self.none).max(1) as f64
+        self.disk as f64 / (self.disk + self.sqlite).max(1) as f64
     }
 }
 
@@ -130,10 +133,7 @@ impl Report {
             format!("only {} probes after the restart, at least {LEAST_RESTART_PROBES}", self.restart.changed),
         );
         let warm = self.restart.first.tiers.disk_of_rest();
-        must(
-            warm >= WARM,
-            format!("after the restart the disk answered {:.0} % of what memory could not", warm * 100.0),
-        );
+        must(warm >= WARM, format!("after the restart the disk held {:.0} % of what was read first", warm * 100.0));
         failures
     }
 
@@ -156,7 +156,8 @@ impl Report {
         row("SQL queries per request", phases.map(|phase| format!("{:.3}", phase.queries_per_request())));
         row("reads answered by memory", phases.map(|phase| phase.tiers.percent(phase.tiers.memory)));
         row("  by disk", phases.map(|phase| phase.tiers.percent(phase.tiers.disk)));
-        row("  by SQLite", phases.map(|phase| phase.tiers.percent(phase.tiers.none)));
+        row("  by a flight of others", phases.map(|phase| phase.tiers.percent(phase.tiers.joined)));
+        row("  by SQLite", phases.map(|phase| phase.tiers.percent(phase.tiers.sqlite)));
         println!();
         let requests = self.cold.requests + self.warm.requests;
         let expected = self.without.queries_per_request() * requests as f64;
@@ -190,8 +191,8 @@ impl Report {
         self.line(
             "restart",
             format!(
-                "cache open in {}; {} contacts changed just before were read just after; disk answered {:.1} % of what \
-                 memory could not",
+                "cache open in {}; {} contacts changed just before were read just after; the disk held {:.1} % of \
+                 what was read first",
                 shown(restart.opened),
                 restart.changed,
                 restart.first.tiers.disk_of_rest() * 100.0
