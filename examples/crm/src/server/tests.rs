@@ -105,10 +105,13 @@ async fn the_writes_under_way_end_before_the_cache_is_closed() {
         _ = begin => {}
         _ = write => panic!("it cannot have ended"),
     }
-    let finishing = tokio::spawn(async move { writes.finish().await });
-    tokio::task::yield_now().await;
-    assert!(!finishing.is_finished());
+    let mut finishing = std::pin::pin!(writes.finish());
+    tokio::select! {
+        biased;
+        () = &mut finishing => panic!("the write is under way"),
+        () = tokio::task::yield_now() => {}
+    }
     go.send(()).expect("the write waits");
-    finishing.await.expect("no panic");
+    finishing.await;
     ended.await.expect("the write went on to its end");
 }

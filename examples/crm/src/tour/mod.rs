@@ -7,6 +7,7 @@ mod progress;
 mod report;
 mod restart;
 mod scene;
+mod table;
 mod traffic;
 mod witness;
 mod zipf;

@@ -23,9 +23,9 @@ const PAIRS: u64 = 32;
 /// Writes of each, however slow the machine.
 const AT_LEAST: u32 = 40;
 /// One write of so many is a contact that comes and goes.
-const COME_AND_GO: u32 = 10;
+const COME_AND_GO: u32 = 20;
 /// One company of so many looks whether the statistics count it.
-const COUNTING: u64 = 4;
+const COUNTING: u64 = 8;
 
 /// What was done.
 #[derive(Default)]

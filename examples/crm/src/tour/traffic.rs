@@ -17,7 +17,7 @@ use crate::{
 /// How many clients there are at once.
 pub(super) const CLIENTS: u64 = 64;
 /// The contacts that a company's people look at these days. No company has fewer contacts or pages.
-const POPULAR_CONTACTS: usize = 60;
+const POPULAR_CONTACTS: usize = 30;
 const POPULAR_PAGES: usize = 12;
 
 /// How long to go on, and how.
@@ -49,9 +49,9 @@ impl Measured {
 /// Lets the clients loose on a server.
 pub(super) async fn drive(scene: &Arc<Scene>, plan: Plan) -> Result<Measured> {
     let popularity = Arc::new(Popularity {
-        companies: Zipf::new(COMPANIES as usize),
-        pages: Zipf::new(POPULAR_PAGES),
-        contacts: Zipf::new(POPULAR_CONTACTS),
+        companies: Zipf::new(COMPANIES as usize, 1.2),
+        pages: Zipf::new(POPULAR_PAGES, 1.0),
+        contacts: Zipf::new(POPULAR_CONTACTS, 1.0),
     });
     let began = Instant::now();
     let mut clients = JoinSet::new();

@@ -84,8 +84,10 @@ impl Witness {
     }
 
     /// Judges statistics that a company was shown.
-    pub(super) fn statistics(&self, company: &str, statistics: &Statistics) -> bool {
-        statistics.stages.iter().fold(true, |fine, stage| self.owner(company, &stage.tenant) && fine)
+    pub(super) fn statistics(&self, company: &str, statistics: &Statistics) {
+        for stage in &statistics.stages {
+            self.owner(company, &stage.tenant);
+        }
     }
 
     /// Judges the answer to a request for another company's contact.

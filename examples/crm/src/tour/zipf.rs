@@ -1,4 +1,4 @@
-//! Popularity: the n-th most popular thing is asked for 1/n as often as the first.
+//! Popularity: the n-th most popular thing is asked for 1/n^s as often as the first.
 
 use rand::{Rng, RngExt};
 
@@ -8,10 +8,11 @@ pub(super) struct Zipf {
 }
 
 impl Zipf {
-    pub(super) fn new(things: usize) -> Self {
+    /// Takes how many things there are, and how steep their popularity is: s, about 1 for most things people choose.
+    pub(super) fn new(things: usize, steepness: f64) -> Self {
         let mut sum = 0.0;
         let add = |n: usize| {
-            sum += 1.0 / (n as f64);
+            sum += (n as f64).powf(-steepness);
             sum
         };
         Self { cumulative: (1..=things).map(add).collect() }
@@ -32,7 +33,7 @@ mod tests {
 
     #[test]
     fn the_first_is_drawn_about_twice_as_often_as_the_second() {
-        let (zipf, mut random) = (Zipf::new(100), StdRng::seed_from_u64(1));
+        let (zipf, mut random) = (Zipf::new(100, 1.0), StdRng::seed_from_u64(1));
         let mut drawn = [0_u32; 100];
         for _ in 0..100_000 {
             drawn[zipf.draw(&mut random)] += 1;

@@ -1,0 +1,57 @@
+//! The tour holds what it promises, and notices when the application does not.
+//!
+//! Each build is made by a cargo of its own, with exactly the features named here and in a folder of its own: whatever
+//! features this test was built with have no part in it.
+
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+/// Runs the tour of a build and returns its exit code and report.
+fn tour(features: &str) -> (Option<i32>, Value) {
+    let data = tempfile::tempdir().expect("a folder");
+    let Output { status, stdout, stderr } = Command::new(env!("CARGO"))
+        .args(["run", "--quiet", "--package", "crm", "--no-default-features", "--features", features])
+        .args(["--target-dir", concat!(env!("CARGO_TARGET_TMPDIR"), "/tour")])
+        .args(["--", "--json", "--seconds", "4", "--data"])
+        .arg(data.path())
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .expect("cargo");
+    let text = String::from_utf8_lossy(&stdout);
+    let report = serde_json::from_str(&text).unwrap_or_else(|error| {
+        panic!("{status}, no report: {error}\n{text}\n{}", String::from_utf8_lossy(&stderr));
+    });
+    (status.code(), report)
+}
+
+fn count(report: &Value, path: &str) -> u64 {
+    report.pointer(path).and_then(Value::as_u64).unwrap_or_else(|| panic!("no {path} in {report:#}"))
+}
+
+#[test]
+fn the_tour_of_the_application_exits_0_after_enough_probes() {
+    let (code, report) = tour("");
+    assert_eq!(code, Some(0), "{report:#}");
+    assert_eq!(report["failures"], Value::Array(Vec::new()));
+    assert!(count(&report, "/seen/rows") >= 10_000, "{report:#}");
+    assert!(count(&report, "/read_at_once") >= 1_000, "{report:#}");
+    assert_eq!(count(&report, "/cold_loads"), 1);
+    assert_eq!((count(&report, "/seen/foreign"), count(&report, "/seen/stale")), (0, 0));
+    assert!(count(&report, "/restart/changed") >= 100, "{report:#}");
+}
+
+#[test]
+fn the_tour_exits_1_when_the_tenant_is_dropped_from_the_key() {
+    let (code, report) = tour("broken-tenant");
+    assert_eq!(code, Some(1), "{report:#}");
+    assert!(count(&report, "/seen/foreign") > 0, "{report:#}");
+}
+
+#[test]
+fn the_tour_exits_1_when_writes_invalidate_nothing() {
+    let (code, report) = tour("broken-invalidation");
+    assert_eq!(code, Some(1), "{report:#}");
+    assert!(count(&report, "/seen/stale") > 0, "{report:#}");
+    assert_eq!(count(&report, "/seen/foreign"), 0, "only what is broken is reported: {report:#}");
+}
