@@ -21,6 +21,7 @@ struct Round {
     filled: Duration,
     empty_bytes: f64,
     first_entry_bytes: f64,
+    kept: f64,
 }
 
 fn round() -> Result<Round> {
@@ -38,6 +39,7 @@ fn round() -> Result<Round> {
         let first = allocation_counter::measure(|| stored = fill(&tenants));
         let filled = start.elapsed();
         stored?;
+        let kept = cache.stats().entries.unwrap_or(0) as f64;
         cache.close().await?;
         let each = |bytes: i64| bytes as f64 / TENANTS as f64;
         Ok(Round {
@@ -46,6 +48,7 @@ fn round() -> Result<Round> {
             filled,
             empty_bytes: each(empty.bytes_current),
             first_entry_bytes: each(first.bytes_current),
+            kept,
         })
     })
 }
@@ -78,9 +81,10 @@ pub(crate) fn run(effort: Effort) -> Result<Table> {
         "Bytes by the counting allocator, the handle included; a budget of 256 MiB. Budget: at most 2 KiB fixed for each.",
         &["what", "median (spread)"],
     );
-    let rows: [(&str, String); 5] = [
+    let rows: [(&str, String); 6] = [
         ("bytes of a tenant that was only named", of(&|r| r.empty_bytes)),
         ("bytes that its first entry adds, the entry included", of(&|r| r.first_entry_bytes)),
+        ("entries kept of the 10,000", of(&|r| r.kept)),
         ("us to build the cache", of(&|r| micros(r.build))),
         ("us to name 10,000 tenants", of(&|r| micros(r.made))),
         ("us to insert one entry into each", of(&|r| micros(r.filled))),
