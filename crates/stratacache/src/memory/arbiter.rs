@@ -246,30 +246,3 @@ impl std::fmt::Debug for Arbiter {
             .finish_non_exhaustive()
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_handed_out_never_exceeds_the_budget() {
-        let arbiter = Arbiter::new(1 << 20);
-        let quota = Quota { reserve: 0, limit: u64::MAX };
-        let mut partitions = Vec::new();
-        for n in 0..200 {
-            let partition = arbiter.admit(quota);
-            arbiter.grow(&partition, 10_000);
-            partitions.push(partition);
-            if n % 10 == 0 {
-                arbiter.pass();
-            }
-            let (handed, tenants) = arbiter.handed_out();
-            assert!(handed <= arbiter.budget() && tenants == n + 1, "{handed} bytes to {tenants} tenants");
-        }
-        partitions.truncate(3);
-        arbiter.resize(2 << 20);
-        arbiter.resize(1 << 20);
-        let (handed, tenants) = arbiter.handed_out();
-        assert!(handed <= arbiter.budget() && tenants == 3, "{handed} bytes to {tenants} tenants");
-    }
-}

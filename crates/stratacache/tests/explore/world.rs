@@ -133,7 +133,7 @@ impl World {
             return false;
         }
         let inserted = self.partition.insert(MapKey::from(lookup), Arc::clone(&slot));
-        assert_eq!(inserted, Inserted::Fitted);
+        assert_eq!(inserted, Inserted::Stored);
         if self.kept.judge_after_put {
             judge.settle(&self.partition, &lookup, &slot, self.key, began)
         } else {
