@@ -164,7 +164,7 @@ mod tests {
                 let hashed = Hashed::new(lookup);
                 assert_eq!(hashed.equivalent(&stored), i == j);
                 assert_eq!(hashed.hash() == stored.hash_value(), i == j);
-                assert_eq!(Hashed::stored(&stored).equivalent(&stored), true);
+                assert!(Hashed::stored(&stored).equivalent(&stored));
             }
         }
     }
