@@ -83,7 +83,12 @@ impl Engine {
         if !partition.has_room(weight) && partition.may_ask() {
             self.arbiter.grow(partition, partition.needed_for(weight));
         }
-        if partition.insert(map_key, Arc::clone(&slot)) == Inserted::TooHeavy {
+        let mut inserted = partition.insert(map_key.clone(), Arc::clone(&slot));
+        if inserted == Inserted::TooHeavy && partition.may_ask() {
+            self.arbiter.grow(partition, partition.needed_for(weight));
+            inserted = partition.insert(map_key, Arc::clone(&slot));
+        }
+        if inserted == Inserted::TooHeavy {
             self.drop_older(ns, &lookup, head.lane_seq.max(head.own));
             return self.too_heavy(ns);
         }

@@ -11,7 +11,7 @@ use std::sync::{
 
 use parking_lot::Mutex;
 
-use super::{Partition, shard::Left};
+use super::{Partition, partition::SMALLEST, shard::Left};
 
 #[cfg(test)]
 mod tests;
@@ -25,8 +25,6 @@ pub(crate) struct Quota {
 
 /// Left free for tenants that wake up.
 const HEADROOM_PERCENT: u64 = 5;
-/// A partition begins with this much, where the fair share is not less.
-const SMALLEST: u64 = 16 << 10;
 /// What a partition gets beyond what it holds, when it does not evict.
 const SLACK_PART: u64 = 16;
 /// A capacity that is off by less than this part is left alone.
@@ -210,7 +208,7 @@ impl Tenant {
         let evicting = evictions != partition.seen_evictions.swap(evictions, Relaxed);
         let (_, used) = partition.usage();
         let wish = if evicting || refused { self.capacity.saturating_mul(2) } else { used + used / SLACK_PART };
-        wish.max(SMALLEST)
+        wish.max(partition.smallest())
     }
 
     fn at_level(&self, wish: u64, level: u64, reserve: u64) -> u64 {

@@ -54,6 +54,8 @@ const LARGE: u64 = 2 << 20;
 const SHARDS: usize = 16;
 /// An entry takes at most this part of a partition with several shards.
 const HEAVIEST_PART: u64 = 4;
+/// A shard is of little use with less.
+pub(super) const SMALLEST: u64 = 16 << 10;
 /// Below this part of the capacity free, more is asked for.
 const SPARE_PART: u64 = 32;
 /// Entries a sweep may look at for each millisecond of pause after it.
@@ -185,6 +187,11 @@ impl Partition {
     pub(crate) fn heaviest(&self) -> u64 {
         let capacity = self.capacity.load(Relaxed);
         if self.large.get().is_some() { capacity / HEAVIEST_PART } else { capacity / 100 * 90 }
+    }
+
+    /// Returns the capacity that is worth keeping for an idle partition.
+    pub(super) fn smallest(&self) -> u64 {
+        if self.large.get().is_some() { SMALLEST * SHARDS as u64 } else { SMALLEST }
     }
 
     /// Returns the capacity at which an entry of this weight could be put in.

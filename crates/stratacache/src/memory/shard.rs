@@ -256,7 +256,11 @@ impl Shard {
     fn refit(&mut self) {
         let capacity = self.granted.saturating_sub(self.structure()).max(1);
         let old = self.map.capacity();
-        if capacity != old {
+        if capacity != old && self.slots() == 0 {
+            // nothing in it yet: the map's own proportions do not survive small capacities
+            self.map = map(capacity, self.leaving.clone());
+            self.ghosts = ghosts(capacity);
+        } else if capacity != old {
             self.map.set_capacity(capacity);
             self.ghosts = (self.ghosts as f64 * (capacity as f64 / old as f64)) as usize;
         }

@@ -5,7 +5,7 @@ use stratacache_core::{
 };
 
 use super::*;
-use crate::memory::{Entry, EntryScopes, Head, Held, LookupKey, MapKey, NamespacePrefix, SlotRef, Times};
+use crate::memory::{Entry, EntryScopes, Head, Held, Inserted, LookupKey, MapKey, NamespacePrefix, SlotRef, Times};
 
 const BUDGET: u64 = 16 << 20;
 const FREELY: Quota = Quota { reserve: 0, limit: u64::MAX };
@@ -28,7 +28,10 @@ fn put(arbiter: &Arbiter, partition: &Arc<Partition>, n: u64, weight: u32) {
     if !partition.has_room(u64::from(weight)) && partition.may_ask() {
         arbiter.grow(partition, partition.needed_for(u64::from(weight)));
     }
-    partition.insert(key(n), slot(weight));
+    if partition.insert(key(n), slot(weight)) == Inserted::TooHeavy && partition.may_ask() {
+        arbiter.grow(partition, partition.needed_for(u64::from(weight)));
+        partition.insert(key(n), slot(weight));
+    }
 }
 
 fn admit(arbiter: &Arbiter, quota: Quota) -> Arc<Partition> {
@@ -195,4 +198,18 @@ fn entries_unevenly_spread_over_the_shards_stay_when_the_capacity_shrinks_to_lit
     }
     arbiter.resize(8 << 20);
     assert_eq!((partition.usage().0, partition.evicted()), (40, 0));
+}
+
+#[test]
+fn a_partition_that_was_large_and_idle_fills_again() {
+    let arbiter = Arbiter::new(64 << 20);
+    let partition = admit(&arbiter, FREELY);
+    let other = admit(&arbiter, FREELY);
+    demand(&arbiter, &[(&other, 64 << 20)], 2);
+    assert_eq!(partition.usage(), (0, 0));
+    for n in 0..2_000 {
+        put(&arbiter, &partition, n, 1000);
+    }
+    // growing while the shards fill unevenly may cost one or the other
+    assert!(partition.usage().0 >= 1_980, "{:?}", partition.usage());
 }
