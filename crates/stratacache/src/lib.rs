@@ -60,6 +60,11 @@ pub use stratacache_core::{
     OnWriteError, PartEncoder, Policy, RefreshAhead, Result, Stamp, Tag, Target, TenantId, Token, WriteMode, clock,
     event, hours, millis, minutes, parse_duration, seconds, tier,
 };
-pub use value::IntoValue;
 #[cfg(feature = "disk")]
 pub use stratacache_disk::{Disk, DiskBuilder};
+pub use value::IntoValue;
+
+/// The snippets of the README compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+pub struct Readme;

@@ -1,4 +1,5 @@
 //! Coherence on one node: an invalidation beats every fill, in every tier.
+#![allow(clippy::disallowed_methods, clippy::unwrap_used)] // tests start tasks of their own, and may panic
 
 mod support;
 

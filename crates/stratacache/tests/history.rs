@@ -1,5 +1,7 @@
 //! The guarantee, checked on millions of concurrent operations.
 
+#![allow(unreachable_pub, clippy::print_stdout)] // a shared module; figures for people
+
 #[path = "support/campaign.rs"]
 mod campaign;
 

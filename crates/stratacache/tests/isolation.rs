@@ -1,4 +1,5 @@
 //! Isolation: a tenant's data cannot be named, read or invalidated through another tenant's handle.
+#![allow(clippy::disallowed_methods, clippy::unwrap_used)] // tests start tasks of their own, and may panic
 
 mod support;
 

@@ -1,6 +1,7 @@
 //! Every local rule of coherence is needed: without it the history checker finds a violation within a million
 //! operations.
 #![cfg(feature = "mutants")]
+#![allow(unreachable_pub, clippy::print_stdout)] // a shared module; figures for people
 
 #[path = "support/campaign.rs"]
 mod campaign;

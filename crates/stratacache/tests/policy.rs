@@ -1,5 +1,7 @@
 //! Policy: every knob does what it says, to the millisecond.
 
+#![allow(clippy::unwrap_used)] // helpers of tests may panic
+
 mod support;
 
 use std::{convert::Infallible, time::Duration};
@@ -180,6 +182,29 @@ async fn idle_entries_expire_and_reads_keep_them() {
     assert!(!fresh(&acme, "idle").await);
     advance(seconds(10)).await;
     assert!(!fresh(&acme, "read").await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn reads_that_memory_answers_keep_an_idle_entry_alive_below() {
+    let disk = MemoryTier::new("disk").persistent(true);
+    let policy = Policy::ttl(hours(1)).idle_ttl(seconds(40));
+    let build = async || builder().tier(disk.with_journal()).default_policy(policy).build().await.unwrap();
+    let cache = build().await;
+    let acme = tenant(&cache, "acme");
+    acme.insert("k", 1_u32).await.unwrap();
+    let written = disk.writes();
+    for _ in 0..100 {
+        advance(seconds(1)).await;
+        assert!(fresh(&acme, "k").await);
+        settle().await;
+    }
+    let touches = disk.writes() - written;
+    assert!((5..=10).contains(&touches), "one in a quarter of the idle time: {touches}");
+    let name = disk.names()[0];
+    let left = disk.expires_at(name).unwrap();
+    assert!(left > 1_767_225_600_000 + 100_000, "alive below as well: {left}");
+    acme.invalidate("k").await.unwrap();
+    assert!(disk.names().is_empty());
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,5 +1,7 @@
 //! A lower tier that fails costs a bounded time, loses nothing that was invalidated, and is never an application failure.
 
+#![allow(clippy::unwrap_used)] // helpers of tests may panic
+
 mod support;
 
 use std::{convert::Infallible, sync::Arc};
@@ -286,4 +288,34 @@ async fn values_that_cannot_be_turned_into_bytes_stay_in_memory() {
     assert!(disk.names().is_empty());
     let f = acme.get_or_load("f", async move || Ok::<_, Infallible>(compiled)).await.unwrap();
     assert_eq!((f.0)(1), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_insert_that_lands_within_an_invalidation_of_its_key_does_not_come_back_with_a_restart() {
+    let disk = disk();
+    let (cache, faults) = over(&disk, policy()).await;
+    let acme = tenant(&cache, "acme");
+    for by_insert in [false, true] {
+        let (stamp, later) = (acme.stamp(), acme.stamp());
+        // it has removed the key from the tier, and has no position yet
+        faults.next(1, On::Remove, Fault::SlowReply(millis(100)));
+        let newer = tokio::spawn({
+            let acme = acme.clone();
+            async move {
+                match by_insert {
+                    false => acme.invalidate("k").await,
+                    true => acme.insert("k", 2_u32).stamped(later).await,
+                }
+            }
+        });
+        settle().await;
+        acme.insert("k", 1_u32).stamped(stamp).await.unwrap();
+        newer.await.unwrap().unwrap();
+        assert_ne!(acme.get::<u32>("k").await.as_deref(), Some(&1));
+        assert!(disk.names().is_empty(), "by insert: {by_insert}");
+    }
+    acme.insert("k", 3_u32).await.unwrap();
+    cache.close().await.unwrap();
+    let (cache, _) = over(&disk, policy()).await;
+    assert_eq!(tenant(&cache, "acme").get::<u32>("k").await.as_deref(), Some(&3), "others are kept below as ever");
 }

@@ -20,6 +20,7 @@ const ROOMS: &[(&str, u8)] = &[
     // what a caller holds: made of the parts of leaves
     ("cached", 2),
     ("loaded", 2),
+    ("value", 2),
     ("memory", LEAF),
     ("flight", LEAF),
     ("coherence", LEAF),

@@ -46,6 +46,7 @@ impl<V: 'static> Key<V> {
     }
 
     /// Returns the encoded parts.
+    #[inline]
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes

@@ -2,8 +2,11 @@
 
 use smallvec::SmallVec;
 
-/// Encoded parts; up to 32 bytes stay on the stack.
-pub(crate) type PartBuf = SmallVec<[u8; 32]>;
+/// Encoded parts of so many bytes stay on the stack.
+const INLINE: usize = 32;
+
+/// Encoded parts; short ones stay on the stack.
+pub(crate) type PartBuf = SmallVec<[u8; INLINE]>;
 
 /// Receives the encoded form of a [`KeyPart`].
 ///
@@ -25,7 +28,22 @@ const UUID: u8 = 7;
 const VARIANT: u8 = 8;
 
 impl PartEncoder {
+    #[inline]
     fn put(&mut self, kind: u8, bytes: &[u8]) {
+        let end = bytes.len() + 2;
+        if end <= INLINE && self.bytes.is_empty() {
+            // a short part that stands alone, as most keys are: no checks of room
+            let mut buffer = [0; INLINE];
+            buffer[0] = kind;
+            buffer[1] = bytes.len() as u8;
+            buffer[2..end].copy_from_slice(bytes);
+            self.bytes = PartBuf::from_buf_and_len(buffer, end);
+        } else {
+            self.append(kind, bytes);
+        }
+    }
+
+    fn append(&mut self, kind: u8, bytes: &[u8]) {
         self.bytes.push(kind);
         // lengths below 255 take one byte: keys are short
         match u8::try_from(bytes.len()) {
@@ -39,6 +57,7 @@ impl PartEncoder {
     }
 
     /// Writes a text part.
+    #[inline]
     pub fn text(&mut self, text: &str) {
         self.put(TEXT, text.as_bytes());
     }
@@ -128,18 +147,21 @@ pub trait KeyPart {
 }
 
 impl<T: KeyPart + ?Sized> KeyPart for &T {
+    #[inline]
     fn encode(&self, parts: &mut PartEncoder) {
         (**self).encode(parts);
     }
 }
 
 impl KeyPart for str {
+    #[inline]
     fn encode(&self, parts: &mut PartEncoder) {
         parts.text(self);
     }
 }
 
 impl KeyPart for String {
+    #[inline]
     fn encode(&self, parts: &mut PartEncoder) {
         parts.text(self);
     }
@@ -208,6 +230,7 @@ tuples!(A B C D E F);
 tuples!(A B C D E F G);
 tuples!(A B C D E F G H);
 
+#[inline]
 pub(crate) fn encode_part(part: &(impl KeyPart + ?Sized)) -> PartBuf {
     let mut encoder = PartEncoder::default();
     part.encode(&mut encoder);

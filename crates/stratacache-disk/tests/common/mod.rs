@@ -62,7 +62,7 @@ pub fn mark(seq: Seq, tag: u64, at: u64, incarnation: Incarnation) -> Applied {
     let mut scope = [7; 16];
     scope[..8].copy_from_slice(&tag.to_le_bytes());
     let scope = Scope::from_bytes(scope);
-    let marked = Marked { scope, kind: ScopeKind::Tag, strength: Strength::Hard, tenant: 1 };
+    let marked = Marked::new(scope, ScopeKind::Tag, Strength::Hard, 1);
     Applied::new(Lane::from_index(3).unwrap(), Position { incarnation, seq }, vec![marked], at)
 }
 

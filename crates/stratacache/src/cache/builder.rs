@@ -376,12 +376,12 @@ impl CacheBuilder {
         let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock::new()));
         let events = Arc::new(EventHub::new());
         let (coordinator, not_before, journals) = start_coordinator(&self.tiers, self.rules).await?;
-        let timeline = Timeline::new(Arc::clone(&clock), not_before);
+        let timeline = Arc::new(Timeline::new(Arc::clone(&clock), not_before));
         let tiers = self
             .tiers
             .into_iter()
             .zip(journals)
-            .map(|(parts, journal)| guarded(parts.tier, journal, &self.deadlines, &clock, &events))
+            .map(|(parts, journal)| guarded(parts.tier, journal, &self.deadlines, &timeline, &events))
             .collect();
         let quota_of = |quota: Quota| memory::Quota { reserve: quota.reserve, limit: quota.limit.unwrap_or(u64::MAX) };
         let quotas = self.quotas.into_iter().map(|(tenant, quota)| (tenant, quota_of(quota))).collect();
@@ -462,7 +462,7 @@ fn guarded(
     tier: AnyTier,
     journal: Journal,
     deadlines: &HashMap<String, Duration>,
-    clock: &Arc<dyn Clock>,
+    timeline: &Arc<Timeline>,
     events: &Arc<EventHub>,
 ) -> TierHandle {
     let name = tier.name().to_owned();
@@ -470,6 +470,7 @@ fn guarded(
     let counters = Arc::new(TierCounters::default());
     let deadline = deadlines.get(&name).copied().unwrap_or(capability.deadline);
     let (events, counted, said) = (Arc::clone(events), Arc::clone(&counters), name.clone());
+    let (clock, timeline) = (Arc::clone(timeline.clock()), Arc::clone(timeline));
     let on_turn = move |turn| {
         let kind = match turn {
             Turn::Opened => {
@@ -479,8 +480,8 @@ fn guarded(
             }
             Turn::Closed => EventKind::BreakerClosed { tier: said.clone() },
         };
-        events.send(0, None, kind);
+        events.send(timeline.now(), None, kind);
     };
-    let guarded = Breaker::new(Deadline::new(tier, deadline), Arc::clone(clock), on_turn);
+    let guarded = Breaker::new(Deadline::new(tier, deadline), clock, on_turn);
     TierHandle::new(AnyTier::new(guarded), name, capability, journal, counters)
 }

@@ -9,6 +9,11 @@ use stratacache_core::{Codec, Error, ErrorKind};
 ///
 /// Implemented for every `Serialize + DeserializeOwned + Send + Sync + 'static`, and for [`Local`], which wraps values
 /// that cannot be turned into bytes and keeps them in memory only. Nobody else can implement it.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be cached",
+    label = "a cached value is `Serialize + DeserializeOwned + Send + Sync + 'static`",
+    note = "derive `serde::Serialize` and `serde::Deserialize`, or wrap it in `stratacache::Local` to keep it in memory only"
+)]
 pub trait CacheValue: sealed::Sealed + Send + Sync + Sized + 'static {
     /// Encodes the value.
     ///

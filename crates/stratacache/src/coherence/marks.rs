@@ -83,6 +83,12 @@ impl Marks {
         self.soft.get(&scope).copied()
     }
 
+    /// Returns the soft mark of a key. One that has hardened says that the key expired long ago.
+    pub(super) fn soft_of_key(&self, key: Scope) -> Option<Mark> {
+        let hardened = self.sketch.as_ref().map_or(0, |s| s.mark(key));
+        self.soft(key).or_else(|| (hardened > 0).then_some(Mark { seq: hardened, at: 0 }))
+    }
+
     /// Forgets everything; entries stamped below `floor` are invalid from now on.
     pub(super) fn reset(&mut self, floor: Seq) {
         *self = Self { cap: self.cap, floor, ..Self::default() };

@@ -151,13 +151,18 @@ impl Mirror {
         tenant.lane.keys.lock().allow(key, began, entry.lane_seq, entry.own)
     }
 
+    /// Tells whether a key had no mark between a fill guard's position and a mark of its own, nor has one after it.
+    pub(crate) fn key_undisturbed(&self, tenant: &TenantMarks, key: Scope, began: Seq, own: Seq) -> bool {
+        tenant.lane.keys.lock().allow(key, began, began, own)
+    }
+
     /// Returns when a key was made to expire after the entry's stamp, if it was.
     pub(crate) fn key_expired_at(&self, tenant: &TenantMarks, key: Scope, entry: &Depends<'_>) -> Option<Millis> {
         let marks = tenant.lane.marks.read();
         if marks.soft_last <= entry.lane_seq.max(entry.own) {
             return None;
         }
-        marks.soft(key).filter(|m| m.seq > entry.lane_seq.max(entry.own)).map(|m| m.at)
+        marks.soft_of_key(key).filter(|m| m.seq > entry.lane_seq.max(entry.own)).map(|m| m.at)
     }
 
     /// Tells whether anything was made to expire in the tenant's lane since the entry's stamp.

@@ -205,16 +205,15 @@ impl Engine {
             return Ok(answers.into_iter().flatten().collect());
         }
         for (index, flight) in flights {
-            answers[index] = match (flight.wait().await, stale.get(&index)) {
-                (Ok(landed), _) => Some(landed),
-                (Err(_), Some((entry, _)))
-                    if self.may_stand_in(&ns, keys[index].as_bytes(), entry, waiting_since.began()) =>
-                {
-                    ns.count(&keys[index], Counter::stale_hits);
-                    Some(Landed { entry: Arc::clone(entry), freshness: Freshness::Stale })
+            let key = &keys[index];
+            let answer = match (flight.wait().await, stale.get(&index)) {
+                (Err(_), Some((entry, _))) if self.may_stand_in(&ns, key.as_bytes(), entry, waiting_since.began()) => {
+                    Ok(Landed { entry: Arc::clone(entry), freshness: Freshness::Stale })
                 }
-                (Err(error), _) => return Err(error),
+                (outcome, _) => outcome,
             };
+            ns.count_answer(key, answer.as_ref().ok().map(|landed| landed.freshness));
+            answers[index] = Some(answer?);
         }
         Ok(answers.into_iter().flatten().collect())
     }
@@ -236,7 +235,6 @@ impl Engine {
         let mut led = Vec::new();
         for index in missing.iter().copied() {
             let key = &request.keys[index];
-            ns.count(key, Counter::misses);
             let map_key = MapKey::from(LookupKey { prefix: &ns.space.prefix, key: key.as_bytes() });
             let flight_key = FlightKey::new::<LoadOutcome<V, E>>(ns.tenant.number, map_key, false, 0);
             let mut fill = None;
@@ -290,7 +288,6 @@ where
         for (index, found) in found {
             let Some(place) = led.iter().position(|l| l.index == index) else { continue };
             let one = led.swap_remove(place);
-            ns.count(&keys[index], Counter::lower_hits);
             if policy.promotes() {
                 let began = one.fill.began();
                 engine.promote(&ns, &keys[index], one.name, &found, &one.fences, &policy, began).await;

@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 use stratacache_core::{Error, Key, Policy, Result, Tag};
 
 use super::{Engine, Space, Tenant};
-use crate::{memory::EntryScopes, observe::Counter};
+use crate::{Freshness, memory::EntryScopes, observe::Counter};
 
 /// What a handle of a namespace holds.
 pub(crate) struct Door {
@@ -28,11 +28,29 @@ impl Door {
         self.fault.clone().map_or(Ok(()), Err)
     }
 
+    /// Returns what stands for a key in logs: a keyed hash, never the key.
+    pub(crate) fn key_hash(&self, key: &[u8]) -> u64 {
+        self.engine.key_scope(self, key).low()
+    }
+
     /// Counts something for the keyspace of a key, or for the namespace.
     #[inline]
     pub(crate) fn count<V: 'static>(&self, key: &Key<V>, counter: Counter) {
         let keyspace = key.keyspace().map(|k| (std::ptr::from_ref(k) as usize, k.name()));
         self.space.with_cell(&self.engine.ledger, &self.tenant.id, keyspace, |cell| cell.count(counter));
+    }
+
+    /// Counts how a read that asked more than memory was answered; `None` is an error.
+    pub(crate) fn count_answer<V: 'static>(&self, key: &Key<V>, freshness: Option<Freshness>) {
+        match freshness {
+            // another reader's promotion counts as what it is for this one, too
+            Some(Freshness::Fresh) => self.count(key, Counter::lower_hits),
+            Some(Freshness::Stale) => {
+                self.count(key, Counter::memory_hits);
+                self.count(key, Counter::stale_hits);
+            }
+            Some(Freshness::Loaded) | None => self.count(key, Counter::misses),
+        }
     }
 
     /// Returns the policy of a call: what it says itself, else the keyspace, else the namespace, else the default.

@@ -12,10 +12,10 @@ use stratacache_core::{
     tier::{Fence, PutItem, PutMany, PutOutcome, Tier, TierError, TierErrorKind},
 };
 
-use super::{Door, Engine, hit::depends};
+use super::{Door, Engine};
 use crate::{
     codec::{CacheValue, CodecError, pack},
-    coherence::{Rule, Verdict},
+    coherence::Rule,
     memory::{Entry, Inserted, LookupKey, MapKey, SlotRef, entry_weight},
     observe::{Counter, TierCounters},
 };
@@ -72,32 +72,26 @@ impl Engine {
             return self.too_heavy(ns);
         }
         let partition = ns.tenant.partition_or_admit(&self.arbiter);
-        let newer = partition.peek(&lookup).is_some_and(|s| {
-            let there = s.head();
-            there.mep == head.mep && there.lane_seq.max(there.own) > head.lane_seq.max(head.own)
-        });
-        if newer {
+        let judge = self.judge(ns);
+        let key_scope = self.key_scope(ns, key);
+        let judged = self.rules.has(Rule::JudgeAfterPut);
+        // what was overtaken already must not push out what is valid
+        if judged && !judge.may_enter(partition, &lookup, head, key_scope, began) {
             return Kept::Overtaken;
         }
         let slot: SlotRef = Arc::clone(entry) as SlotRef;
-        let mut inserted = partition.insert(map_key.clone(), Arc::clone(&slot));
-        if inserted == Inserted::TooHeavy && partition.may_ask() {
-            self.arbiter.grow(partition, weight * 2);
-            inserted = partition.insert(map_key, Arc::clone(&slot));
+        if !partition.has_room(weight) && partition.may_ask() {
+            self.arbiter.grow(partition, partition.needed_for(weight));
         }
-        match inserted {
-            Inserted::TooHeavy => {
-                self.drop_older(ns, &lookup, head.lane_seq.max(head.own));
-                return self.too_heavy(ns);
-            }
-            Inserted::Evicting if partition.may_ask() => self.arbiter.grow(partition, weight),
-            Inserted::Evicting | Inserted::Fitted => {}
+        if partition.insert(map_key, Arc::clone(&slot)) == Inserted::TooHeavy {
+            self.drop_older(ns, &lookup, head.lane_seq.max(head.own));
+            return self.too_heavy(ns);
         }
-        if self.rules.has(Rule::JudgeAfterPut) && !self.still_good(ns, key, head, began) {
-            partition.remove_if(&lookup, |s| Arc::ptr_eq(s, &slot));
+        if !judged {
+            head.settled.store(true, Release);
+        } else if !judge.settle(partition, &lookup, &slot, key_scope, began) {
             return Kept::Overtaken;
         }
-        head.settled.store(true, Release);
         Kept::Yes
     }
 
@@ -110,22 +104,10 @@ impl Engine {
         Kept::TooHeavy
     }
 
-    /// Judges an entry that has just entered the map by everything, its key included.
-    fn still_good(&self, ns: &Door, key: &[u8], head: &crate::memory::Head, began: Seq) -> bool {
-        let marks = &ns.tenant.marks;
-        let depends = depends(head);
-        head.mep == marks.mep() as u32
-            && self.mirror.judge(marks, &depends) != Verdict::Invalid
-            && self.mirror.key_allows(marks, self.key_scope(ns, key), began, &depends)
-    }
-
     /// Removes what memory holds of a key that is older than a position.
     pub(super) fn drop_older(&self, ns: &Door, lookup: &LookupKey<'_>, seq: Seq) {
         if let Some(partition) = ns.tenant.partition() {
-            partition.remove_if(lookup, |slot| {
-                let head = slot.head();
-                head.lane_seq.max(head.own) < seq || head.mep != ns.tenant.marks.mep() as u32
-            });
+            self.judge(ns).drop_older(partition, lookup, seq);
         }
     }
 
@@ -157,8 +139,8 @@ impl Engine {
             store: Incarnation(0),
             created: times.created,
             fresh_until: times.fresh_until,
-            revalidate_until: times.fresh_until + u64::from(times.revalidate_ms),
-            error_until: times.fresh_until + u64::from(times.error_ms),
+            revalidate_until: times.fresh_until.saturating_add(u64::from(times.revalidate_ms)),
+            error_until: times.fresh_until.saturating_add(u64::from(times.error_ms)),
             load_ms: head.load_ms,
             tags: head.scopes.tags.to_vec(),
             global_tags: head.scopes.global_tags.to_vec(),
@@ -234,10 +216,10 @@ impl Engine {
         let window = u64::from(times.revalidate_ms.max(times.error_ms));
         let mut expires_at: Millis = times.fresh_until.saturating_add(window);
         if let Some(cap) = rule.and_then(|r| r.ttl) {
-            expires_at = expires_at.min(now + cap.as_millis() as u64);
+            expires_at = expires_at.min(now.saturating_add(cap.as_millis() as u64));
         }
         if let Some(idle) = policy.idle_time() {
-            expires_at = expires_at.min(now + idle.as_millis() as u64);
+            expires_at = expires_at.min(now.saturating_add(idle.as_millis() as u64));
         }
         TierCounters::count(&tier.counters.writes);
         let item = PutItem::new(name, envelope.clone(), expires_at, fence);

@@ -1,15 +1,15 @@
 //! Reading memory: a few comparisons for an entry that was looked at before, the whole judgement for others.
 
-use std::sync::{
-    Arc,
-    atomic::Ordering::{Acquire, Relaxed, Release},
-};
+use std::sync::{Arc, atomic::Ordering::Relaxed};
 
 use stratacache_core::{Scope, clock::Millis, event::EventKind, stamp::Seq};
 
-use super::{Door, Engine, Life, timeline::COARSE_LAG};
+use super::{
+    Door, Engine, Life,
+    judge::{Judge, depends},
+    timeline::COARSE_LAG,
+};
 use crate::{
-    coherence::{Depends, Verdict},
     memory::{Entry, Head, LookupKey, SlotRef},
     observe::Counter,
 };
@@ -38,18 +38,9 @@ pub(crate) enum Quick<V> {
     Hit(Arc<Entry<V>>, Millis),
     /// There is something; look closer.
     Look(SlotRef),
+    /// There is a value of another type.
+    OtherType,
     Miss,
-}
-
-pub(super) fn depends(head: &Head) -> Depends<'_> {
-    Depends {
-        path: &head.scopes.path,
-        tags: &head.scopes.tags,
-        global_tags: &head.scopes.global_tags,
-        lane_seq: head.lane_seq,
-        global_seq: head.global_seq,
-        own: head.own,
-    }
 }
 
 impl Engine {
@@ -58,21 +49,11 @@ impl Engine {
     pub(crate) fn quick<V: Send + Sync + 'static>(&self, ns: &Door, key: &[u8]) -> Quick<V> {
         let Some(partition) = ns.tenant.partition() else { return Quick::Miss };
         let Some(slot) = partition.get(&LookupKey { prefix: &ns.space.prefix, key }) else { return Quick::Miss };
-        let head = slot.head();
+        let Some(entry) = Entry::of_slot(slot) else { return Quick::OtherType };
+        let head = &entry.head;
         let now = self.timeline.coarse();
-        let marks = &ns.tenant.marks;
-        let simple = head.attention_at.load(Relaxed) > now + COARSE_LAG
-            && head.seen_lane.load(Relaxed) >= marks.last_seq()
-            && head.seen_global.load(Relaxed) >= self.mirror.global_last()
-            && head.mep == marks.mep() as u32;
-        if simple {
-            match Entry::from_slot(slot) {
-                Ok(entry) => Quick::Hit(entry, now),
-                Err(slot) => Quick::Look(slot),
-            }
-        } else {
-            Quick::Look(slot)
-        }
+        let simple = head.attention_at.load(Relaxed) > now + COARSE_LAG && self.judge(ns).already_seen(head);
+        if simple { Quick::Hit(entry, now) } else { Quick::Look(entry) }
     }
 
     /// Looks at memory with the whole judgement.
@@ -124,29 +105,11 @@ impl Engine {
 
     /// Tells whether nothing that an entry of memory depends on was invalidated.
     pub(super) fn admissible(&self, ns: &Door, key: &[u8], slot: &SlotRef) -> bool {
-        let head = slot.head();
-        let marks = &ns.tenant.marks;
-        if head.mep != marks.mep() as u32 {
-            return false;
-        }
-        let depends = depends(head);
-        let settled = head.settled.load(Acquire);
-        let Verdict::Valid { lane, global, expired_at } = self.mirror.judge(marks, &depends) else { return false };
-        let key_scope = (!settled || self.mirror.has_soft_marks(marks, &depends)).then(|| self.key_scope(ns, key));
-        if let Some(scope) = key_scope {
-            if !settled && !self.mirror.key_allows(marks, scope, head.lane_seq, &depends) {
-                return false;
-            }
-            let key_expired = self.mirror.key_expired_at(marks, scope, &depends);
-            if let Some(at) = [expired_at, key_expired].into_iter().flatten().min() {
-                head.expire_at(at);
-            }
-        }
-        if settled {
-            head.seen_lane.fetch_max(lane, Relaxed);
-            head.seen_global.fetch_max(global, Release);
-        }
-        true
+        self.judge(ns).admissible(slot.head(), || self.key_scope(ns, key))
+    }
+
+    pub(super) fn judge<'a>(&'a self, ns: &'a Door) -> Judge<'a> {
+        Judge { mirror: &self.mirror, marks: &ns.tenant.marks }
     }
 
     /// Tells whether a value past its ttl may stand in for a failed load: within its windows, and nothing it depends on

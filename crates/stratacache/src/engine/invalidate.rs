@@ -6,8 +6,10 @@ use stratacache_core::{
     EntryName, Result, Scope, Token,
     coordinator::{Coordinator, Invalidate, Marked, ScopeKind, Strength},
     event::EventKind,
-    stamp::Lane,
+    stamp::{Lane, Seq},
 };
+
+use tracing::Instrument;
 
 use super::{Door, Engine};
 use crate::{
@@ -58,12 +60,16 @@ impl Engine {
         inner.tenant.permit_invalidation(&self.limits, self.timeline.now())?;
         let mut scopes = targets.scopes;
         scopes.extend(targets.keys.iter().map(|key| Target::key(self.key_scope(inner, key))));
+        // registered before anything else: the marks that may meet this one are kept
+        let (fill, _) = self.mirror.begin_fill(&inner.tenant.marks);
         if strength == Strength::Hard {
             let names: Vec<EntryName> = targets.keys.iter().map(|key| self.name(inner, key)).collect();
             self.remove_below(inner, &names).await?;
         }
-        let token = self.order(inner, &scopes, strength).await?;
+        let span = tracing::debug_span!("strata.invalidate", tenant = %inner.tenant.id, scopes = scopes.len());
+        let token = self.order(inner, &scopes, strength).instrument(span).await?;
         if strength == Strength::Hard {
+            self.remove_overtaken(inner, targets.keys.iter().map(Vec::as_slice), fill.began(), &token).await?;
             for key in &targets.keys {
                 self.drop_older(inner, &LookupKey { prefix: &inner.space.prefix, key }, token.position().seq);
             }
@@ -99,17 +105,39 @@ impl Engine {
     }
 
     /// Removes names from every tier below, so that nothing older is read from there again.
+    ///
+    /// The lowest first: who still finds an entry in a tier has taken its fences of the tiers above before they are
+    /// voided, and cannot promote it there.
     pub(super) async fn remove_below(&self, inner: &Door, names: &[EntryName]) -> Result<()> {
-        for tier in &self.tiers {
+        for tier in self.tiers.iter().rev() {
             tier.remove(names, |kind| self.report(Some(&inner.tenant), kind)).await?;
         }
         Ok(())
     }
 
+    /// Removes keys once more from the tiers below if an insert of them may have come between their removal and their
+    /// mark: it was ordered before this, and its fence is newer than the removal. No mark of a key outlives a restart.
+    pub(super) async fn remove_overtaken(
+        &self,
+        inner: &Door,
+        keys: impl Iterator<Item = &[u8]>,
+        began: Seq,
+        token: &Token,
+    ) -> Result<()> {
+        if self.tiers.is_empty() {
+            return Ok(());
+        }
+        let own = token.position().seq;
+        let disturbed =
+            |key: &&[u8]| !self.mirror.key_undisturbed(&inner.tenant.marks, self.key_scope(inner, key), began, own);
+        let names: Vec<EntryName> = keys.filter(disturbed).map(|key| self.name(inner, key)).collect();
+        self.remove_below(inner, &names).await
+    }
+
     /// Tells whether an insert may be kept, before anything is written.
     pub(super) fn still_allowed<V>(&self, inner: &Door, key: &[u8], entry: &Entry<V>, began: u64) -> bool {
         let marks = &inner.tenant.marks;
-        let depends = super::hit::depends(&entry.head);
+        let depends = super::judge::depends(&entry.head);
         self.mirror.judge(marks, &depends) != Verdict::Invalid
             && self.mirror.key_allows(marks, self.key_scope(inner, key), began, &depends)
     }

@@ -116,7 +116,8 @@ impl<V: CacheValue> Leader<V> {
             if !found.fresh && self.stale.is_none() {
                 self.promote(name, &found, &fences).await;
                 let times = found.entry.head.times();
-                let in_window = engine.timeline.now() < times.fresh_until + u64::from(times.revalidate_ms);
+                let in_window =
+                    engine.timeline.now() < times.fresh_until.saturating_add(u64::from(times.revalidate_ms));
                 if in_window && found.entry.value().is_some() {
                     // as for a stale entry of memory: served at once, refreshed behind
                     let entry = Arc::clone(&found.entry);
@@ -130,6 +131,7 @@ impl<V: CacheValue> Leader<V> {
         let began = engine.timeline.now();
         match self.load(load).await {
             Ok(loaded) => {
+                tracing::debug!(ms = engine.timeline.now().saturating_sub(began), "loaded");
                 let made = self.make_entry(loaded, began);
                 let (entry, store) = match made {
                     Ok(made) => made,
@@ -169,7 +171,7 @@ impl<V: CacheValue> Leader<V> {
         if self.call.policy.promotes() {
             engine.promote(ns, &self.call.key, name, found, fences, &self.call.policy, self.fill.began()).await;
         }
-        self.count(Counter::lower_hits);
+        tracing::debug!(tier = %engine.tiers[found.tier].name, "hit below memory");
         Landed { entry: Arc::clone(&found.entry), freshness: Freshness::Fresh }
     }
 
@@ -275,6 +277,7 @@ impl<V: CacheValue> Leader<V> {
         let engine = self.engine();
         let ns = &self.call.ns;
         self.count(if error.is_timeout() { Counter::load_timeouts } else { Counter::load_errors });
+        tracing::debug!(reason = error.reason(), "load failed");
         engine.report(Some(&ns.tenant), EventKind::LoadFailed { reason: error.reason() });
         if let Some(stale) = &self.stale {
             let cold = stale.head.cold_or_default();

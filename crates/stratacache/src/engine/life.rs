@@ -93,7 +93,7 @@ impl Life {
         let fresh = self.times.fresh_until.saturating_sub(self.times.created);
         match policy.refresh_ahead_rule() {
             RefreshAhead::Fraction(fraction) => {
-                self.refresh_at = self.times.created + (fresh as f64 * fraction) as u64;
+                self.refresh_at = self.times.created.saturating_add((fresh as f64 * fraction) as u64);
             }
             RefreshAhead::Probabilistic(beta) => self.early_ms = (f64::from(load_ms.max(1)) * beta) as f32,
             _ => {}

@@ -8,7 +8,7 @@ use std::{
 use stratacache_core::{clock::Millis, coordinator::Coordinator};
 
 use super::{Engine, Tenant};
-use crate::{memory::machine_memory, observe::Counter};
+use crate::{coherence::Verdict, memory::machine_memory, observe::Counter};
 
 const BEAT: Duration = Duration::from_millis(250);
 /// Every so many beats the slower chores are done.
@@ -68,14 +68,22 @@ impl Engine {
     pub(crate) fn sweep(&self, tenant: &Arc<Tenant>, now: Millis) {
         let Some(partition) = tenant.partition() else { return };
         if !partition.wants_sweep(now) {
+            partition.tidy();
             return;
         }
-        let removed = partition.sweep(now, |_, slot| {
+        let removed = partition.sweep(now, |slot| {
             let head = slot.head();
-            let invalid = head.mep != tenant.marks.mep() as u32
-                || self.mirror.judge(&tenant.marks, &super::hit::depends(head)) == crate::coherence::Verdict::Invalid;
-            if invalid { 0 } else { self.useless_at(head) }
+            match self.mirror.judge(&tenant.marks, &super::judge::depends(head)) {
+                Verdict::Valid { expired_at, .. } if head.mep == tenant.marks.mep() as u32 => {
+                    if let Some(at) = expired_at {
+                        head.expire_at(at);
+                    }
+                    self.useless_at(head)
+                }
+                _ => 0,
+            }
         });
+        partition.tidy();
         if removed > 0 {
             // counted for the tenant, not for a namespace: nobody asked for these
             let root = tenant.spaces().into_iter().find(|s| s.prefix.path().depth() == 0);

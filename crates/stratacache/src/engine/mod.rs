@@ -7,6 +7,7 @@ mod fill;
 mod hit;
 mod inspect;
 mod invalidate;
+mod judge;
 mod lead;
 mod life;
 mod lower;
@@ -20,6 +21,7 @@ mod tenant;
 mod tenants;
 mod tier;
 mod timeline;
+mod touch;
 mod write;
 
 use std::sync::{
@@ -58,7 +60,7 @@ use crate::{
 
 /// Everything one cache is made of.
 pub(crate) struct Engine {
-    pub(crate) timeline: Timeline,
+    pub(crate) timeline: Arc<Timeline>,
     pub(crate) deployment: Deployment,
     pub(crate) ceilings: Ceilings,
     pub(crate) limits: Limits,

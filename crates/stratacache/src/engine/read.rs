@@ -4,6 +4,7 @@ use std::sync::{Arc, atomic::Ordering::Relaxed};
 
 use stratacache_core::{Consistency, Key, Stamp, coordinator::Coordinator, stamp::Lane};
 use tokio::time::timeout;
+use tracing::Instrument;
 
 use super::{
     Door, Engine, Request, Seen,
@@ -73,7 +74,7 @@ impl Engine {
     fn landed_valid<V: CacheValue>(&self, ns: &Door, key: &[u8], landed: &Landed<V>, stamp: &Stamp) -> bool {
         let marks = &ns.tenant.marks;
         let head = &landed.entry.head;
-        let depends = super::hit::depends(head);
+        let depends = super::judge::depends(head);
         stamp.mep == marks.mep()
             && self.mirror.judge(marks, &depends) != Verdict::Invalid
             && self.mirror.key_allows(marks, self.key_scope(ns, key), stamp.lane.seq, &depends)
@@ -119,8 +120,10 @@ impl Engine {
             // for the ETag of the loader's context
             stale = Some(entry);
         }
-        count(Counter::misses);
-        self.wait_for_flight(request, stale, start).await
+        tracing::debug!(key = ns.key_hash(key.as_bytes()), stale = stale.is_some(), "miss in memory");
+        let answer = self.wait_for_flight(request, stale, start).await;
+        ns.count_answer(&key, answer.as_ref().ok().map(|landed| landed.freshness));
+        answer
     }
 
     async fn wait_for_flight<V, E>(
@@ -183,7 +186,6 @@ impl Engine {
                     Ok(outcome) => outcome,
                     Err(_) => {
                         if let Some(entry) = stale {
-                            count(Counter::stale_hits);
                             return Ok(Landed { entry, freshness: Freshness::Stale });
                         }
                         break LoadError::Timeout;
@@ -199,9 +201,6 @@ impl Engine {
                         || self.landed_valid(&ns, key.as_bytes(), &landed, &flight.stamp);
                     let is_answer = !joined || optional || landed.entry.value().is_some();
                     if accept && is_answer {
-                        if landed.freshness == Freshness::Stale {
-                            count(Counter::stale_hits);
-                        }
                         return Ok(landed);
                     }
                     refused = true;
@@ -217,9 +216,6 @@ impl Engine {
         let still_valid = stale.filter(|_| !forced).zip(waiting_since).and_then(|(entry, (guard, _))| {
             self.may_stand_in(&ns, key.as_bytes(), &entry, guard.began()).then_some(entry)
         });
-        if still_valid.is_some() {
-            count(Counter::stale_hits);
-        }
         stale_or(still_valid, error)
     }
 
@@ -246,8 +242,11 @@ impl Engine {
         E: Send + Sync + 'static,
     {
         let stamp = lead.flight().stamp;
+        let ns = &request.call.ns;
+        let key = ns.key_hash(request.call.key.as_bytes());
+        let span = tracing::debug_span!("strata.load", tenant = %ns.tenant.id, key, forced = request.call.forced);
         let leader = Leader { call: request.call, stamp, fill, stale };
-        self.spawner.start(leader.run(request.load, lead));
+        self.spawner.start(leader.run(request.load, lead).instrument(span));
     }
 
     /// Reads without a loader: memory, then the tiers below. An absence is an entry without a value.

@@ -92,7 +92,17 @@ impl Tenant {
     }
 
     pub(crate) fn partition_or_admit(&self, arbiter: &Arbiter) -> &Arc<Partition> {
-        self.partition.get_or_init(|| arbiter.admit(self.quota))
+        if let Some(partition) = self.partition.get() {
+            return partition;
+        }
+        let mut leaving = None;
+        let partition = self.partition.get_or_init(|| {
+            let (partition, left) = arbiter.admit(self.quota);
+            leaving = Some(left);
+            partition
+        });
+        drop(leaving); // values of others, dropped when nothing is locked
+        partition
     }
 
     pub(crate) fn space(&self, path: &NamespacePath, make: impl FnOnce() -> Space) -> Arc<Space> {

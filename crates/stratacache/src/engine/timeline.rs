@@ -7,15 +7,16 @@ use stratacache_core::clock::{Clock, Millis};
 /// Coordinator time. It never goes back, and jumps of the wall clock do not touch it.
 pub(crate) struct Timeline {
     clock: Arc<dyn Clock>,
-    /// The wall clock at the start, or the highest time of the runs before if that is later.
-    base: Duration,
-    start: Duration,
+    /// Nanoseconds: the wall clock at the start, or the highest time of the runs before if that is later.
+    base: u64,
+    /// Nanoseconds of the clock at the start.
+    start: u64,
 }
 
 impl Timeline {
     pub(crate) fn new(clock: Arc<dyn Clock>, not_before: Millis) -> Self {
-        let start = clock.now();
-        let base = clock.wall().max(Duration::from_millis(not_before));
+        let start = nanos(clock.now());
+        let base = nanos(clock.wall().max(Duration::from_millis(not_before)));
         Self { clock, base, start }
     }
 
@@ -31,12 +32,18 @@ impl Timeline {
 
     #[inline]
     fn at(&self, reading: Duration) -> Millis {
-        (self.base + reading.saturating_sub(self.start)).as_millis() as Millis
+        self.base.saturating_add(nanos(reading).saturating_sub(self.start)) / 1_000_000
     }
 
     pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
         &self.clock
     }
+}
+
+/// Nanoseconds of a reading, up to the year 2554.
+#[inline]
+fn nanos(reading: Duration) -> u64 {
+    reading.as_secs().saturating_mul(1_000_000_000).saturating_add(u64::from(reading.subsec_nanos()))
 }
 
 /// How far the coarse time may be behind: twice what the slowest kernel tick gives.

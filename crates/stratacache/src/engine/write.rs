@@ -61,6 +61,7 @@ impl Engine {
         let target = Target::key(self.key_scope(inner, key.as_bytes()));
         let token = self.order(inner, &[target], stratacache_core::coordinator::Strength::Hard).await?;
         let own = token.position().seq;
+        self.remove_overtaken(inner, std::iter::once(key.as_bytes()), fill.began(), &token).await?;
         let lookup = LookupKey { prefix: &inner.space.prefix, key: key.as_bytes() };
         self.drop_older(inner, &lookup, own);
         if stamp.mep != inner.tenant.marks.mep() || stamp.lane.incarnation != token.position().incarnation {

@@ -11,7 +11,10 @@ use std::sync::{
 
 use parking_lot::Mutex;
 
-use super::Partition;
+use super::{Partition, shard::Left};
+
+#[cfg(test)]
+mod tests;
 
 /// Bounds of one tenant's memory, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,8 +25,14 @@ pub(crate) struct Quota {
 
 /// Left free for tenants that wake up.
 const HEADROOM_PERCENT: u64 = 5;
-/// A partition is not made smaller than this.
+/// A partition begins with this much, where the fair share is not less.
 const SMALLEST: u64 = 16 << 10;
+/// What a partition gets beyond what it holds, when it does not evict.
+const SLACK_PART: u64 = 16;
+/// A capacity that is off by less than this part is left alone.
+const NEAR_PART: u64 = 64;
+/// Every so many passes the tenants that are gone are looked for even if nobody asks for their memory.
+const LOOK_FOR_GONE: u64 = 16;
 
 struct Tenant {
     partition: Weak<Partition>,
@@ -35,6 +44,8 @@ struct State {
     budget: u64,
     free: u64,
     tenants: Vec<Tenant>,
+    /// How many partitions the passes have looked at.
+    looked_at: u64,
 }
 
 /// Hands out the budget.
@@ -42,20 +53,31 @@ pub(crate) struct Arbiter {
     state: Mutex<State>,
     /// A partition asked for more than there was; the next pass looks closer.
     pressure: AtomicU64,
+    passes: AtomicU64,
+}
+
+/// What has to be dropped when no lock is held: a value's `drop` may call back into the cache.
+#[must_use]
+#[derive(Default)]
+pub(crate) struct Leaving {
+    _entries: Vec<Left>,
+    _partitions: Vec<Arc<Partition>>,
 }
 
 impl Arbiter {
     pub(crate) fn new(budget: u64) -> Self {
-        Self { state: Mutex::new(State { budget, free: budget, tenants: Vec::new() }), pressure: AtomicU64::new(0) }
+        let state = State { budget, free: budget, tenants: Vec::new(), looked_at: 0 };
+        Self { state: Mutex::new(state), pressure: AtomicU64::new(0), passes: AtomicU64::new(0) }
     }
 
     pub(crate) fn budget(&self) -> u64 {
         self.state.lock().budget
     }
 
-    /// Makes the partition of a tenant that wakes up.
-    pub(crate) fn admit(&self, quota: Quota) -> Arc<Partition> {
+    /// Makes the partition of a tenant that wakes up. Others may have to give up what it has reserved.
+    pub(crate) fn admit(&self, quota: Quota) -> (Arc<Partition>, Leaving) {
         let mut state = self.state.lock();
+        let leaving = if quota.reserve > state.free { state.rebalance(quota.reserve) } else { Leaving::default() };
         let headroom = state.headroom();
         let share = state.free.saturating_sub(headroom) / 2;
         let wish = share.max(quota.reserve).max(SMALLEST.min(state.fair_share())).min(quota.limit).max(1);
@@ -66,56 +88,68 @@ impl Arbiter {
         if capacity < wish {
             self.pressure.fetch_add(1, Relaxed);
         }
-        partition
+        (partition, leaving)
     }
 
-    /// Gives a full partition more of the free pool, as much as is fair without a pass.
+    /// Gives a full partition more of the free pool, as much as is fair without a pass: twice what it has, or what it
+    /// needs in all for one entry.
     pub(crate) fn grow(&self, partition: &Arc<Partition>, needed: u64) {
         let mut state = self.state.lock();
         let (headroom, fair, free) = (state.headroom(), state.fair_share(), state.free);
         let Some(tenant) = state.tenants.iter_mut().find(|t| t.is(partition)) else { return };
+        let wish = tenant.capacity.max(needed.saturating_sub(tenant.capacity));
+        let wish = wish.min(tenant.quota.limit.saturating_sub(tenant.capacity));
         // the headroom is for those below their fair share
-        let available = if tenant.capacity + needed <= fair { free } else { free.saturating_sub(headroom) };
-        let wish = tenant.capacity.max(needed).min(tenant.quota.limit.saturating_sub(tenant.capacity));
-        let grant = wish.min(available);
+        let fairly = fair.saturating_sub(tenant.capacity).min(free);
+        let grant = wish.min(free.saturating_sub(headroom).max(fairly));
+        if grant < wish && tenant.capacity < tenant.quota.limit {
+            self.pressure.fetch_add(1, Relaxed);
+        }
         if grant == 0 {
             partition.refused.store(true, Relaxed);
-            if tenant.capacity < tenant.quota.limit {
-                self.pressure.fetch_add(1, Relaxed);
-            }
             return;
         }
         tenant.capacity += grant;
-        partition.set_capacity(tenant.capacity);
+        let left = partition.set_capacity(tenant.capacity);
         state.free -= grant;
+        drop(state);
+        drop(left);
     }
 
     /// Changes the budget; shrinking evicts before this returns.
     pub(crate) fn resize(&self, budget: u64) {
-        {
+        let leaving = {
             let mut state = self.state.lock();
             state.budget = budget;
-            state.rebalance(true);
-        }
+            state.rebalance(0)
+        };
+        drop(leaving);
     }
 
     /// Takes back what is not fair and gives it to those who ask. Cheap when nobody asks.
     pub(crate) fn pass(&self) {
         let pressed = self.pressure.swap(0, Relaxed) > 0;
-        self.state.lock().rebalance(pressed);
+        let passes = self.passes.fetch_add(1, Relaxed) + 1;
+        let leaving = {
+            let mut state = self.state.lock();
+            if passes.is_multiple_of(LOOK_FOR_GONE) {
+                state.forget_gone();
+            }
+            if pressed || state.free < state.headroom() { state.rebalance(0) } else { Leaving::default() }
+        };
+        drop(leaving);
     }
 
-    /// Returns the capacity handed out and the number of partitions, for the invariants of tests.
+    /// Returns the capacity handed out, the free rest and the number of partitions, for the invariants of tests.
     #[cfg(test)]
-    pub(crate) fn handed_out(&self) -> (u64, usize) {
+    fn handed_out(&self) -> (u64, u64, usize) {
         let state = self.state.lock();
-        (state.tenants.iter().map(|t| t.capacity).sum(), state.tenants.len())
+        (state.tenants.iter().map(|t| t.capacity).sum(), state.free, state.tenants.len())
     }
-}
 
-impl Tenant {
-    fn is(&self, partition: &Arc<Partition>) -> bool {
-        std::ptr::eq(self.partition.as_ptr(), Arc::as_ptr(partition))
+    #[cfg(test)]
+    fn looked_at(&self) -> u64 {
+        self.state.lock().looked_at
     }
 }
 
@@ -128,58 +162,77 @@ impl State {
         (self.budget - self.headroom()) / (self.tenants.len() as u64 + 1)
     }
 
-    fn rebalance(&mut self, pressed: bool) {
-        self.tenants.retain(|t| t.partition.strong_count() > 0);
+    fn count_free(&mut self) {
         let handed: u64 = self.tenants.iter().map(|t| t.capacity).sum();
         self.free = self.budget.saturating_sub(handed);
-        if !pressed && self.free >= self.headroom() {
-            return;
-        }
-        let partitions: Vec<Option<Arc<Partition>>> = self.tenants.iter().map(|t| t.partition.upgrade()).collect();
-        let wishes: Vec<u64> = self.tenants.iter().zip(&partitions).map(|(t, p)| t.wish(p.as_deref())).collect();
-        let level = water_level(&self.tenants, &wishes, self.budget - self.headroom());
-        let targets: Vec<u64> = self.tenants.iter().zip(&wishes).map(|(t, wish)| t.at_level(*wish, level)).collect();
+    }
+
+    fn forget_gone(&mut self) {
+        self.tenants.retain(|t| t.partition.strong_count() > 0);
+        self.count_free();
+    }
+
+    /// Gives every tenant its fair part of the budget without the headroom and what is set aside.
+    fn rebalance(&mut self, set_aside: u64) -> Leaving {
+        let mut partitions = Vec::with_capacity(self.tenants.len());
+        self.tenants.retain(|t| t.partition.upgrade().map(|p| partitions.push(p)).is_some());
+        self.looked_at += partitions.len() as u64;
+        let wishes: Vec<u64> = self.tenants.iter().zip(&partitions).map(|(t, p)| t.wish(p)).collect();
+        let total = (self.budget - self.headroom()).saturating_sub(set_aside);
+        let targets = targets(&self.tenants, &wishes, total);
         // shrink first: the sum stays within the budget at every instant
+        let mut entries = Vec::new();
         for grow in [false, true] {
             for ((tenant, partition), target) in self.tenants.iter_mut().zip(&partitions).zip(&targets) {
-                let Some(partition) = partition else { continue };
-                if (*target > tenant.capacity) == grow && *target != tenant.capacity {
-                    partition.set_capacity(*target);
+                let near = target.abs_diff(tenant.capacity) < tenant.capacity / NEAR_PART;
+                if (*target > tenant.capacity) == grow && !near && *target != tenant.capacity {
+                    entries.extend(partition.set_capacity(*target));
                     tenant.capacity = *target;
+                    // those that left just now are no sign that the tenant needs more
+                    partition.seen_evictions.store(partition.evicted(), Relaxed);
                 }
             }
         }
-        let handed: u64 = self.tenants.iter().map(|t| t.capacity).sum();
-        self.free = self.budget.saturating_sub(handed);
+        self.count_free();
+        Leaving { _entries: entries, _partitions: partitions }
     }
 }
 
 impl Tenant {
-    /// What the tenant could use: twice what it holds while it evicts, else what it holds and a little.
-    fn wish(&self, partition: Option<&Partition>) -> u64 {
-        let Some(partition) = partition else { return 0 };
-        partition.refused.store(false, Relaxed);
+    fn is(&self, partition: &Arc<Partition>) -> bool {
+        std::ptr::eq(self.partition.as_ptr(), Arc::as_ptr(partition))
+    }
+
+    /// What the tenant could use: twice what it has while it evicts or was refused, else what it holds and a little.
+    fn wish(&self, partition: &Partition) -> u64 {
+        let refused = partition.refused.swap(false, Relaxed);
         let evictions = partition.evicted();
         let evicting = evictions != partition.seen_evictions.swap(evictions, Relaxed);
         let (_, used) = partition.usage();
-        let wish = if evicting { self.capacity.saturating_mul(2) } else { used + used / 8 };
-        wish.clamp(SMALLEST, u64::MAX)
+        let wish = if evicting || refused { self.capacity.saturating_mul(2) } else { used + used / SLACK_PART };
+        wish.max(SMALLEST)
     }
 
-    fn at_level(&self, wish: u64, level: u64) -> u64 {
-        wish.min(level.max(self.quota.reserve)).min(self.quota.limit).max(1)
+    fn at_level(&self, wish: u64, level: u64, reserve: u64) -> u64 {
+        wish.min(level).max(reserve).min(self.quota.limit).max(1)
     }
 }
 
-/// Finds the level of max-min fairness: the highest at which all wishes, cut there, fit into `total`.
-fn water_level(tenants: &[Tenant], wishes: &[u64], total: u64) -> u64 {
+/// Finds what each tenant gets: the highest common level at which all wishes, cut there, fit into `total`. Reserves are
+/// kept, in proportion where they do not all fit.
+fn targets(tenants: &[Tenant], wishes: &[u64], total: u64) -> Vec<u64> {
+    let reserved: u64 = tenants.iter().fold(0, |sum, t| sum.saturating_add(t.quota.reserve));
+    let reserve = |t: &Tenant| match reserved > total {
+        true => (u128::from(t.quota.reserve) * u128::from(total) / u128::from(reserved)) as u64,
+        false => t.quota.reserve,
+    };
+    let at = |level| tenants.iter().zip(wishes).map(move |(t, wish)| t.at_level(*wish, level, reserve(t)));
     let (mut low, mut high) = (0, total);
     while low < high {
         let level = low + (high - low).div_ceil(2);
-        let sum: u64 = tenants.iter().zip(wishes).map(|(t, wish)| t.at_level(*wish, level)).sum();
-        if sum <= total { low = level } else { high = level - 1 }
+        if at(level).sum::<u64>() <= total { low = level } else { high = level - 1 }
     }
-    low
+    at(low).collect()
 }
 
 impl std::fmt::Debug for Arbiter {
@@ -189,6 +242,34 @@ impl std::fmt::Debug for Arbiter {
             .field("budget", &state.budget)
             .field("free", &state.free)
             .field("tenants", &state.tenants.len())
+            .field("looked_at", &state.looked_at)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_handed_out_never_exceeds_the_budget() {
+        let arbiter = Arbiter::new(1 << 20);
+        let quota = Quota { reserve: 0, limit: u64::MAX };
+        let mut partitions = Vec::new();
+        for n in 0..200 {
+            let partition = arbiter.admit(quota);
+            arbiter.grow(&partition, 10_000);
+            partitions.push(partition);
+            if n % 10 == 0 {
+                arbiter.pass();
+            }
+            let (handed, tenants) = arbiter.handed_out();
+            assert!(handed <= arbiter.budget() && tenants == n + 1, "{handed} bytes to {tenants} tenants");
+        }
+        partitions.truncate(3);
+        arbiter.resize(2 << 20);
+        arbiter.resize(1 << 20);
+        let (handed, tenants) = arbiter.handed_out();
+        assert!(handed <= arbiter.budget() && tenants == 3, "{handed} bytes to {tenants} tenants");
     }
 }

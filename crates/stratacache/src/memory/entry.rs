@@ -5,11 +5,14 @@ use std::{
     fmt,
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicU32, Ordering::Relaxed},
     },
 };
 
 use stratacache_core::{Scope, Stamp, clock::Millis};
+
+use super::weight::block;
+use crate::sync::{AtomicBool, AtomicU64};
 
 /// What an entry depends on besides its key. Shared by the entries of a namespace that have no tags of their own.
 #[derive(Debug, Default)]
@@ -25,7 +28,7 @@ impl EntryScopes {
     pub(crate) fn weight(&self) -> usize {
         match self.tags.len() + self.global_tags.len() {
             0 => 0,
-            n => size_of::<Self>() + 2 * size_of::<usize>() + n * size_of::<Scope>(),
+            n => block(size_of::<Self>() + 2 * size_of::<usize>()) + block(n * size_of::<Scope>()),
         }
     }
 }
@@ -56,6 +59,8 @@ pub(crate) struct Cold {
     pub(crate) etag: Option<Box<str>>,
     pub(crate) idle_ms: u32,
     pub(crate) last_read: AtomicU64,
+    /// When an idle entry was last written below again.
+    pub(crate) touched: AtomicU64,
     /// From here on a read starts a refresh; 0 for never.
     pub(crate) refresh_at: Millis,
     /// No refresh is started before this.
@@ -78,12 +83,16 @@ impl Cold {
 }
 
 /// The metadata of an entry.
+///
+/// What every hit looks at comes first, beside a small value: few lines of memory are touched.
+#[repr(C)]
 pub(crate) struct Head {
     /// The last positions (lane, global) up to which the entry was found valid; 0 until it was judged.
     pub(crate) seen_lane: AtomicU64,
     pub(crate) seen_global: AtomicU64,
     /// Before this a valid entry is simply a hit; from here on somebody has to look closer.
     pub(crate) attention_at: AtomicU64,
+    fresh_until: AtomicU64,
     pub(crate) mep: u32,
     /// Judged after it entered the map; from then on a key invalidation finds and removes it.
     pub(crate) settled: AtomicBool,
@@ -93,7 +102,6 @@ pub(crate) struct Head {
     pub(crate) global_seq: u64,
     pub(crate) own: u64,
     created: Millis,
-    fresh_until: AtomicU64,
     revalidate_ms: u32,
     error_ms: u32,
     memory_until: Millis,
@@ -171,13 +179,15 @@ pub(crate) enum Held<V> {
     Of(Arc<Entry<V>>),
 }
 
-/// Metadata and value of an entry.
+/// Value and metadata of an entry.
+#[repr(C)]
 pub(crate) struct Entry<V> {
-    pub(crate) head: Head,
     pub(crate) held: Held<V>,
+    pub(crate) head: Head,
 }
 
 impl<V> Entry<V> {
+    #[inline]
     pub(crate) fn value(&self) -> Option<&V> {
         match &self.held {
             Held::Absent => None,
@@ -215,6 +225,13 @@ impl<V: Send + Sync + 'static> Slot for Entry<V> {
 }
 
 impl<V: Send + Sync + 'static> Entry<V> {
+    /// Returns the entry as one of `V`, if it is.
+    #[inline]
+    pub(crate) fn of_slot(slot: SlotRef) -> Option<Arc<Self>> {
+        let any: Arc<dyn Any + Send + Sync> = slot;
+        any.downcast().ok()
+    }
+
     /// Returns the entry as one of `V`, or gives it back when it holds another type.
     #[inline]
     pub(crate) fn from_slot(slot: SlotRef) -> Result<Arc<Self>, SlotRef> {

@@ -1,6 +1,7 @@
-//! Keys of a partition: namespace and key in one block, hashed without the namespace's bytes.
+//! Keys of a partition: a shared namespace and the key's bytes, in the map itself where they are few.
 
 use std::{
+    fmt,
     hash::{BuildHasher, Hash, Hasher},
     sync::{Arc, LazyLock},
 };
@@ -11,6 +12,14 @@ use stratacache_core::NamespacePath;
 /// A namespace as it stands in front of keys: its bytes, and their hash with the secret of this process.
 #[derive(Clone, Debug)]
 pub(crate) struct NamespacePrefix {
+    /// A copy of the shared one, which readers would else fetch from beside a counter that writers change.
+    hash: u64,
+    shared: Arc<SharedPath>,
+}
+
+/// What the keys of one namespace share.
+#[derive(Debug)]
+pub(crate) struct SharedPath {
     hash: u64,
     path: NamespacePath,
 }
@@ -19,11 +28,20 @@ static SECRET: LazyLock<foldhash::quality::RandomState> = LazyLock::new(foldhash
 
 impl NamespacePrefix {
     pub(crate) fn new(path: NamespacePath) -> Self {
-        Self { hash: SECRET.hash_one(path.as_bytes()), path }
+        let hash = SECRET.hash_one(path.as_bytes());
+        Self { hash, shared: Arc::new(SharedPath { hash, path }) }
     }
 
     pub(crate) fn path(&self) -> &NamespacePath {
-        &self.path
+        &self.shared.path
+    }
+}
+
+impl SharedPath {
+    /// Tells whether two are of the same namespace; most often they are one.
+    #[inline]
+    fn is(self: &Arc<Self>, other: &Arc<Self>) -> bool {
+        Arc::ptr_eq(self, other) || (self.hash == other.hash && self.path.as_bytes() == other.path.as_bytes())
     }
 }
 
@@ -34,70 +52,133 @@ pub(crate) struct LookupKey<'a> {
     pub(crate) key: &'a [u8],
 }
 
-impl Hash for LookupKey<'_> {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u64(self.prefix.hash);
-        state.write(self.key);
+static FAST: LazyLock<foldhash::fast::RandomState> = LazyLock::new(foldhash::fast::RandomState::default);
+
+#[inline]
+fn hash_of(namespace: u64, key: &[u8]) -> u64 {
+    let mut hasher = FAST.build_hasher();
+    hasher.write_u64(namespace);
+    hasher.write(key);
+    hasher.finish()
+}
+
+/// A key on its way to a map, hashed once: for the shard and for the map in it.
+#[derive(Clone, Copy)]
+pub(crate) struct Hashed<'a> {
+    hash: u64,
+    path: &'a Arc<SharedPath>,
+    key: &'a [u8],
+}
+
+impl<'a> Hashed<'a> {
+    #[inline]
+    pub(crate) fn new(lookup: &LookupKey<'a>) -> Self {
+        Self { hash: hash_of(lookup.prefix.hash, lookup.key), path: &lookup.prefix.shared, key: lookup.key }
+    }
+
+    pub(crate) fn stored(key: &'a MapKey) -> Self {
+        Self { hash: key.hash_value(), path: &key.path, key: key.key() }
+    }
+
+    #[inline]
+    pub(crate) fn hash(&self) -> u64 {
+        self.hash
     }
 }
 
-/// Bytes before the namespace: its hash, and where it ends.
-const HEADER: usize = 12;
+impl Hash for Hashed<'_> {
+    #[inline]
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.hash);
+    }
+}
 
-/// A key in a partition: the hash of the namespace, the namespace's length, the namespace, the key.
-#[derive(Clone, Debug)]
-pub(crate) struct MapKey(Arc<[u8]>);
+impl Equivalent<MapKey> for Hashed<'_> {
+    #[inline]
+    fn equivalent(&self, stored: &MapKey) -> bool {
+        *self.key == *stored.key() && self.path.is(&stored.path)
+    }
+}
+
+/// Keys of up to so many encoded bytes lie in the map itself, and cost a reader no further miss.
+const INLINE: usize = 30;
+
+/// The bytes of a key.
+#[derive(Clone)]
+enum KeyBytes {
+    Inline { length: u8, bytes: [u8; INLINE] },
+    Heap(Box<[u8]>),
+}
+
+impl KeyBytes {
+    fn new(key: &[u8]) -> Self {
+        if key.len() > INLINE {
+            return Self::Heap(key.into());
+        }
+        let mut bytes = [0; INLINE];
+        bytes[..key.len()].copy_from_slice(key);
+        Self::Inline { length: key.len() as u8, bytes }
+    }
+
+    #[inline]
+    fn as_slice(&self) -> &[u8] {
+        match self {
+            Self::Inline { length, bytes } => &bytes[..usize::from(*length)],
+            Self::Heap(bytes) => bytes,
+        }
+    }
+}
+
+/// A key in a partition: the namespace, which the keys in it share, and the encoded key.
+#[derive(Clone)]
+pub(crate) struct MapKey {
+    path: Arc<SharedPath>,
+    bytes: KeyBytes,
+}
 
 impl MapKey {
+    /// Returns the bytes it takes outside the map.
     pub(crate) fn weight(&self) -> usize {
-        self.0.len()
+        match &self.bytes {
+            KeyBytes::Inline { .. } => 0,
+            KeyBytes::Heap(bytes) => bytes.len(),
+        }
     }
 
-    fn namespace_end(&self) -> usize {
-        HEADER + u32::from_le_bytes(std::array::from_fn(|i| self.0[8 + i])) as usize
-    }
-
-    fn namespace_hash(&self) -> u64 {
-        u64::from_le_bytes(std::array::from_fn(|i| self.0[i]))
+    /// Returns the hash that the maps use.
+    pub(crate) fn hash_value(&self) -> u64 {
+        hash_of(self.path.hash, self.key())
     }
 
     /// Returns the encoded key without the namespace.
     pub(crate) fn key(&self) -> &[u8] {
-        &self.0[self.namespace_end()..]
+        self.bytes.as_slice()
     }
 }
 
 impl From<LookupKey<'_>> for MapKey {
     fn from(lookup: LookupKey<'_>) -> Self {
-        let path = lookup.prefix.path.as_bytes();
-        let mut bytes = Vec::with_capacity(HEADER + path.len() + lookup.key.len());
-        bytes.extend_from_slice(&lookup.prefix.hash.to_le_bytes());
-        bytes.extend_from_slice(&(path.len() as u32).to_le_bytes());
-        bytes.extend_from_slice(path);
-        bytes.extend_from_slice(lookup.key);
-        Self(bytes.into())
+        Self { path: Arc::clone(&lookup.prefix.shared), bytes: KeyBytes::new(lookup.key) }
     }
 }
 
 impl Hash for MapKey {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u64(self.namespace_hash());
-        state.write(self.key());
+        state.write_u64(self.hash_value());
     }
 }
 
 impl PartialEq for MapKey {
     fn eq(&self, other: &Self) -> bool {
-        self.0 == other.0
+        self.key() == other.key() && self.path.is(&other.path)
     }
 }
 
 impl Eq for MapKey {}
 
-impl Equivalent<MapKey> for LookupKey<'_> {
-    fn equivalent(&self, stored: &MapKey) -> bool {
-        let end = stored.namespace_end();
-        stored.0[end..] == *self.key && stored.0[HEADER..end] == *self.prefix.path.as_bytes()
+impl fmt::Debug for MapKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MapKey").field("bytes", &self.key().len()).finish_non_exhaustive()
     }
 }
 
@@ -105,9 +186,10 @@ impl Equivalent<MapKey> for LookupKey<'_> {
 mod tests {
     use super::*;
 
+    const LONG: [u8; 2 * INLINE] = [b'k'; 2 * INLINE];
+
     #[test]
     fn a_stored_key_hashes_and_compares_like_the_one_looked_up() {
-        let hasher = foldhash::fast::RandomState::default();
         let paths: Vec<_> = ["", "a", "b"]
             .iter()
             .map(|level| match *level {
@@ -118,13 +200,25 @@ mod tests {
             .collect();
         let lookups: Vec<_> = paths
             .iter()
-            .flat_map(|prefix| [b"".as_slice(), b"k", b"kk"].map(|key| LookupKey { prefix, key }))
+            .flat_map(|prefix| {
+                [b"".as_slice(), b"k", b"kk", &LONG[1..], &LONG[..INLINE], &LONG].map(|key| LookupKey { prefix, key })
+            })
             .collect();
         for (i, stored) in lookups.iter().map(|l| MapKey::from(*l)).enumerate() {
             for (j, lookup) in lookups.iter().enumerate() {
-                assert_eq!(lookup.equivalent(&stored), i == j);
-                assert_eq!(hasher.hash_one(lookup) == hasher.hash_one(&stored), i == j);
+                assert_eq!(Hashed::new(lookup).equivalent(&stored), i == j);
+                assert_eq!(Hashed::new(lookup).hash() == stored.hash_value(), i == j);
+                assert!(Hashed::stored(&stored).equivalent(&stored));
             }
         }
+    }
+
+    #[test]
+    fn two_handles_of_one_namespace_find_the_same_key() {
+        let path = NamespacePath::default().child("a", 8).unwrap();
+        let (one, other) = (NamespacePrefix::new(path.clone()), NamespacePrefix::new(path));
+        let stored = MapKey::from(LookupKey { prefix: &one, key: b"k" });
+        assert!(Hashed::new(&LookupKey { prefix: &other, key: b"k" }).equivalent(&stored));
+        assert_eq!(stored, MapKey::from(LookupKey { prefix: &other, key: b"k" }));
     }
 }

@@ -5,11 +5,12 @@ mod entry;
 mod key;
 mod limit;
 mod partition;
+mod shard;
 mod weight;
 
 pub(crate) use arbiter::{Arbiter, Quota};
 pub(crate) use entry::{Cold, Entry, EntryScopes, Head, Held, SlotRef, Times};
-pub(crate) use key::{LookupKey, MapKey, NamespacePrefix};
+pub(crate) use key::{Hashed, LookupKey, MapKey, NamespacePrefix};
 pub(crate) use limit::machine_memory;
 pub(crate) use partition::{Inserted, Partition};
 pub(crate) use weight::entry_weight;

@@ -1,20 +1,27 @@
 //! What an entry weighs.
 //!
-//! `weight = 16 + key + size_of(entry) + heap of the value + tags of its own + 152`
+//! `weight = block(key) + block(16 + entry + value) + heap of the value + block(16 + scopes) + block(16 * tags)`
 //!
-//! where the entry is 16 bytes of counters, the metadata and the value itself, and the last term is the share of the
-//! map: a slot of the linked list and of the hash table with the slack of their growth, and the remembered keys of
-//! evicted entries. A test holds the formula to a counting allocator.
+//! where a key of up to 30 encoded bytes lies in the map and weighs nothing here, the entry is its metadata, 16 are the two counters of a shared
+//! block, the last two are there only for an entry with tags, and `block` is what an allocator takes for so many bytes:
+//! 8 more, rounded up to 16.
+//!
+//! The maps' own blocks (the list with its free slots, the table) are not part of an entry: a partition is charged for
+//! them as they are. Tests hold both to a counting allocator.
 
 use super::{Entry, MapKey, entry::EntryScopes};
 
-/// The map's share of an entry, measured with 100-byte values: 72 bytes of slot, 9 of table, growth slack and ghosts.
-const MAP_SHARE: usize = 152;
 /// The two counters in front of every shared block.
 const COUNTERS: usize = 2 * size_of::<usize>();
 
+/// Bytes that an allocator takes for a block.
+pub(super) const fn block(bytes: usize) -> usize {
+    (bytes + 8).next_multiple_of(16)
+}
+
 /// Weighs an entry; `value` is what the value takes in all, its own `size_of` included.
 pub(crate) fn entry_weight<V>(key: &MapKey, value: usize, scopes: &EntryScopes) -> u64 {
-    let entry = (size_of::<Entry<V>>() - size_of::<V>()) + value;
-    (COUNTERS + key.weight() + COUNTERS + entry + scopes.weight() + MAP_SHARE) as u64
+    let entry = block(COUNTERS + size_of::<Entry<V>>()) + value.saturating_sub(size_of::<V>());
+    let key = if key.weight() > 0 { block(key.weight()) } else { 0 };
+    (key + entry + scopes.weight()) as u64
 }

@@ -3,23 +3,31 @@
 use std::{
     future::{Future, IntoFuture},
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
 };
 
-use stratacache_core::{IntoKey, Key};
+use stratacache_core::Key;
 
 use super::{
-    load_future::{AtOnce, State},
+    load_future::{AtOnce, State, at_once},
     options::{Options, options},
 };
-use crate::{Cached, Namespace, codec::CacheValue};
+use crate::{Cached, codec::CacheValue, engine::Door};
 
-/// A read without a loader. Made by [`Namespace::get`].
+/// A read without a loader. Made by [`Namespace::get`](crate::Namespace::get).
 #[must_use = "nothing happens until it is awaited"]
 pub struct Get<'a, V: 'static> {
-    ns: &'a Namespace,
+    door: &'a Arc<Door>,
     key: Key<V>,
     options: Options,
+}
+
+impl<'a, V: 'static> Get<'a, V> {
+    #[inline]
+    pub(crate) fn new(door: &'a Arc<Door>, key: Key<V>) -> Self {
+        Self { door, key, options: Options::default() }
+    }
 }
 
 impl<V: 'static> Get<'_, V> {
@@ -47,28 +55,39 @@ impl<V: CacheValue> Future for GetFuture<'_, V> {
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.0.drive(cx, |start| {
-            if start.options.is_plain() {
-                match start.ns.at_once::<V>(&start.key, true) {
-                    AtOnce::Hit(cached) => return Ok(Some(cached)),
-                    AtOnce::Absent => return Ok(None),
-                    AtOnce::NotYet { .. } => {}
+        self.0.drive(
+            cx,
+            |start| {
+                if !start.options.is_plain() {
+                    return None;
                 }
-            }
-            let Get { ns, key, options } = start;
-            Err(Box::pin(async move {
-                let policy = options.policy(ns, &key).ok()?;
-                let engine = &ns.door.engine;
-                let landed = engine.read(&ns.door, &key, &policy).await?;
-                landed.cached(engine.timeline.now())
-            }))
-        })
+                match at_once::<V>(start.door, &start.key, true) {
+                    AtOnce::Hit(cached) => Some(Some(cached)),
+                    AtOnce::Absent => Some(None),
+                    AtOnce::NotYet { .. } => None,
+                }
+            },
+            |Get { door, key, options }| {
+                Box::pin(async move {
+                    let policy = options.policy(door, &key).ok()?;
+                    let engine = &door.engine;
+                    let landed = engine.read(door, &key, &policy).await?;
+                    landed.cached(engine.timeline.now())
+                })
+            },
+        )
     }
 }
 
-/// Asks whether a key has a value. Made by [`Namespace::contains`].
+/// Asks whether a key has a value. Made by [`Namespace::contains`](crate::Namespace::contains).
 #[must_use = "nothing happens until it is awaited"]
 pub struct Contains<'a, V: 'static>(Get<'a, V>);
+
+impl<'a, V: 'static> Contains<'a, V> {
+    pub(crate) fn new(get: Get<'a, V>) -> Self {
+        Self(get)
+    }
+}
 
 impl<'a, V: CacheValue> IntoFuture for Contains<'a, V> {
     type Output = bool;
@@ -90,32 +109,5 @@ impl<V: CacheValue> Future for ContainsFuture<'_, V> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<bool> {
         Pin::new(&mut self.0).poll(cx).map(|found| found.is_some())
-    }
-}
-
-impl Namespace {
-    /// Returns the value of a key if some tier has it: fresh, or stale within `stale_while_revalidate`.
-    ///
-    /// A broken tier is a miss and an event, never an error; so is an invalid key (`Key::check` tells). A known absence
-    /// is `None` too; [`lookup`](Self::lookup) tells it from a miss.
-    ///
-    /// ```
-    /// # use stratacache::{Cache, TenantId};
-    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let cache = Cache::builder().build().await?;
-    /// # let acme = cache.tenant(&TenantId::parse("acme")?);
-    /// acme.insert("answer", 42_u32).await?;
-    /// let answer = acme.get::<u32>("answer").await.expect("just inserted");
-    /// assert_eq!(*answer, 42);
-    /// # Ok(()) }
-    /// ```
-    #[inline]
-    pub fn get<V: CacheValue>(&self, key: impl IntoKey<V>) -> Get<'_, V> {
-        Get { ns: self, key: key.into_key(), options: Options::default() }
-    }
-
-    /// Tells whether [`get`](Self::get) would return a value. It counts as a read.
-    pub fn contains<V: CacheValue>(&self, key: impl IntoKey<V>) -> Contains<'_, V> {
-        Contains(self.get(key))
     }
 }

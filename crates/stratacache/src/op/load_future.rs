@@ -10,9 +10,9 @@ use stratacache_core::Key;
 
 use super::{BoxFuture, options::Options};
 use crate::{
-    Cached, Freshness, LoadError, Namespace,
+    Cached, Freshness, LoadError,
     codec::CacheValue,
-    engine::{BoxedLoad, Call, Quick, Request, Seen},
+    engine::{BoxedLoad, Call, Door, Quick, Request, Seen},
     observe::Counter,
 };
 
@@ -26,38 +26,40 @@ pub(super) enum AtOnce<V> {
     },
 }
 
-impl Namespace {
-    /// Asks memory for a simple answer.
-    #[inline]
-    pub(super) fn at_once<V: CacheValue>(&self, key: &Key<V>, optional: bool) -> AtOnce<V> {
-        let engine = &self.door.engine;
-        let (entry, now) = match engine.quick::<V>(&self.door, key.as_bytes()) {
-            Quick::Hit(entry, now) => (entry, now),
-            Quick::Miss => return AtOnce::NotYet { refresh: false },
-            Quick::Look(slot) => match engine.examine::<V>(&self.door, key.as_bytes(), slot) {
-                Seen::Fresh { entry, refresh: false } => (entry, engine.timeline.coarse()),
-                Seen::Fresh { refresh: true, .. } => return AtOnce::NotYet { refresh: true },
-                _ => return AtOnce::NotYet { refresh: false },
-            },
-        };
-        match Cached::new(entry, Freshness::Fresh, now) {
-            Some(cached) => {
-                self.door.count(key, Counter::memory_hits);
-                AtOnce::Hit(cached)
+/// Asks memory for a simple answer.
+#[inline]
+pub(super) fn at_once<V: CacheValue>(door: &Arc<Door>, key: &Key<V>, optional: bool) -> AtOnce<V> {
+    let engine = &door.engine;
+    let (entry, now) = match engine.quick::<V>(door, key.as_bytes()) {
+        Quick::Hit(entry, now) => (entry, now),
+        Quick::Miss | Quick::OtherType => return AtOnce::NotYet { refresh: false },
+        Quick::Look(slot) => match engine.examine::<V>(door, key.as_bytes(), slot) {
+            Seen::Fresh { entry, refresh: false } => {
+                engine.touch_below(door, key, &entry);
+                (entry, engine.timeline.coarse())
             }
-            None if optional => {
-                self.door.count(key, Counter::memory_hits);
-                self.door.count(key, Counter::absent_hits);
-                AtOnce::Absent
-            }
-            None => AtOnce::NotYet { refresh: false },
+            Seen::Fresh { refresh: true, .. } => return AtOnce::NotYet { refresh: true },
+            _ => return AtOnce::NotYet { refresh: false },
+        },
+    };
+    match Cached::new(entry, Freshness::Fresh, now) {
+        Some(cached) => {
+            door.count(key, Counter::memory_hits);
+            tracing::trace!(key = door.key_hash(key.as_bytes()), "hit in memory");
+            AtOnce::Hit(cached)
         }
+        None if optional => {
+            door.count(key, Counter::memory_hits);
+            door.count(key, Counter::absent_hits);
+            AtOnce::Absent
+        }
+        None => AtOnce::NotYet { refresh: false },
     }
 }
 
 /// Loads, after memory had no simple answer. `None` is an absence.
 pub(super) async fn load_slowly<V, E>(
-    ns: Namespace,
+    door: Arc<Door>,
     key: Key<V>,
     options: Options,
     load: BoxedLoad<V, E>,
@@ -69,12 +71,12 @@ where
     V: CacheValue,
     E: Send + Sync + 'static,
 {
-    let policy = options.policy(&ns, &key).map_err(LoadError::Invalid)?;
-    let engine = Arc::clone(&ns.door.engine);
+    let policy = options.policy(&door, &key).map_err(LoadError::Invalid)?;
+    let engine = Arc::clone(&door.engine);
     let share = options.rare.as_ref().is_none_or(|r| !r.alone);
     let ttl = policy.fresh_time();
     let call = Call {
-        ns: Arc::clone(&ns.door),
+        ns: Arc::clone(&door),
         key: key.clone(),
         policy,
         ttl,
@@ -88,7 +90,7 @@ where
     let freshness = landed.freshness;
     let cached = landed.cached(engine.timeline.now());
     if cached.is_none() && freshness != Freshness::Loaded {
-        ns.door.count(&key, Counter::absent_hits);
+        door.count(&key, Counter::absent_hits);
     }
     Ok(cached)
 }
@@ -101,20 +103,33 @@ pub(super) enum State<'a, T, R> {
 }
 
 impl<'a, T, R> State<'a, T, R> {
-    /// Drives the state: `first` answers at once or gives the slow way.
+    /// Drives the state: `at_once` may have the answer, else `slowly` gives the long way to it.
+    #[inline]
     pub(super) fn drive(
         &mut self,
         cx: &mut Context<'_>,
-        first: impl FnOnce(T) -> Result<R, BoxFuture<'a, R>>,
+        at_once: impl FnOnce(&T) -> Option<R>,
+        slowly: impl FnOnce(T) -> BoxFuture<'a, R>,
     ) -> Poll<R> {
-        if matches!(self, Self::Start(_))
-            && let Self::Start(start) = std::mem::replace(self, Self::Done)
-        {
-            match first(start) {
-                Ok(answer) => return Poll::Ready(answer),
-                Err(slow) => *self = Self::Slow(slow),
+        if let Self::Start(start) = self {
+            // looked at where it is: an operation is large to move
+            if let Some(answer) = at_once(start) {
+                *self = Self::Done;
+                return Poll::Ready(answer);
             }
+            self.take_off(slowly);
         }
+        self.go_on(cx)
+    }
+
+    #[cold]
+    fn take_off(&mut self, slowly: impl FnOnce(T) -> BoxFuture<'a, R>) {
+        if let Self::Start(start) = std::mem::replace(self, Self::Done) {
+            *self = Self::Slow(slowly(start));
+        }
+    }
+
+    fn go_on(&mut self, cx: &mut Context<'_>) -> Poll<R> {
         match self {
             Self::Slow(slow) => {
                 let polled = Pin::as_mut(slow).poll(cx);

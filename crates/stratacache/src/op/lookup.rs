@@ -1,15 +1,15 @@
 //! `lookup`: a read that tells a known absence from a miss.
 
-use std::future::IntoFuture;
+use std::{future::IntoFuture, sync::Arc};
 
-use stratacache_core::{IntoKey, Key};
+use stratacache_core::Key;
 
 use super::{
     BoxFuture,
-    load_future::AtOnce,
+    load_future::{AtOnce, at_once},
     options::{Options, options},
 };
-use crate::{Cached, Namespace, codec::CacheValue, observe::Counter};
+use crate::{Cached, codec::CacheValue, engine::Door, observe::Counter};
 
 /// What the cache knows of a key.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,12 +22,18 @@ pub enum Lookup<V> {
     Miss,
 }
 
-/// A read that tells a known absence from a miss. Made by [`Namespace::lookup`].
+/// A read that tells a known absence from a miss. Made by [`Namespace::lookup`](crate::Namespace::lookup).
 #[must_use = "nothing happens until it is awaited"]
 pub struct LookupOp<'a, V: 'static> {
-    ns: &'a Namespace,
+    door: &'a Arc<Door>,
     key: Key<V>,
     options: Options,
+}
+
+impl<'a, V: 'static> LookupOp<'a, V> {
+    pub(crate) fn new(door: &'a Arc<Door>, key: Key<V>) -> Self {
+        Self { door, key, options: Options::default() }
+    }
 }
 
 impl<V: 'static> LookupOp<'_, V> {
@@ -39,34 +45,27 @@ impl<'a, V: CacheValue> IntoFuture for LookupOp<'a, V> {
     type IntoFuture = BoxFuture<'a, Lookup<V>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        let Self { ns, key, options } = self;
+        let Self { door, key, options } = self;
         Box::pin(async move {
             if options.is_plain() {
-                match ns.at_once::<V>(&key, true) {
+                match at_once::<V>(door, &key, true) {
                     AtOnce::Hit(cached) => return Lookup::Hit(cached),
                     AtOnce::Absent => return Lookup::Absent,
                     AtOnce::NotYet { .. } => {}
                 }
             }
-            let Ok(policy) = options.policy(ns, &key) else { return Lookup::Miss };
-            let engine = &ns.door.engine;
-            match engine.read(&ns.door, &key, &policy).await {
+            let Ok(policy) = options.policy(door, &key) else { return Lookup::Miss };
+            let engine = &door.engine;
+            match engine.read(door, &key, &policy).await {
                 None => Lookup::Miss,
                 Some(landed) => match landed.cached(engine.timeline.now()) {
                     Some(cached) => Lookup::Hit(cached),
                     None => {
-                        ns.door.count(&key, Counter::absent_hits);
+                        door.count(&key, Counter::absent_hits);
                         Lookup::Absent
                     }
                 },
             }
         })
-    }
-}
-
-impl Namespace {
-    /// Returns what the cache knows of a key: a value, a known absence, or nothing.
-    pub fn lookup<V: CacheValue>(&self, key: impl IntoKey<V>) -> LookupOp<'_, V> {
-        LookupOp { ns: self, key: key.into_key(), options: Options::default() }
     }
 }

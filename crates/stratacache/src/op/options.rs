@@ -5,7 +5,7 @@ use std::time::Duration;
 use smallvec::SmallVec;
 use stratacache_core::{Consistency, Policy, Result, Stamp, Tag};
 
-use crate::Namespace;
+use crate::engine::Door;
 
 /// What few calls say.
 #[derive(Debug, Clone, Default)]
@@ -37,9 +37,9 @@ impl Options {
     }
 
     /// Returns the policy of the call, checked, its ttl in it.
-    pub(crate) fn policy<V: 'static>(&self, ns: &Namespace, key: &stratacache_core::Key<V>) -> Result<Policy> {
+    pub(crate) fn policy<V: 'static>(&self, door: &Door, key: &stratacache_core::Key<V>) -> Result<Policy> {
         let own = self.rare.as_ref().and_then(|r| r.policy.as_ref());
-        let mut policy = ns.door.policy_of(key, own)?;
+        let mut policy = door.policy_of(key, own)?;
         if let Some(rare) = &self.rare {
             for (tier, ttl) in &rare.tier_ttl {
                 policy = policy.tier_ttl(tier, *ttl);
@@ -52,9 +52,9 @@ impl Options {
             policy = policy.with_ttl(ttl);
         }
         if self.ttl.is_some() || self.rare.is_some() {
-            policy.check(&ns.door.engine.ceilings)?;
+            policy.check(&door.engine.ceilings)?;
         }
-        ns.door.check_tags(&self.tags)?;
+        door.check_tags(&self.tags)?;
         Ok(policy)
     }
 }

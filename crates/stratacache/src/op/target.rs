@@ -2,12 +2,15 @@
 
 use stratacache_core::{Error, Result, Target, TargetKind};
 
-use crate::{Namespace, engine, engine::Targets};
+use crate::{
+    engine,
+    engine::{Door, Targets},
+};
 
 /// Turns targets into what the engine orders.
-pub(super) fn resolve(ns: &Namespace, targets: Vec<Target>) -> Result<Targets> {
-    ns.check()?;
-    let inner = &ns.door;
+pub(super) fn resolve(door: &Door, targets: Vec<Target>) -> Result<Targets> {
+    door.check()?;
+    let inner = door;
     let deployment = &inner.engine.deployment;
     let mut resolved = Targets::default();
     for target in targets {

@@ -3,6 +3,8 @@
 //! Workers read, load, insert and invalidate in every way there is, over a cache with a lower tier that is closed and
 //! reopened several times. Loads yield, so that invalidations overlap them.
 
+#![allow(clippy::disallowed_methods, clippy::print_stdout, clippy::expect_used)] // a driver of tests
+
 use std::{
     collections::HashMap,
     convert::Infallible,

@@ -1,5 +1,5 @@
 //! What the tests of the facade share.
-#![allow(dead_code, unreachable_pub)] // each test file uses some of it
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used)] // each test file uses some of it
 
 use std::{
     convert::Infallible,

@@ -246,3 +246,6 @@ impl std::fmt::Debug for LocalCoordinator {
         f.debug_struct("LocalCoordinator").field("journal", &self.0.journal.is_some()).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

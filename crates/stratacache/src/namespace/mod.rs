@@ -1,5 +1,11 @@
 //! The only door to data: a tenant, a path of namespaces below it, and defaults.
 
+mod bulk;
+mod forget;
+mod load;
+mod read;
+mod write;
+
 use std::{sync::Arc, time::Duration};
 
 use smallvec::SmallVec;

@@ -1,0 +1,10 @@
+//! One bench in each file.
+
+pub(crate) mod footprint;
+pub(crate) mod hit;
+pub(crate) mod insert;
+pub(crate) mod latency;
+pub(crate) mod load;
+pub(crate) mod tags;
+pub(crate) mod tenants;
+pub(crate) mod waiters;

@@ -1,0 +1,48 @@
+//! The history campaign in its long form: `cargo run --release -p stratacache --example campaign -- --long`.
+//!
+//! Runs parts with fresh seeds until the time is over, and exits 1 at the first broken promise.
+#![allow(clippy::print_stdout, clippy::print_stderr, unreachable_pub)] // a program for people, with a module of the tests
+
+#[path = "../tests/support/campaign.rs"]
+mod campaign;
+
+use std::time::Duration;
+
+use campaign::{Plan, run};
+use stratacache::clock::{Clock, SystemClock};
+
+fn usage() -> ! {
+    eprintln!("usage: campaign [--long | --minutes N] [--seed N]\n  --long       an hour (the default is one minute)");
+    std::process::exit(2)
+}
+
+#[tokio::main]
+async fn main() {
+    let mut minutes: u64 = 1;
+    let clock = SystemClock::new();
+    let mut seed = clock.wall().as_secs();
+    let mut args = std::env::args().skip(1);
+    while let Some(arg) = args.next() {
+        let mut number = || args.next().and_then(|n| n.parse().ok()).unwrap_or_else(|| usage());
+        match arg.as_str() {
+            "--long" => minutes = 60,
+            "--minutes" => minutes = number(),
+            "--seed" => seed = number(),
+            _ => usage(),
+        }
+    }
+    let end = clock.now() + Duration::from_secs(minutes * 60);
+    let (mut operations, mut overlaps) = (0, 0);
+    while clock.now() < end {
+        let report = run(Plan { seed, operations: 5_000_000, restarts: 9, workers: 16, configure: |b| b }).await;
+        println!("{report}");
+        operations += report.operations;
+        overlaps += report.overlaps;
+        if let Err(failure) = report.verdict(10_000) {
+            eprintln!("seed {seed}: {failure}");
+            std::process::exit(1);
+        }
+        seed += 1;
+    }
+    println!("{operations} operations, {overlaps} invalidations overlapped a load, no promise broken");
+}

@@ -1,0 +1,75 @@
+//! Many keys in one call.
+
+use stratacache_core::{IntoKey, Keyspace};
+
+use super::Namespace;
+use crate::{
+    CacheValue, IntoValue,
+    op::{GetMany, GetOrLoadMany, InsertMany},
+};
+
+impl Namespace {
+    /// Returns the values of many keys, one place for each in their order; each tier is asked once.
+    ///
+    /// As [`get`](Self::get): a broken tier or an invalid key is a miss.
+    pub fn get_many<V: CacheValue>(&self, keys: impl IntoIterator<Item = impl IntoKey<V>>) -> GetMany<'_, V> {
+        let keys = keys.into_iter().map(IntoKey::into_key).collect();
+        GetMany::new(&self.door, keys)
+    }
+
+    /// Returns the values of many keys, with one call of `load` for all that no tier has.
+    ///
+    /// The loader gets the missing keys and returns pairs of key and value. A key it leaves out is taken for absent: it is
+    /// not in the result, and is not asked for again for the policy's `negative_ttl`. Every value is fenced like one of
+    /// [`get_or_load`](Self::get_or_load); keys that somebody else is loading are waited for, not loaded twice.
+    ///
+    /// # Errors
+    /// As [`get_or_load`](Self::get_or_load); one failed load fails the call, unless stale values can stand in.
+    ///
+    /// # Cancel safety
+    /// As [`get_or_load`](Self::get_or_load).
+    ///
+    /// ```
+    /// use stratacache::{Cache, Keyspace, Policy, TenantId, minutes};
+    ///
+    /// const NAMES: Keyspace<u32, String> = Keyspace::new("names", Policy::ttl(minutes(5)));
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let cache = Cache::builder().build().await?;
+    /// # let acme = cache.tenant(&TenantId::parse("acme")?);
+    /// let names = acme
+    ///     .get_or_load_many(&NAMES, [1, 2, 3], async |missing: Vec<u32>| {
+    ///         // SELECT id, name FROM contacts WHERE id IN (..missing..)
+    ///         Ok::<_, std::io::Error>(missing.into_iter().map(|id| (id, format!("name {id}"))).collect::<Vec<_>>())
+    ///     })
+    ///     .await?;
+    /// assert_eq!(*names[&2], "name 2");
+    /// # Ok(()) }
+    /// ```
+    pub fn get_or_load_many<K, V, F>(
+        &self,
+        keyspace: &'static Keyspace<K, V>,
+        keys: impl IntoIterator<Item = K>,
+        load: F,
+    ) -> GetOrLoadMany<'_, K, V, F>
+    where
+        V: CacheValue,
+    {
+        GetOrLoadMany::new(&self.door, keyspace, keys.into_iter().collect(), load)
+    }
+
+    /// Stores many values, one after the other, under one stamp; returns a token for each, in order.
+    ///
+    /// # Errors
+    /// As [`insert`](Self::insert), from the first that fails: those before it are stored, those after it are not.
+    ///
+    /// # Cancel safety
+    /// As [`insert`](Self::insert), for each value.
+    pub fn insert_many<V: CacheValue>(
+        &self,
+        items: impl IntoIterator<Item = (impl IntoKey<V>, impl IntoValue<V>)>,
+    ) -> InsertMany<'_, V> {
+        let items = items.into_iter().map(|(key, value)| (key.into_key(), value.into_value())).collect();
+        InsertMany::new(&self.door, items)
+    }
+}

@@ -1,0 +1,50 @@
+//! Reading without a loader.
+
+use stratacache_core::IntoKey;
+
+use super::Namespace;
+use crate::{
+    CacheValue,
+    op::{Contains, Get, Inspect, LookupOp},
+};
+
+impl Namespace {
+    /// Returns the value of a key if some tier has it: fresh, or stale within `stale_while_revalidate`.
+    ///
+    /// A broken tier is a miss and an event, never an error; so is an invalid key (`Key::check` tells). A known absence
+    /// is `None` too; [`lookup`](Self::lookup) tells it from a miss.
+    ///
+    /// ```
+    /// # use stratacache::{Cache, TenantId};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let cache = Cache::builder().build().await?;
+    /// # let acme = cache.tenant(&TenantId::parse("acme")?);
+    /// acme.insert("answer", 42_u32).await?;
+    /// let answer = acme.get::<u32>("answer").await.expect("just inserted");
+    /// assert_eq!(*answer, 42);
+    /// # Ok(()) }
+    /// ```
+    #[inline]
+    pub fn get<V: CacheValue>(&self, key: impl IntoKey<V>) -> Get<'_, V> {
+        Get::new(&self.door, key.into_key())
+    }
+
+    /// Tells whether [`get`](Self::get) would return a value. It counts as a read.
+    pub fn contains<V: CacheValue>(&self, key: impl IntoKey<V>) -> Contains<'_, V> {
+        Contains::new(self.get(key))
+    }
+
+    /// Returns what the cache knows of a key: a value, a known absence, or nothing.
+    pub fn lookup<V: CacheValue>(&self, key: impl IntoKey<V>) -> LookupOp<'_, V> {
+        LookupOp::new(&self.door, key.into_key())
+    }
+
+    /// Tells which tiers hold a key, whether they may serve it, how fresh it is, its tags and positions. Reads every
+    /// tier, fills none, counts nothing.
+    ///
+    /// # Errors
+    /// When the namespace is not valid or the cache is closed; a broken tier is left out.
+    pub fn inspect<V: 'static>(&self, key: impl IntoKey<V>) -> Inspect<'_> {
+        Inspect::new(&self.door, key.into_key().as_bytes().to_vec())
+    }
+}
