@@ -81,11 +81,11 @@ impl Tour {
     }
 
     /// Lets the clients loose, and counts what reached SQLite.
-    async fn measure(&self, app: &App, scene: &Arc<Scene>, plan: Plan) -> Result<Phase> {
+    async fn measure(&self, app: &App, scene: &Arc<Scene>, plan: Plan<'_>) -> Result<(Phase, Vec<u64>)> {
         let (before, queries) = (app.cache.stats(), self.db.queries());
         let measured = drive(scene, plan).await?;
         let tiers = Tiers::between(&before, &app.cache.stats());
-        Ok(Phase::new(&measured, self.db.queries() - queries, tiers))
+        Ok((Phase::new(&measured, self.db.queries() - queries, tiers), measured.by_client))
     }
 
     async fn phases(&self, progress: &mut Progress) -> Result<Report> {
@@ -94,7 +94,7 @@ impl Tour {
         let lasts = progress.phase("without the cache", 0.2);
         // what is read past the cache proves nothing about it
         let (server, scene) = self.open(routes_without_cache(app.clone()), &Arc::default()).await?;
-        let without = self.measure(&app, &scene, Plan { lasts, writes: true, seed: 1 }).await?;
+        let (without, _) = self.measure(&app, &scene, Plan { lasts, writes: true, seed: 1, again: None }).await?;
         server.stop().await?;
 
         progress.phase("1,000 cold reads at once", 0.0);
@@ -105,9 +105,10 @@ impl Tour {
         let cold_joined = app.cache.stats().flights_joined - joined;
 
         let lasts = progress.phase("with the cache, cold", 0.2);
-        let cold = self.measure(&app, &scene, Plan { lasts, writes: true, seed: 1 }).await?;
+        let (cold, _) = self.measure(&app, &scene, Plan { lasts, writes: true, seed: 1, again: None }).await?;
         let lasts = progress.phase("with the cache, warm", 0.25);
-        let warm = self.measure(&app, &scene, Plan { lasts, writes: true, seed: WARM_SEED }).await?;
+        let plan = Plan { lasts, writes: true, seed: WARM_SEED, again: None };
+        let (warm, made) = self.measure(&app, &scene, plan).await?;
 
         let lasts = progress.phase("writes, each read at once", 0.25);
         let probed = probes::probe(&scene, lasts).await?;
@@ -117,7 +118,7 @@ impl Tour {
         server.stop().await?;
         app.close().await?;
         drop(app);
-        let restart = self.restarted(&changed, lasts).await?;
+        let restart = self.restarted(&changed, lasts, &made).await?;
 
         Ok(Report {
             prepared: Duration::ZERO,
@@ -136,13 +137,14 @@ impl Tour {
     }
 
     /// Opens the application again, on the same folder.
-    async fn restarted(&self, changed: &[(u64, i64)], lasts: Duration) -> Result<Restart> {
+    async fn restarted(&self, changed: &[(u64, i64)], lasts: Duration, made: &[u64]) -> Result<Restart> {
         let began = Instant::now();
         let app = self.app().await?;
         let opened = began.elapsed();
         let (server, scene) = self.open(routes(app.clone()), &self.witness).await?;
         let changed = restart::read_first(&scene, changed).await?;
-        let first = self.measure(&app, &scene, Plan { lasts, writes: false, seed: WARM_SEED }).await?;
+        let plan = Plan { lasts, writes: false, seed: WARM_SEED, again: Some(made) };
+        let (first, _) = self.measure(&app, &scene, plan).await?;
         let restart = Restart { opened, changed, first };
         server.stop().await?;
         app.close().await?;

@@ -22,10 +22,12 @@ const POPULAR_PAGES: usize = 12;
 
 /// How long to go on, and how.
 #[derive(Clone, Copy)]
-pub(super) struct Plan {
+pub(super) struct Plan<'a> {
     pub(super) lasts: Duration,
     pub(super) writes: bool,
     pub(super) seed: u64,
+    /// Ends each client after as many requests as it had made before with the same seed.
+    pub(super) again: Option<&'a [u64]>,
 }
 
 /// What was measured.
@@ -33,6 +35,8 @@ pub(super) struct Measured {
     pub(super) requests: u64,
     pub(super) elapsed: Duration,
     pub(super) latency: Histogram<u64>,
+    /// The requests of each client.
+    pub(super) by_client: Vec<u64>,
 }
 
 impl Measured {
@@ -47,7 +51,7 @@ impl Measured {
 }
 
 /// Lets the clients loose on a server.
-pub(super) async fn drive(scene: &Arc<Scene>, plan: Plan) -> Result<Measured> {
+pub(super) async fn drive(scene: &Arc<Scene>, plan: Plan<'_>) -> Result<Measured> {
     let popularity = Arc::new(Popularity {
         companies: Zipf::new(COMPANIES as usize, 1.2),
         pages: Zipf::new(POPULAR_PAGES, 1.0),
@@ -62,13 +66,18 @@ pub(super) async fn drive(scene: &Arc<Scene>, plan: Plan) -> Result<Measured> {
             visitor: Visitor::connect(scene.address).await?,
             random: StdRng::seed_from_u64(plan.seed * 1000 + n),
         };
-        clients.spawn(client.live(began + plan.lasts, plan.writes));
+        let most = plan.again.map_or(u64::MAX, |made| made[n as usize]);
+        clients.spawn(async move { (n, client.live(began + plan.lasts, most, plan.writes).await) });
     }
     let mut latency = Histogram::new(3)?;
+    let mut by_client = vec![0; CLIENTS as usize];
     while let Some(client) = clients.join_next().await {
-        latency.add(client??)?;
+        let (n, measured) = client?;
+        let measured = measured?;
+        by_client[n as usize] = measured.len();
+        latency.add(measured)?;
     }
-    Ok(Measured { requests: latency.len(), elapsed: began.elapsed(), latency })
+    Ok(Measured { requests: latency.len(), elapsed: began.elapsed(), latency, by_client })
 }
 
 struct Popularity {
@@ -85,9 +94,9 @@ struct Client {
 }
 
 impl Client {
-    async fn live(mut self, until: Instant, writes: bool) -> Result<Histogram<u64>> {
+    async fn live(mut self, until: Instant, most: u64, writes: bool) -> Result<Histogram<u64>> {
         let mut latency = Histogram::new(3)?;
-        while Instant::now() < until {
+        while latency.len() < most && Instant::now() < until {
             let took = self.step(writes).await?;
             latency.record(u64::try_from(took.as_micros())?)?;
         }
@@ -95,22 +104,23 @@ impl Client {
     }
 
     async fn step(&mut self, writes: bool) -> Result<Duration> {
+        // all is drawn in any case, so that a seed means the same requests with writes and without
         let company = self.popularity.companies.draw(&mut self.random) as u64;
         let nth = self.popularity.contacts.draw(&mut self.random) as i64;
+        let page = self.popularity.pages.draw(&mut self.random) as u32;
         match self.random.random_range(0..1000) {
-            0..680 => self.page(company).await,
+            0..680 => self.page(company, page).await,
             680..930 => self.contact(company, contacts_of(company).start + nth).await,
             930..950 => self.foreign(company, nth).await,
             950..970 => self.statistics(company).await,
             970..990 => self.dashboard(company).await,
             990..993 if writes => self.update(company, contacts_of(company).start + nth).await,
-            _ => self.page(company).await,
+            _ => self.page(company, page).await,
         }
     }
 
-    async fn page(&mut self, company: u64) -> Result<Duration> {
-        let drawn = self.popularity.pages.draw(&mut self.random) as u32;
-        let number = 1 + drawn % pages_of(company);
+    async fn page(&mut self, company: u64, nth: u32) -> Result<Duration> {
+        let number = 1 + nth % pages_of(company);
         let (scene, began) = (&self.scene, self.scene.witness.now());
         let reply = self.visitor.get(&format!("/contacts?page={number}"), scene.token(company)).await?;
         if let Some(page) = scene.expect::<Page>(&reply) {
@@ -159,7 +169,7 @@ impl Client {
     async fn update(&mut self, company: u64, id: i64) -> Result<Duration> {
         let draft = Draft {
             name: "Updated Contact".to_owned(),
-            email: format!("{}@mail.example", self.random.random::<u32>()),
+            email: format!("contact-{id}@mail.example"),
             city: "Turin".to_owned(),
             stage: "customer".to_owned(),
         };
