@@ -18,7 +18,7 @@ use super::{Hashed, MapKey, SlotRef};
 pub(crate) type Left = SmallVec<[(MapKey, SlotRef); 2]>;
 
 /// Bytes of one slot of the map's list. A test holds it to what the map says.
-const SLOT: u64 = 56;
+const SLOT: u64 = 80;
 /// Bytes of one slot of the map's table, free ones included.
 const TABLE_SLOT: u64 = 8;
 /// Slots the list begins with; then it doubles.
