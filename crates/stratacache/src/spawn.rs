@@ -9,7 +9,7 @@ use std::{
 };
 
 use stratacache_core::{Error, ErrorKind, Result};
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, oneshot, watch};
 
 /// Runs a closure where it may block.
 ///
@@ -64,6 +64,24 @@ impl Spawner {
                 () = task => {}
             }
         });
+    }
+
+    /// Runs a future in a task of its own and waits for it: it goes on when the caller goes away.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Closed`] when the cache closes first.
+    pub(crate) async fn to_the_end<T: Send + 'static>(
+        &self,
+        task: impl Future<Output = T> + Send + 'static,
+    ) -> Result<T> {
+        let (done, result) = oneshot::channel();
+        self.start(async move {
+            // a caller that went away does not want the result
+            let _ = done.send(task.await);
+        });
+        result.await.map_err(|_| {
+            Error::new(ErrorKind::Closed, "the cache was closed meanwhile; whether it took place is not known")
+        })
     }
 
     /// Returns how many tasks run.

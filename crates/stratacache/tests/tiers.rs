@@ -4,7 +4,7 @@
 
 mod support;
 
-use std::{convert::Infallible, sync::Arc};
+use std::{convert::Infallible, future::IntoFuture, sync::Arc};
 
 use stratacache::{
     Cache, ErrorKind, Lookup, OnWriteError, Policy,
@@ -318,4 +318,20 @@ async fn an_insert_that_lands_within_an_invalidation_of_its_key_does_not_come_ba
     cache.close().await.unwrap();
     let (cache, _) = over(&disk, policy()).await;
     assert_eq!(tenant(&cache, "acme").get::<u32>("k").await.as_deref(), Some(&3), "others are kept below as ever");
+}
+
+#[tokio::test(start_paused = true)]
+async fn writes_go_to_their_end_when_their_callers_are_gone() {
+    let disk = disk();
+    let (cache, faults) = over(&disk, policy()).await;
+    let acme = tenant(&cache, "acme");
+    acme.insert("invalidated", 1_u32).await.unwrap();
+    acme.insert("replaced", 1_u32).await.unwrap();
+    faults.always(On::Remove, Fault::Slow(millis(100)));
+    let brief = millis(10);
+    assert!(tokio::time::timeout(brief, acme.invalidate("invalidated").into_future()).await.is_err());
+    assert!(tokio::time::timeout(brief, acme.insert("replaced", 2_u32).into_future()).await.is_err());
+    sleep(millis(500)).await;
+    assert!(acme.get::<u32>("invalidated").await.is_none());
+    assert_eq!(*acme.get::<u32>("replaced").await.unwrap(), 2);
 }

@@ -49,13 +49,18 @@ pub(crate) struct Targets {
 }
 
 impl Engine {
-    /// Invalidates or expires, and returns the position.
+    /// Invalidates or expires, to the end even if the caller goes away, and returns the position.
     pub(crate) async fn invalidate(
         self: &Arc<Self>,
-        inner: &Door,
+        door: &Arc<Door>,
         targets: Targets,
         strength: Strength,
     ) -> Result<Token> {
+        let (engine, door) = (Arc::clone(self), Arc::clone(door));
+        self.write_to_the_end(async move { engine.invalidate_here(&door, targets, strength).await }).await
+    }
+
+    async fn invalidate_here(self: &Arc<Self>, inner: &Door, targets: Targets, strength: Strength) -> Result<Token> {
         self.check_open()?;
         inner.tenant.permit_invalidation(&self.limits, self.timeline.now())?;
         let mut scopes = targets.scopes;

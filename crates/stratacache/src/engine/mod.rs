@@ -24,9 +24,12 @@ mod timeline;
 mod touch;
 mod write;
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering::Acquire},
+use std::{
+    future::Future,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Acquire},
+    },
 };
 
 use stratacache_core::{
@@ -103,6 +106,17 @@ impl Engine {
         }
         policy.check(&self.ceilings)?;
         Ok(policy)
+    }
+
+    /// Runs a write to its end even if its caller goes away. Without tiers below nothing in a write waits.
+    pub(crate) async fn write_to_the_end<T: Send + 'static>(
+        &self,
+        write: impl Future<Output = Result<T>> + Send + 'static,
+    ) -> Result<T> {
+        if self.tiers.is_empty() {
+            return write.await;
+        }
+        self.spawner.to_the_end(write).await?
     }
 
     pub(crate) fn report(&self, tenant: Option<&Tenant>, kind: EventKind) {

@@ -24,6 +24,8 @@ use crate::observe::TierCounters;
 
 /// More missed removals than this and the tier stays unused until the process ends.
 const MAX_MISSED: usize = 1 << 16;
+/// So many missed removals are made up for in one batch, to stay within the tier's deadline.
+const CATCH_UP: usize = 1 << 10;
 /// Counters of recent misses, for `min_hits`.
 const SKETCH: usize = 1 << 12;
 
@@ -36,7 +38,7 @@ pub(crate) struct TierHandle {
     pub(crate) counters: Arc<TierCounters>,
     /// Names whose removal failed: neither read nor written until it has been made up for.
     missed: Arc<Mutex<HashSet<EntryName, RandomState>>>,
-    quarantined: AtomicBool,
+    quarantined: Arc<AtomicBool>,
     misses: Mutex<HashMap<u32, u32, RandomState>>,
 }
 
@@ -55,7 +57,7 @@ impl TierHandle {
             journal,
             counters,
             missed: Arc::default(),
-            quarantined: AtomicBool::new(false),
+            quarantined: Arc::default(),
             misses: Mutex::default(),
         }
     }
@@ -111,18 +113,18 @@ impl TierHandle {
         if !self.capability.persistent {
             return Err(error.into());
         }
-        let set = Arc::clone(&self.missed);
-        // in one step, so that no restore can come between
+        let (set, quarantined) = (Arc::clone(&self.missed), Arc::clone(&self.quarantined));
+        // in one step, so that no restore can come between, and a caller that goes away leaves nothing half done
         let first = crate::spawn::blocking(move || {
             let mut set = set.lock();
             journal.quarantine()?;
             let first = set.is_empty();
             set.extend(missed.into_iter().take(MAX_MISSED));
+            quarantined.store(true, Release);
             Ok::<_, TierError>(first)
         })
         .await?
         .map_err(|_| Error::from(error))?;
-        self.quarantined.store(true, Release);
         if first {
             report(EventKind::Quarantined { tier: self.name.clone() });
         }
@@ -139,11 +141,12 @@ impl TierHandle {
             if missed.len() >= MAX_MISSED {
                 return Ok(());
             }
-            missed.iter().copied().collect()
+            missed.iter().copied().take(CATCH_UP).collect()
         };
         let results = self.tier.remove_many(RemoveMany::new(names.clone())).await?;
         let gone: Vec<EntryName> = names.iter().zip(&results).filter(|(_, r)| r.is_ok()).map(|(n, _)| *n).collect();
-        let (set, journal) = (Arc::clone(&self.missed), self.journal.clone());
+        let (set, quarantined) = (Arc::clone(&self.missed), Arc::clone(&self.quarantined));
+        let journal = self.journal.clone();
         let restored = crate::spawn::blocking(move || {
             let mut set = set.lock();
             gone.iter().for_each(|name| {
@@ -152,11 +155,12 @@ impl TierHandle {
             if !set.is_empty() {
                 return Ok(false);
             }
-            journal.map_or(Ok(()), |j| j.restore()).map(|()| true)
+            journal.map_or(Ok(()), |j| j.restore())?;
+            quarantined.store(false, Release);
+            Ok::<_, TierError>(true)
         })
         .await?;
         if restored? {
-            self.quarantined.store(!self.missed.lock().is_empty(), Release);
             report(EventKind::Restored { tier: self.name.clone() });
         }
         Ok(())

@@ -27,8 +27,13 @@ pub(crate) struct WriteRequest<V: 'static> {
 }
 
 impl Engine {
-    /// Inserts a value. The caller has checked the policy and the tags.
+    /// Inserts a value, to the end even if the caller goes away. The caller has checked the policy and the tags.
     pub(crate) async fn insert<V: CacheValue>(self: &Arc<Self>, request: WriteRequest<V>) -> Result<Token> {
+        let engine = Arc::clone(self);
+        self.write_to_the_end(async move { engine.insert_here(request).await }).await
+    }
+
+    async fn insert_here<V: CacheValue>(self: &Arc<Self>, request: WriteRequest<V>) -> Result<Token> {
         self.check_open()?;
         let ns = request.ns.clone();
         let inner = &ns;

@@ -315,7 +315,7 @@ mod tests {
 
     #[test]
     fn a_map_emptied_of_most_gives_its_blocks_back() {
-        let mut shard = Shard::new(1 << 20);
+        let mut shard = Shard::new(4 << 20);
         for n in 0..5_000 {
             shard.insert(key(n), slot(100));
         }
