@@ -1,5 +1,7 @@
 //! The memory tier through the public API: quotas, weights, expiry, what happens to values that leave.
 
+#![allow(clippy::unwrap_used)] // helpers of tests may panic
+
 mod support;
 
 use std::sync::{
@@ -184,4 +186,16 @@ async fn closing_leaves_no_task_and_no_entry() {
     assert!(cache.stats().to_string().contains("Memory: 0."));
     cache.close().await.unwrap();
     assert_eq!((cache.active_tasks(), cache.stats().entries, cache.stats().weight), (0, Some(0), Some(0)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn thousands_of_tenants_that_wake_up_at_once_keep_their_first_entries() {
+    let cache = builder().memory(256 << 20).build().await.unwrap();
+    let tenants: Vec<Namespace> = (0..10_000_u64).map(|n| cache.tenant(&TenantId::from(n))).collect();
+    for ns in &tenants {
+        ns.insert("first", "v".repeat(100)).await.unwrap();
+    }
+    let stats = cache.stats();
+    assert_eq!(stats.entries, Some(10_000));
+    assert!(stats.weight <= stats.limit);
 }

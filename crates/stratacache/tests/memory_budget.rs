@@ -1,5 +1,6 @@
 //! The byte budget is real: what the allocator says, not only what the formula says.
 #![allow(clippy::print_stdout)] // the figures are for people
+#![allow(clippy::unwrap_used)] // helpers of tests may panic
 
 use std::{future::Future, sync::Mutex};
 

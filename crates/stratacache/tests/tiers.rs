@@ -1,6 +1,6 @@
 //! A lower tier that fails costs a bounded time, loses nothing that was invalidated, and is never an application failure.
 
-#![allow(clippy::unwrap_used)] // helpers of tests may panic
+#![allow(clippy::unwrap_used, clippy::disallowed_methods)] // helpers of tests may panic
 
 mod support;
 

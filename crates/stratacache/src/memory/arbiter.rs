@@ -32,6 +32,10 @@ const NEAR_PART: u64 = 64;
 /// Every so many passes the tenants that are gone are looked for even if nobody asks for their memory.
 const LOOK_FOR_GONE: u64 = 16;
 
+/// A waking tenant gets this part of what is free, but not less than a small entry needs.
+const FIRST_PART: u64 = 1 << 10;
+const LEAST: u64 = 3 << 10;
+
 struct Tenant {
     partition: Weak<Partition>,
     quota: Quota,
@@ -76,9 +80,9 @@ impl Arbiter {
     pub(crate) fn admit(&self, quota: Quota) -> (Arc<Partition>, Leaving) {
         let mut state = self.state.lock();
         let leaving = if quota.reserve > state.free { state.rebalance(quota.reserve) } else { Leaving::default() };
-        let headroom = state.headroom();
-        let share = state.free.saturating_sub(headroom) / 2;
-        let wish = share.max(quota.reserve).max(SMALLEST.min(state.fair_share())).min(quota.limit).max(1);
+        // little at first, so that thousands may wake up between two passes; who fills it asks for twice as much
+        let share = (state.free / FIRST_PART).clamp(LEAST, SMALLEST);
+        let wish = share.max(quota.reserve).min(quota.limit).max(1);
         let capacity = wish.min(state.free);
         state.free -= capacity;
         let partition = Arc::new(Partition::new(capacity));
