@@ -343,7 +343,7 @@ async fn no_damage_of_any_file_brings_back_what_was_removed_or_serves_what_was_n
 async fn only_the_marks_that_must_outlive_the_process_are_kept() {
     let dir = tempfile::tempdir().unwrap();
     let disk = open(small(dir.path())).await;
-    let marked = |n: u8, kind, strength| Marked { scope: Scope::from_bytes([n; 16]), kind, strength, tenant: 9 };
+    let marked = |n: u8, kind, strength| Marked::new(Scope::from_bytes([n; 16]), kind, strength, 9);
     let scopes = vec![
         marked(1, ScopeKind::Key, Strength::Hard),
         marked(2, ScopeKind::Key, Strength::Soft),
