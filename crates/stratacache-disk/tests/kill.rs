@@ -28,8 +28,8 @@ struct Said {
 
 /// The writer. Before each operation it says what it is about to do, and after it that it is done.
 #[test]
-#[ignore = "started by the test below"]
 fn writer() {
+    // a process that the test below starts; among the tests it has nothing to do
     let Ok(arguments) = std::env::var(WRITER) else { return };
     let [seed, capacity, path] = arguments.splitn(3, ' ').collect::<Vec<_>>()[..] else { panic!("{arguments}") };
     let mut rng = StdRng::seed_from_u64(seed.parse().unwrap());
@@ -107,7 +107,7 @@ async fn kill_again_and_again(capacity: u64, all_there: bool) {
     let (mut time, mut lines_seen, mut alive_seen, mut incarnation) = (0, 0, 0, None);
     for round in 0..kills {
         let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["writer", "--exact", "--ignored", "--nocapture", "--test-threads=1"])
+            .args(["writer", "--exact", "--nocapture", "--test-threads=1"])
             .env(WRITER, format!("{} {capacity} {}", seed + round, dir.path().to_str().unwrap()))
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
