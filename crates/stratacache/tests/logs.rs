@@ -49,6 +49,9 @@ async fn misses_loads_and_invalidations_are_logged_by_hash_and_keys_and_values_n
     acme.invalidate_tag("canary-tag").await.unwrap();
     let failed = acme.get_or_load::<u32, _>("canary-other", async || Err::<u32, _>("canary-error")).await;
     assert!(failed.is_err());
+    for n in 0..3_u32 {
+        acme.insert(n, stratacache::Local(n)).await.unwrap();
+    }
     faults.always(On::Any, Fault::Hang);
     acme.get::<u32>("canary-more").await;
     cache.close().await.unwrap();
@@ -59,5 +62,6 @@ async fn misses_loads_and_invalidations_are_logged_by_hash_and_keys_and_values_n
     {
         assert!(text.contains(said), "{said} is missing in:\n{text}");
     }
+    assert_eq!(text.matches("no weigher").count(), 1, "said once for a type");
     assert!(!text.contains("canary"), "{text}");
 }

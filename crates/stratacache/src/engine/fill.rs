@@ -1,8 +1,12 @@
 //! Filling: an entry enters memory unjudged and is judged there; tiers below get it under their fence.
 
-use std::sync::{Arc, atomic::Ordering::Release};
+use std::{
+    any::TypeId,
+    sync::{Arc, atomic::Ordering::Release},
+};
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 use stratacache_core::{
     EntryName, OnWriteError, Policy,
     clock::Millis,
@@ -30,12 +34,29 @@ pub(crate) enum Kept {
     TooHeavy,
 }
 
+/// Says once for each type that its values are weighed by their size alone.
+fn warn_of_guessed_weight<V: 'static>() {
+    static SAID: Mutex<Vec<TypeId>> = Mutex::new(Vec::new());
+    let mut said = SAID.lock();
+    if !said.contains(&TypeId::of::<V>()) {
+        said.push(TypeId::of::<V>());
+        let value = std::any::type_name::<V>();
+        tracing::warn!(value, "values have no weigher and no encoding: only their size_of counts against the budget");
+    }
+}
+
 /// What a value weighs: what the weigher says, else its size and its encoded length.
 fn value_weight<V: CacheValue>(weigher: Option<fn(&V) -> usize>, value: Option<&V>) -> usize {
     match (value, weigher) {
         (None, _) => size_of::<V>(),
         (Some(value), Some(weigher)) => weigher(value),
-        (Some(value), None) => size_of::<V>() + value.heap_estimate().unwrap_or(0),
+        (Some(value), None) => {
+            let heap = value.heap_estimate();
+            if heap.is_none() {
+                warn_of_guessed_weight::<V>();
+            }
+            size_of::<V>() + heap.unwrap_or(0)
+        }
     }
 }
 
