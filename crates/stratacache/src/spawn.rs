@@ -51,18 +51,25 @@ impl Spawner {
     }
 
     /// Starts a task; it is dropped at its next await when the cache closes.
-    #[allow(clippy::disallowed_methods)]
     pub(crate) fn start(&self, task: impl Future<Output = ()> + Send + 'static) {
-        self.active.count.fetch_add(1, AcqRel);
-        let running = Running(Arc::clone(&self.active));
         let mut closing = self.closing.subscribe();
-        tokio::spawn(async move {
-            let _running = running;
+        self.start_lasting(async move {
             tokio::select! {
                 biased;
                 _ = closing.wait_for(|closing| *closing) => {}
                 () = task => {}
             }
+        });
+    }
+
+    /// Starts a task that closing waits for. It must end by itself: a write to tiers, which have deadlines.
+    #[allow(clippy::disallowed_methods)]
+    pub(crate) fn start_lasting(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.active.count.fetch_add(1, AcqRel);
+        let running = Running(Arc::clone(&self.active));
+        tokio::spawn(async move {
+            let _running = running;
+            task.await;
         });
     }
 
@@ -75,7 +82,7 @@ impl Spawner {
         task: impl Future<Output = T> + Send + 'static,
     ) -> Result<T> {
         let (done, result) = oneshot::channel();
-        self.start(async move {
+        self.start_lasting(async move {
             // a caller that went away does not want the result
             let _ = done.send(task.await);
         });
@@ -89,7 +96,7 @@ impl Spawner {
         self.active.count.load(std::sync::atomic::Ordering::Acquire)
     }
 
-    /// Ends all tasks and waits until they are gone.
+    /// Ends all tasks, waits for those that last, and returns when all are gone.
     pub(crate) async fn close(&self) {
         self.closing.send_replace(true);
         loop {

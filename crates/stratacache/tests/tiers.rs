@@ -335,3 +335,15 @@ async fn writes_go_to_their_end_when_their_callers_are_gone() {
     assert!(acme.get::<u32>("invalidated").await.is_none());
     assert_eq!(*acme.get::<u32>("replaced").await.unwrap(), 2);
 }
+
+#[tokio::test(start_paused = true)]
+async fn closing_waits_for_what_is_being_written_below() {
+    let disk = disk();
+    let (cache, faults) = over(&disk, policy()).await;
+    let acme = tenant(&cache, "acme");
+    faults.always(On::Put, Fault::Slow(millis(100)));
+    read(&acme, "k", &Loads::default()).await;
+    settle().await;
+    cache.close().await.unwrap();
+    assert_eq!((disk.names().len(), cache.active_tasks()), (1, 0));
+}

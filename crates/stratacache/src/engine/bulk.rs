@@ -343,9 +343,14 @@ where
         }
     }
     let mode = policy.on_write_error_mode().unwrap_or(OnWriteError::BestEffort);
-    for (index, name, entry, fences, _fill) in to_fill {
-        let key = keys[index].as_bytes();
-        // failures are counted and reported where they happen
-        let _ = engine.fill_below(&ns, key, name, &entry, &fences, &policy, mode).await;
+    if !to_fill.is_empty() {
+        let writer = Arc::clone(&engine);
+        engine.spawner.start_lasting(async move {
+            for (index, name, entry, fences, _fill) in to_fill {
+                let key = keys[index].as_bytes();
+                // failures are counted and reported where they happen
+                let _ = writer.fill_below(&ns, key, name, &entry, &fences, &policy, mode).await;
+            }
+        });
     }
 }

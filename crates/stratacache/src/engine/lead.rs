@@ -138,10 +138,11 @@ impl<V: CacheValue> Leader<V> {
                     Err(error) => return lead.land(Err(error)),
                 };
                 let kept = if store { self.put(&entry) } else { Kept::TooHeavy };
-                // whoever waits goes on; what is below is filled in this task
+                // whoever waits goes on; what is below is filled behind
                 lead.land(Ok(Landed { entry: Arc::clone(&entry), freshness: Freshness::Loaded }));
                 if store && kept != Kept::Overtaken {
-                    self.fill(name, &entry, &fences).await;
+                    // closing waits for what is being written
+                    engine.spawner.start_lasting(async move { self.fill(name, &entry, &fences).await });
                 }
             }
             Err(error) => {
