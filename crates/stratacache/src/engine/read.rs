@@ -243,8 +243,9 @@ impl Engine {
     {
         let stamp = lead.flight().stamp;
         let ns = &request.call.ns;
-        let key = ns.key_hash(request.call.key.as_bytes());
-        let span = tracing::debug_span!("strata.load", tenant = %ns.tenant.id, key, forced = request.call.forced);
+        let key = request.call.key.as_bytes();
+        // hashed only where somebody listens
+        let span = tracing::debug_span!("strata.load", tenant = %ns.tenant.id, key = ns.key_hash(key), forced = request.call.forced);
         let leader = Leader { call: request.call, stamp, fill, stale };
         self.spawner.start(leader.run(request.load, lead).instrument(span));
     }
