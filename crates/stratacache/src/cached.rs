@@ -9,6 +9,7 @@ use crate::memory::Entry;
 /// Says where a value came from and how good it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
+#[repr(u32)] // a handle is two whole words, which move without being put together again
 pub enum Freshness {
     /// From a tier, within its ttl.
     Fresh,

@@ -245,7 +245,7 @@ impl Engine {
                 || {
                     let (guard, stamp) = self.mirror.begin_fill(&ns.tenant.marks);
                     fill = Some(guard);
-                    Flight::new(stamp, (scopes.tags.clone(), scopes.global_tags.clone()))
+                    Flight::new(stamp, (scopes.tags().into(), scopes.global_tags().into()))
                 },
             );
             match (role, fill) {
@@ -333,10 +333,9 @@ where
             began: Some(began),
             etag: None,
         };
-        let map_key = making.map_key();
         let held = values.remove(&one.index).map_or(Held::Absent, Held::Own);
         let entry = making.entry(&engine, held);
-        let kept = engine.put_memory(&ns, key.as_bytes(), map_key, &entry, one.fill.began(), policy.weight_limit());
+        let kept = engine.put_memory(&ns, key.as_bytes(), &entry, one.fill.began(), policy.weight_limit());
         one.lead.land(Ok(Landed { entry: Arc::clone(&entry), freshness: Freshness::Loaded }));
         if kept != Kept::Overtaken {
             to_fill.push((one.index, one.name, entry, one.fences, one.fill));

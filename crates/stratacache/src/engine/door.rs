@@ -82,16 +82,15 @@ impl Door {
         if tags.is_empty() && self.tags.is_empty() {
             return Arc::clone(&self.space.scopes);
         }
-        if tags.is_empty() && !(self.scopes.tags.is_empty() && self.scopes.global_tags.is_empty()) {
-            return Arc::clone(&self.scopes);
-        }
+        let all = || self.tags.iter().chain(tags);
         let of = |global: bool| {
-            let all = self.tags.iter().chain(tags).filter(move |t| t.is_global() == global);
+            let all = all().filter(move |t| t.is_global() == global);
             let mut scopes: Vec<_> = all.map(|t| t.scope(&self.engine.deployment, &self.tenant.id)).collect();
             scopes.sort_unstable();
             scopes.dedup();
             scopes.into_boxed_slice()
         };
-        Arc::new(EntryScopes { path: Arc::clone(&self.space.scopes.path), tags: of(false), global_tags: of(true) })
+        let make = || EntryScopes::new(Arc::clone(self.space.scopes.path()), of(false), of(true));
+        self.space.recent_scopes.of_tags(all(), make)
     }
 }

@@ -20,7 +20,7 @@ use super::{Door, Engine};
 use crate::{
     codec::{CacheValue, CodecError, pack},
     coherence::Rule,
-    memory::{Entry, Inserted, LookupKey, MapKey, SlotRef, entry_weight},
+    memory::{Entry, Inserted, LookupKey, Partition, SlotRef, entry_weight},
     observe::{Counter, TierCounters},
 };
 
@@ -62,14 +62,9 @@ fn value_weight<V: CacheValue>(weigher: Option<fn(&V) -> usize>, value: Option<&
 
 impl Engine {
     /// Gives an entry its weight. Must be called before it is shared.
-    pub(super) fn weigh<V: CacheValue>(
-        &self,
-        entry: &mut Entry<V>,
-        key: &MapKey,
-        weigher: Option<fn(&V) -> usize>,
-    ) -> u64 {
+    pub(super) fn weigh<V: CacheValue>(&self, entry: &mut Entry<V>, weigher: Option<fn(&V) -> usize>) -> u64 {
         let value = value_weight(weigher, entry.value());
-        let weight = entry_weight::<V>(key, value, &entry.head.scopes);
+        let weight = entry_weight::<V>(&entry.head.key, value, &entry.head.scopes);
         entry.head.weight = u32::try_from(weight).unwrap_or(u32::MAX);
         weight
     }
@@ -79,7 +74,6 @@ impl Engine {
         &self,
         ns: &Door,
         key: &[u8],
-        map_key: MapKey,
         entry: &Arc<Entry<V>>,
         began: Seq,
         max_weight: Option<u64>,
@@ -102,12 +96,12 @@ impl Engine {
         }
         let slot: SlotRef = Arc::clone(entry) as SlotRef;
         if !partition.has_room(weight) && partition.may_ask() {
-            self.arbiter.grow(partition, partition.needed_for(weight));
+            self.arbiter.grow(partition, Partition::needed_for(weight));
         }
-        let mut inserted = partition.insert(map_key.clone(), Arc::clone(&slot));
+        let mut inserted = partition.insert(Arc::clone(&slot));
         if inserted == Inserted::TooHeavy && partition.may_ask() {
-            self.arbiter.grow(partition, partition.needed_for(weight));
-            inserted = partition.insert(map_key, Arc::clone(&slot));
+            self.arbiter.grow(partition, Partition::needed_for(weight));
+            inserted = partition.insert(Arc::clone(&slot));
         }
         if inserted == Inserted::TooHeavy {
             self.drop_older(ns, &lookup, head.lane_seq.max(head.own));
@@ -168,8 +162,8 @@ impl Engine {
             revalidate_until: times.fresh_until.saturating_add(u64::from(times.revalidate_ms)),
             error_until: times.fresh_until.saturating_add(u64::from(times.error_ms)),
             load_ms: head.load_ms,
-            tags: head.scopes.tags.to_vec(),
-            global_tags: head.scopes.global_tags.to_vec(),
+            tags: head.scopes.tags().to_vec(),
+            global_tags: head.scopes.global_tags().to_vec(),
             etag: head.etag().map(str::to_owned),
             raw_len: squeezed.as_ref().map_or(0, |s| s.raw_len),
         };

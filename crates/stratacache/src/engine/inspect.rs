@@ -70,7 +70,7 @@ impl Engine {
                 fresh_for: until(times.fresh_until, now),
                 stale_for: until(times.useful_until(), now),
                 age: until(now, times.created),
-                tags: head.scopes.tags.len() + head.scopes.global_tags.len(),
+                tags: head.scopes.tags().len() + head.scopes.global_tags().len(),
                 stamp: head.lane_seq,
                 own: head.own,
                 weight: u64::from(head.weight),
@@ -101,7 +101,7 @@ impl Engine {
         let (head, _) = envelope::decode(envelope).ok().filter(|(head, _)| head.check == check)?;
         let marks = &inner.tenant.marks;
         let depends = crate::coherence::Depends {
-            path: &inner.space.scopes.path,
+            path: inner.space.scopes.path(),
             tags: &head.tags,
             global_tags: &head.global_tags,
             lane_seq: head.stamp.seq,

@@ -16,9 +16,9 @@ use crate::{
 
 pub(crate) fn depends(head: &Head) -> Depends<'_> {
     Depends {
-        path: &head.scopes.path,
-        tags: &head.scopes.tags,
-        global_tags: &head.scopes.global_tags,
+        path: head.scopes.path(),
+        tags: head.scopes.tags(),
+        global_tags: head.scopes.global_tags(),
         lane_seq: head.lane_seq,
         global_seq: head.global_seq,
         own: head.own,

@@ -27,7 +27,7 @@ use crate::{
     coherence::{FillGuard, Rule},
     flight::{Lead, Outcome},
     loaded::LoadedValue,
-    memory::{Entry, Held, LookupKey, MapKey},
+    memory::{Entry, Held, MapKey},
     observe::Counter,
 };
 
@@ -242,16 +242,11 @@ impl<V: CacheValue> Leader<V> {
         Ok((entry, loaded.store))
     }
 
-    fn map_key(&self) -> MapKey {
-        let ns = &self.call.ns;
-        MapKey::from(LookupKey { prefix: &ns.space.prefix, key: self.call.key.as_bytes() })
-    }
-
     fn put(&self, entry: &Arc<Entry<V>>) -> Kept {
         let ns = &self.call.ns;
         let key = self.call.key.as_bytes();
         let max_weight = self.call.policy.weight_limit();
-        let kept = self.engine().put_memory(ns, key, self.map_key(), entry, self.fill.began(), max_weight);
+        let kept = self.engine().put_memory(ns, key, entry, self.fill.began(), max_weight);
         if kept == Kept::Overtaken {
             self.count(Counter::not_stored);
         }
@@ -311,14 +306,13 @@ impl Engine {
         policy: &Policy,
         began: stratacache_core::stamp::Seq,
     ) {
-        let map_key = MapKey::from(LookupKey { prefix: &ns.space.prefix, key: key.as_bytes() });
         let entry = &found.entry;
         #[cfg(feature = "mutants")]
         let entry = &match self.rules.has(Rule::PromotionKeepsStamp) {
             true => Arc::clone(entry),
             false => self.restamped(ns, entry).await,
         };
-        if self.put_memory(ns, key.as_bytes(), map_key, entry, began, policy.weight_limit()) != Kept::Yes {
+        if self.put_memory(ns, key.as_bytes(), entry, began, policy.weight_limit()) != Kept::Yes {
             return;
         }
         let mut head = found.head.clone();
@@ -337,7 +331,7 @@ impl Engine {
         tokio::task::yield_now().await;
         let old = &entry.head;
         let stamp = self.mirror.stamp(&ns.tenant.marks);
-        let mut head = crate::memory::Head::new(&stamp, 0, old.times(), Arc::clone(&old.scopes), None);
+        let mut head = crate::memory::Head::new(old.key.clone(), &stamp, 0, old.times(), Arc::clone(&old.scopes), None);
         head.weight = old.weight;
         Arc::new(Entry { head, held: Held::Of(entry.origin()) })
     }

@@ -196,7 +196,7 @@ impl Engine {
             return None;
         }
         let depends = Depends {
-            path: &ns.space.scopes.path,
+            path: ns.space.scopes.path(),
             tags: &head.tags,
             global_tags: &head.global_tags,
             lane_seq: head.stamp.seq,
@@ -244,11 +244,11 @@ impl Engine {
         let scopes = if head.tags.is_empty() && head.global_tags.is_empty() {
             Arc::clone(&ns.space.scopes)
         } else {
-            Arc::new(EntryScopes {
-                path: Arc::clone(&ns.space.scopes.path),
-                tags: head.tags.clone().into(),
-                global_tags: head.global_tags.clone().into(),
-            })
+            let make = || {
+                let path = Arc::clone(ns.space.scopes.path());
+                EntryScopes::new(path, head.tags.clone().into(), head.global_tags.clone().into())
+            };
+            ns.space.recent_scopes.of_scopes(&head.tags, &head.global_tags, make)
         };
         // the entry keeps the stamp of its load, but belongs to this node's present history
         let stamp = Stamp { lane: head.stamp, global: head.global, mep: wanted.stamp.mep };
@@ -256,11 +256,11 @@ impl Engine {
         if let Some(cold) = &cold {
             cold.last_read.store(now, Relaxed);
         }
-        let mut entry_head = EntryHead::new(&stamp, head.own, life.times, scopes, cold);
+        let map_key = MapKey::from(LookupKey { prefix: &ns.space.prefix, key: wanted.key });
+        let mut entry_head = EntryHead::new(map_key, &stamp, head.own, life.times, scopes, cold);
         entry_head.load_ms = head.load_ms;
         let mut entry = Entry { head: entry_head, held };
-        let map_key = MapKey::from(LookupKey { prefix: &ns.space.prefix, key: wanted.key });
-        self.weigh(&mut entry, &map_key, wanted.weigher);
+        self.weigh(&mut entry, wanted.weigher);
         Arc::new(entry)
     }
 }

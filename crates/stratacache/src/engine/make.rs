@@ -26,7 +26,7 @@ pub(super) struct Making<'a, V: 'static> {
 }
 
 impl<V: CacheValue> Making<'_, V> {
-    pub(super) fn map_key(&self) -> MapKey {
+    fn map_key(&self) -> MapKey {
         MapKey::from(LookupKey { prefix: &self.ns.space.prefix, key: self.key.as_bytes() })
     }
 
@@ -45,10 +45,10 @@ impl<V: CacheValue> Making<'_, V> {
         let life = Life::new(self.policy, ttl, absent, load_ms, now, &engine.jitter);
         let map_key = self.map_key();
         let scopes = self.ns.entry_scopes(self.tags);
-        let mut head = Head::new(self.stamp, self.own, life.times, scopes, life.cold(self.etag));
+        let mut head = Head::new(map_key, self.stamp, self.own, life.times, scopes, life.cold(self.etag));
         head.load_ms = load_ms;
         let mut entry = Entry { head, held };
-        engine.weigh(&mut entry, &map_key, keyspace.and_then(|k| k.weigher()));
+        engine.weigh(&mut entry, keyspace.and_then(|k| k.weigher()));
         Arc::new(entry)
     }
 }

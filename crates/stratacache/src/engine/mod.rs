@@ -14,6 +14,7 @@ mod lower;
 mod maintenance;
 mod make;
 mod read;
+mod recent_scopes;
 mod refresh;
 mod space;
 mod statistics;

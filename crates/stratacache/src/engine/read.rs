@@ -59,7 +59,7 @@ impl Engine {
         }
         let (tags, global_tags) = &flight.tags;
         let depends = Depends {
-            path: &ns.space.scopes.path,
+            path: ns.space.scopes.path(),
             tags,
             global_tags,
             lane_seq: flight.stamp.lane.seq,
@@ -165,7 +165,7 @@ impl Engine {
                 let (guard, stamp) = self.mirror.begin_fill(&ns.tenant.marks);
                 fill = Some(guard);
                 let scopes = ns.entry_scopes(&waiting.call.tags);
-                Flight::new(stamp, (scopes.tags.clone(), scopes.global_tags.clone()))
+                Flight::new(stamp, (scopes.tags().into(), scopes.global_tags().into()))
             });
             let (flight, joined) = match role {
                 Role::Join(flight) => (flight, true),

@@ -30,7 +30,7 @@ impl Engine {
                 let (guard, stamp) = self.mirror.begin_fill(&ns.tenant.marks);
                 fill = Some(guard);
                 let scopes = ns.entry_scopes(&request.call.tags);
-                Flight::new(stamp, (scopes.tags.clone(), scopes.global_tags.clone()))
+                Flight::new(stamp, (scopes.tags().into(), scopes.global_tags().into()))
             },
         );
         if let (Role::Lead(lead), Some(fill)) = (role, fill) {

@@ -9,6 +9,7 @@ use foldhash::fast::RandomState;
 use parking_lot::RwLock;
 use stratacache_core::{Deployment, NamespacePath, TenantId};
 
+use super::recent_scopes::RecentScopes;
 use crate::{
     memory::{EntryScopes, NamespacePrefix},
     observe::{Cell, Ledger},
@@ -21,7 +22,9 @@ type Known = (usize, Arc<Cell>);
 /// One namespace of one tenant.
 pub(crate) struct Space {
     pub(crate) prefix: NamespacePrefix,
+    /// The scopes of an entry without tags.
     pub(crate) scopes: Arc<EntryScopes>,
+    pub(super) recent_scopes: RecentScopes,
     plain: Arc<Cell>,
     keyspaces: OnceLock<Box<[OnceLock<Known>; INLINE]>>,
     more: RwLock<HashMap<usize, Arc<Cell>, RandomState>>,
@@ -29,11 +32,12 @@ pub(crate) struct Space {
 
 impl Space {
     pub(crate) fn new(deployment: &Deployment, ledger: &Ledger, tenant: &TenantId, path: NamespacePath) -> Self {
-        let scopes = EntryScopes { path: deployment.path_scopes(tenant, &path).into(), ..EntryScopes::default() };
+        let scopes = EntryScopes::new(deployment.path_scopes(tenant, &path).into(), Box::default(), Box::default());
         Self {
             plain: ledger.cell(tenant, &path, None),
             prefix: NamespacePrefix::new(path),
             scopes: Arc::new(scopes),
+            recent_scopes: RecentScopes::default(),
             keyspaces: OnceLock::new(),
             more: RwLock::default(),
         }

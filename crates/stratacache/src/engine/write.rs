@@ -11,7 +11,7 @@ use stratacache_core::{
 use super::{Door, Engine, fill::Kept, invalidate::Target, make::Making};
 use crate::{
     codec::CacheValue,
-    memory::{Held, LookupKey, MapKey},
+    memory::{Held, LookupKey},
     observe::Counter,
 };
 
@@ -72,7 +72,6 @@ impl Engine {
         if stamp.mep != inner.tenant.marks.mep() || stamp.lane.incarnation != token.position().incarnation {
             return Ok(token.into_superseded());
         }
-        let map_key = MapKey::from(lookup);
         let making = Making {
             ns: inner,
             key: &key,
@@ -104,7 +103,7 @@ impl Engine {
                 _ => error.into(),
             });
         }
-        match self.put_memory(inner, key.as_bytes(), map_key, &entry, began, request.policy.weight_limit()) {
+        match self.put_memory(inner, key.as_bytes(), &entry, began, request.policy.weight_limit()) {
             Kept::Overtaken => Ok(token.into_superseded()),
             Kept::Yes | Kept::TooHeavy => Ok(token),
         }

@@ -188,7 +188,7 @@ impl State {
             for ((tenant, partition), target) in self.tenants.iter_mut().zip(&partitions).zip(&targets) {
                 let near = target.abs_diff(tenant.capacity) < tenant.capacity / NEAR_PART;
                 if (*target > tenant.capacity) == grow && !near && *target != tenant.capacity {
-                    entries.extend(partition.set_capacity(*target));
+                    entries.push(partition.set_capacity(*target));
                     tenant.capacity = *target;
                     // those that left just now are no sign that the tenant needs more
                     partition.seen_evictions.store(partition.evicted(), Relaxed);
@@ -212,7 +212,7 @@ impl Tenant {
         let evicting = evictions != partition.seen_evictions.swap(evictions, Relaxed);
         let (_, used) = partition.usage();
         let wish = if evicting || refused { self.capacity.saturating_mul(2) } else { used + used / SLACK_PART };
-        wish.max(partition.smallest())
+        wish.max(SMALLEST)
     }
 
     fn at_level(&self, wish: u64, level: u64, reserve: u64) -> u64 {

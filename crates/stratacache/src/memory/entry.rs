@@ -4,30 +4,50 @@ use std::{
     any::{Any, TypeId},
     fmt,
     sync::{
-        Arc, OnceLock,
-        atomic::{AtomicU32, Ordering::Relaxed},
+        Arc,
+        atomic::{AtomicU8, AtomicU32, Ordering::Relaxed},
     },
 };
 
+use once_cell::race::OnceBox;
 use stratacache_core::{Scope, Stamp, clock::Millis};
 
-use super::weight::block;
+use super::{MapKey, weight::block};
 use crate::sync::{AtomicBool, AtomicU64};
 
-/// What an entry depends on besides its key. Shared by the entries of a namespace that have no tags of their own.
+/// What an entry depends on besides its key. Shared by the entries of a namespace that have the same tags.
 #[derive(Debug, Default)]
 pub(crate) struct EntryScopes {
     /// The tenant and the levels of the namespace.
-    pub(crate) path: Arc<[Scope]>,
-    pub(crate) tags: Box<[Scope]>,
-    pub(crate) global_tags: Box<[Scope]>,
+    path: Arc<[Scope]>,
+    tags: Box<[Scope]>,
+    global_tags: Box<[Scope]>,
+    /// An entry was charged with the bytes.
+    charged: AtomicBool,
 }
 
 impl EntryScopes {
-    /// Bytes that belong to one entry alone.
-    pub(crate) fn weight(&self) -> usize {
+    pub(crate) fn new(path: Arc<[Scope]>, tags: Box<[Scope]>, global_tags: Box<[Scope]>) -> Self {
+        Self { path, tags, global_tags, charged: AtomicBool::new(false) }
+    }
+
+    pub(crate) fn path(&self) -> &Arc<[Scope]> {
+        &self.path
+    }
+
+    pub(crate) fn tags(&self) -> &[Scope] {
+        &self.tags
+    }
+
+    pub(crate) fn global_tags(&self) -> &[Scope] {
+        &self.global_tags
+    }
+
+    /// Returns the bytes to charge an entry with: the first that holds these scopes pays, those that share them do not.
+    pub(super) fn charge(&self) -> usize {
         match self.tags.len() + self.global_tags.len() {
             0 => 0,
+            _ if self.charged.swap(true, Relaxed) => 0,
             n => block(size_of::<Self>() + 2 * size_of::<usize>()) + block(n * size_of::<Scope>()),
         }
     }
@@ -54,8 +74,10 @@ impl Times {
 }
 
 /// What few entries need.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Cold {
+    /// The memory tier lets go of the entry here at the latest.
+    pub(crate) memory_until: Millis,
     pub(crate) etag: Option<Box<str>>,
     pub(crate) idle_ms: u32,
     pub(crate) last_read: AtomicU64,
@@ -68,6 +90,22 @@ pub(crate) struct Cold {
     pub(crate) failures: AtomicU32,
     /// XFetch: `delta * beta` in milliseconds.
     pub(crate) early_ms: f32,
+}
+
+impl Default for Cold {
+    fn default() -> Self {
+        Self {
+            memory_until: Millis::MAX,
+            etag: None,
+            idle_ms: 0,
+            last_read: AtomicU64::new(0),
+            touched: AtomicU64::new(0),
+            refresh_at: 0,
+            retry_at: AtomicU64::new(0),
+            failures: AtomicU32::new(0),
+            early_ms: 0.0,
+        }
+    }
 }
 
 impl Cold {
@@ -84,7 +122,7 @@ impl Cold {
 
 /// The metadata of an entry.
 ///
-/// What every hit looks at comes first, beside a small value: few lines of memory are touched.
+/// What every hit looks at comes first: few lines of memory are touched.
 #[repr(C)]
 pub(crate) struct Head {
     /// The last positions (lane, global) up to which the entry was found valid; 0 until it was judged.
@@ -96,41 +134,62 @@ pub(crate) struct Head {
     pub(crate) mep: u32,
     /// Judged after it entered the map; from then on a key invalidation finds and removes it.
     pub(crate) settled: AtomicBool,
+    /// Reads since it entered its queue or was passed over, up to three.
+    pub(super) visits: AtomicU8,
+    pub(super) queue: AtomicU8,
+    pub(crate) key: MapKey,
+    pub(super) ticket: AtomicU32,
     pub(crate) weight: u32,
     pub(crate) load_ms: u32,
+    revalidate_ms: u32,
+    error_ms: u32,
     pub(crate) lane_seq: u64,
     pub(crate) global_seq: u64,
     pub(crate) own: u64,
     created: Millis,
-    revalidate_ms: u32,
-    error_ms: u32,
-    memory_until: Millis,
     pub(crate) scopes: Arc<EntryScopes>,
-    cold: OnceLock<Box<Cold>>,
+    cold: OnceBox<Cold>,
 }
 
 impl Head {
-    pub(crate) fn new(stamp: &Stamp, own: u64, times: Times, scopes: Arc<EntryScopes>, cold: Option<Cold>) -> Self {
+    pub(crate) fn new(
+        key: MapKey,
+        stamp: &Stamp,
+        own: u64,
+        times: Times,
+        scopes: Arc<EntryScopes>,
+        cold: Option<Cold>,
+    ) -> Self {
         let plain = times.fresh_until.min(times.memory_until);
-        let attention_at = cold.as_ref().map_or(plain, |c| c.attention_at(plain));
+        let mut attention_at = plain;
+        let mut cold = cold;
+        if let Some(cold) = &cold {
+            attention_at = cold.attention_at(plain);
+        }
+        if times.memory_until < Millis::MAX {
+            cold.get_or_insert_default().memory_until = times.memory_until;
+        }
         Self {
             seen_lane: AtomicU64::new(0),
             seen_global: AtomicU64::new(0),
             attention_at: AtomicU64::new(attention_at),
+            fresh_until: AtomicU64::new(times.fresh_until),
             mep: stamp.mep as u32,
             settled: AtomicBool::new(false),
+            visits: AtomicU8::new(0),
+            queue: AtomicU8::new(0),
+            key,
+            ticket: AtomicU32::new(0),
             weight: 0,
             load_ms: 0,
+            revalidate_ms: times.revalidate_ms,
+            error_ms: times.error_ms,
             lane_seq: stamp.lane.seq,
             global_seq: stamp.global.seq,
             own,
             created: times.created,
-            fresh_until: AtomicU64::new(times.fresh_until),
-            revalidate_ms: times.revalidate_ms,
-            error_ms: times.error_ms,
-            memory_until: times.memory_until,
             scopes,
-            cold: cold.map_or_else(OnceLock::new, |c| OnceLock::from(Box::new(c))),
+            cold: cold.map_or_else(OnceBox::new, |c| OnceBox::with_value(Box::new(c))),
         }
     }
 
@@ -140,7 +199,7 @@ impl Head {
             fresh_until: self.fresh_until.load(Relaxed),
             revalidate_ms: self.revalidate_ms,
             error_ms: self.error_ms,
-            memory_until: self.memory_until,
+            memory_until: self.cold().map_or(Millis::MAX, |c| c.memory_until),
         }
     }
 
@@ -156,7 +215,7 @@ impl Head {
     }
 
     pub(crate) fn cold(&self) -> Option<&Cold> {
-        self.cold.get().map(|c| &**c)
+        self.cold.get()
     }
 
     pub(crate) fn cold_or_default(&self) -> &Cold {
@@ -182,16 +241,19 @@ pub(crate) enum Held<V> {
 /// Value and metadata of an entry.
 #[repr(C)]
 pub(crate) struct Entry<V> {
-    pub(crate) held: Held<V>,
     pub(crate) head: Head,
+    pub(crate) held: Held<V>,
 }
 
 impl<V> Entry<V> {
     #[inline]
     pub(crate) fn value(&self) -> Option<&V> {
+        // the usual case first, without a jump table
+        if let Held::Own(value) = &self.held {
+            return Some(value);
+        }
         match &self.held {
-            Held::Absent => None,
-            Held::Own(value) => Some(value),
+            Held::Absent | Held::Own(_) => None,
             Held::Shared(value) => Some(value),
             Held::Of(entry) => entry.value(),
         }

@@ -1,4 +1,4 @@
-//! Keys of a partition: a shared namespace and the key's bytes, in the map itself where they are few.
+//! Keys of a partition: a shared namespace and the key's bytes, in the entry itself where they are few.
 
 use std::{
     fmt,
@@ -6,7 +6,6 @@ use std::{
     sync::{Arc, LazyLock},
 };
 
-use quick_cache::Equivalent;
 use stratacache_core::NamespacePath;
 
 /// A namespace as it stands in front of keys: its bytes, and their hash with the secret of this process.
@@ -62,7 +61,7 @@ fn hash_of(namespace: u64, key: &[u8]) -> u64 {
     hasher.finish()
 }
 
-/// A key on its way to a map, hashed once: for the shard and for the map in it.
+/// A key on its way to a shard, hashed once: for the choice of the shard and for its table.
 #[derive(Clone, Copy)]
 pub(crate) struct Hashed<'a> {
     hash: u64,
@@ -84,23 +83,15 @@ impl<'a> Hashed<'a> {
     pub(crate) fn hash(&self) -> u64 {
         self.hash
     }
-}
 
-impl Hash for Hashed<'_> {
+    /// Tells whether this is the key of an entry.
     #[inline]
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u64(self.hash);
-    }
-}
-
-impl Equivalent<MapKey> for Hashed<'_> {
-    #[inline]
-    fn equivalent(&self, stored: &MapKey) -> bool {
+    pub(crate) fn is(&self, stored: &MapKey) -> bool {
         *self.key == *stored.key() && self.path.is(&stored.path)
     }
 }
 
-/// Keys of up to so many encoded bytes lie in the map itself, and cost a reader no further miss.
+/// Keys of up to so many encoded bytes lie in the entry itself, and cost a reader no further miss.
 const INLINE: usize = 30;
 
 /// The bytes of a key.
@@ -137,7 +128,7 @@ pub(crate) struct MapKey {
 }
 
 impl MapKey {
-    /// Returns the bytes it takes outside the map.
+    /// Returns the bytes it takes outside its entry.
     pub(crate) fn weight(&self) -> usize {
         match &self.bytes {
             KeyBytes::Inline { .. } => 0,
@@ -145,7 +136,7 @@ impl MapKey {
         }
     }
 
-    /// Returns the hash that the maps use.
+    /// Returns the hash that shards use.
     pub(crate) fn hash_value(&self) -> u64 {
         hash_of(self.path.hash, self.key())
     }
@@ -206,9 +197,9 @@ mod tests {
             .collect();
         for (i, stored) in lookups.iter().map(|l| MapKey::from(*l)).enumerate() {
             for (j, lookup) in lookups.iter().enumerate() {
-                assert_eq!(Hashed::new(lookup).equivalent(&stored), i == j);
+                assert_eq!(Hashed::new(lookup).is(&stored), i == j);
                 assert_eq!(Hashed::new(lookup).hash() == stored.hash_value(), i == j);
-                assert!(Hashed::stored(&stored).equivalent(&stored));
+                assert!(Hashed::stored(&stored).is(&stored));
             }
         }
     }
@@ -218,7 +209,7 @@ mod tests {
         let path = NamespacePath::default().child("a", 8).unwrap();
         let (one, other) = (NamespacePrefix::new(path.clone()), NamespacePrefix::new(path));
         let stored = MapKey::from(LookupKey { prefix: &one, key: b"k" });
-        assert!(Hashed::new(&LookupKey { prefix: &other, key: b"k" }).equivalent(&stored));
+        assert!(Hashed::new(&LookupKey { prefix: &other, key: b"k" }).is(&stored));
         assert_eq!(stored, MapKey::from(LookupKey { prefix: &other, key: b"k" }));
     }
 }

@@ -2,6 +2,8 @@
 
 mod arbiter;
 mod entry;
+mod fifo;
+mod ghosts;
 mod key;
 mod limit;
 mod partition;

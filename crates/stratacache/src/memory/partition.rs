@@ -1,11 +1,11 @@
 //! The entries of one tenant in memory.
 
 use std::sync::{
-    Arc, OnceLock,
+    OnceLock,
     atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
 };
 
-use parking_lot::{Mutex, RwLock, RwLockWriteGuard};
+use parking_lot::{RwLock, RwLockWriteGuard};
 use stratacache_core::clock::Millis;
 
 use super::{
@@ -13,20 +13,21 @@ use super::{
     shard::{Account, Left, Shard},
 };
 
-/// One tenant's entries: maps with eviction, under locks of our own.
+/// One tenant's entries: shards under locks of their own, and one count of bytes for all.
 ///
-/// No insert here can evict an entry of another tenant: that one is in another map. What leaves is dropped when no lock
-/// is held. The capacity covers the entries and the blocks of the maps.
+/// No insert here can evict an entry of another tenant: that one is in another partition. What leaves is dropped when no
+/// lock is held. The capacity covers the entries and the blocks of the shards.
 pub(crate) struct Partition {
     /// The only shard, until the partition has grown.
     small: RwLock<Shard>,
     large: OnceLock<Box<[RwLock<Shard>]>>,
-    /// What all shards may hold.
     capacity: AtomicU64,
-    /// Held while the capacity changes or is spread over the shards; taken before any shard's lock.
-    spreading: Mutex<()>,
     entries: AtomicU64,
+    /// What entries take, those just about to come in, and the blocks of the shards.
     bytes: AtomicU64,
+    /// What the blocks of the shards take.
+    structure: AtomicU64,
+    evicted: AtomicU64,
     /// The earliest time at which an entry becomes useless; the sweep has nothing to do before it.
     next_useless: AtomicU64,
     /// No sweep before this: a sweep that looks at many entries is followed by a longer pause.
@@ -52,39 +53,45 @@ pub(crate) enum Inserted {
 const LARGE: u64 = 2 << 20;
 /// A power of two.
 const SHARDS: usize = 16;
-/// An entry takes at most this part of a partition with several shards.
-const HEAVIEST_PART: u64 = 4;
-/// A shard is of little use with less.
+/// A partition is of little use with less.
 pub(super) const SMALLEST: u64 = 16 << 10;
 /// Below this part of the capacity free, more is asked for.
 const SPARE_PART: u64 = 32;
+/// What the blocks of a shard with few entries take.
+const FIRST_BLOCKS: u64 = 512;
 /// Entries a sweep may look at for each millisecond of pause after it.
 const SWEPT_PER_MS: u64 = 200;
 
 impl Partition {
     pub(crate) fn new(capacity: u64) -> Self {
         let partition = Self {
-            small: RwLock::new(Shard::new(capacity)),
+            small: RwLock::new(Shard::default()),
             large: OnceLock::new(),
             capacity: AtomicU64::new(capacity),
-            spreading: Mutex::new(()),
             entries: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
+            structure: AtomicU64::new(0),
+            evicted: AtomicU64::new(0),
             next_useless: AtomicU64::new(Millis::MAX),
             rested_at: AtomicU64::new(0),
             stale_marks: AtomicBool::new(false),
             refused: AtomicBool::new(false),
             seen_evictions: AtomicU64::new(0),
         };
-        drop(partition.split(capacity));
+        partition.split_if_large();
         partition
+    }
+
+    /// Returns which of the large shards a hash belongs to; their tables look at other bits.
+    #[inline]
+    fn place(hash: u64) -> usize {
+        (hash >> 40) as usize % SHARDS
     }
 
     #[inline]
     fn shard(&self, hash: u64) -> &RwLock<Shard> {
         match self.large.get() {
-            // the map uses the lowest and the highest bits
-            Some(shards) => &shards[(hash >> 40) as usize % SHARDS],
+            Some(shards) => &shards[Self::place(hash)],
             None => &self.small,
         }
     }
@@ -107,75 +114,116 @@ impl Partition {
         }
     }
 
-    /// Works on a locked shard and keeps the books; what left is dropped after the lock.
-    fn work<R>(&self, mut shard: RwLockWriteGuard<'_, Shard>, work: impl FnOnce(&mut Shard) -> R) -> (R, Left) {
+    /// Works on a locked shard and keeps the books.
+    fn work<R>(&self, shard: &mut Shard, work: impl FnOnce(&mut Shard) -> R) -> R {
         let before = shard.account();
-        let result = work(&mut shard);
-        let after = shard.account();
-        let left = shard.take_left();
-        self.book(before, after);
-        (result, left)
+        let result = work(shard);
+        self.book(before, shard.account());
+        result
     }
 
     fn book(&self, before: Account, after: Account) {
         self.entries.fetch_add(after.entries.wrapping_sub(before.entries), Relaxed);
-        self.bytes.fetch_add(after.bytes.wrapping_sub(before.bytes), Relaxed);
+        self.bytes.fetch_add(after.bytes().wrapping_sub(before.bytes()), Relaxed);
+        if after.structure != before.structure {
+            self.structure.fetch_add(after.structure.wrapping_sub(before.structure), Relaxed);
+        }
     }
 
     #[inline]
     pub(crate) fn get(&self, key: &LookupKey<'_>) -> Option<SlotRef> {
-        let key = Hashed::new(key);
-        self.shard(key.hash()).read().get(&key)
+        self.look(&Hashed::new(key), Shard::get)
     }
 
     /// Looks without counting as a use.
     pub(crate) fn peek(&self, key: &LookupKey<'_>) -> Option<SlotRef> {
-        let key = Hashed::new(key);
-        self.shard(key.hash()).read().peek(&key)
+        self.look(&Hashed::new(key), Shard::peek)
+    }
+
+    #[inline]
+    fn look(&self, key: &Hashed<'_>, look: impl Fn(&Shard, &Hashed<'_>) -> Option<SlotRef>) -> Option<SlotRef> {
+        let lock = self.shard(key.hash());
+        let found = look(&lock.read(), key);
+        if found.is_none() && !std::ptr::eq(lock, self.shard(key.hash())) {
+            // it moved to the large shards meanwhile
+            return look(&self.shard(key.hash()).read(), key);
+        }
+        found
     }
 
     /// Puts an entry in.
-    pub(crate) fn insert(&self, key: MapKey, slot: SlotRef) -> Inserted {
+    pub(crate) fn insert(&self, slot: SlotRef) -> Inserted {
         let head = slot.head();
-        let weight = u64::from(head.weight);
+        let weight = u64::from(head.weight).max(1);
         let idle = head.cold().map_or(0, |c| c.idle_ms);
         let mut useless = head.times().useful_until();
         if idle > 0 {
             useless = useless.min(head.times().created + u64::from(idle));
         }
-        if weight > self.heaviest() {
+        let hash = head.key.hash_value();
+        let mut left = Left::new();
+        if weight > self.heaviest() || !self.make_room(hash, weight, &mut left) {
             return Inserted::TooHeavy;
         }
-        let hash = key.hash_value();
         let mut shard = self.lock(hash);
-        if !shard.has_room(weight) && (!shard.takes(weight) || self.has_room_elsewhere(weight)) {
-            drop(shard);
-            let left = {
-                let _spreading = self.spreading.lock();
-                self.spread(Some((hash, weight)))
-            };
-            drop(left);
-            shard = self.lock(hash);
-        }
-        if !shard.takes(weight) {
-            return Inserted::TooHeavy;
-        }
-        let ((), left) = self.work(shard, |shard| shard.insert(key, slot));
+        left.extend(self.work(&mut shard, |shard| shard.insert(slot)));
+        // from now on the shard counts it
+        self.bytes.fetch_sub(weight, Relaxed);
+        // its blocks may have grown
+        while self.is_over() && self.evict(&mut shard, &mut left) {}
+        drop(shard);
         // after the insert: a sweep between the two would miss the entry
         self.next_useless.fetch_min(useless, Relaxed);
         drop(left);
         Inserted::Stored
     }
 
-    /// Tells whether an entry of this weight most likely fits without another leaving.
-    pub(crate) fn has_room(&self, weight: u64) -> bool {
+    /// Counts bytes that are about to come in, if they fit.
+    fn reserve(&self, weight: u64) -> bool {
         let capacity = self.capacity.load(Relaxed);
-        weight <= self.heaviest() && self.bytes.load(Relaxed) + weight + capacity / SPARE_PART <= capacity
+        let fits = |bytes: u64| Some(bytes.saturating_add(weight)).filter(|sum| *sum <= capacity);
+        self.bytes.fetch_update(Relaxed, Relaxed, fits).is_ok()
     }
 
-    /// Tells whether the shards are filled unevenly enough to spread the capacity anew.
-    fn has_room_elsewhere(&self, weight: u64) -> bool {
-        self.large.get().is_some() && self.has_room(weight)
+    /// Reserves bytes, and evicts for them where it must: first in the shard of `hash`. `false` if that is not enough.
+    fn make_room(&self, hash: u64, weight: u64, left: &mut Left) -> bool {
+        loop {
+            if self.reserve(weight) {
+                return true;
+            }
+            let shards = self.shards();
+            for n in 0..shards.len() {
+                let mut shard = shards[(Self::place(hash) + n) % shards.len()].write();
+                while self.evict(&mut shard, left) {
+                    if self.reserve(weight) {
+                        return true;
+                    }
+                }
+                self.work(&mut shard, Shard::tidy);
+            }
+            if shards.len() == self.shards().len() {
+                return self.reserve(weight);
+            }
+        }
+    }
+
+    fn evict(&self, shard: &mut Shard, left: &mut Left) -> bool {
+        let evicted = self.work(shard, Shard::evict);
+        let any = evicted.is_some();
+        self.evicted.fetch_add(u64::from(any), Relaxed);
+        left.extend(evicted);
+        any
+    }
+
+    fn is_over(&self) -> bool {
+        self.bytes.load(Relaxed) > self.capacity.load(Relaxed)
+    }
+
+    /// Tells whether an entry of this weight fits without another leaving, even if the blocks of the shards double.
+    pub(crate) fn has_room(&self, weight: u64) -> bool {
+        let capacity = self.capacity.load(Relaxed);
+        let growth = self.structure.load(Relaxed).max(FIRST_BLOCKS);
+        weight <= self.heaviest() && self.bytes.load(Relaxed) + weight + growth + capacity / SPARE_PART <= capacity
     }
 
     /// Tells whether this partition may ask the arbiter for more; after a refusal not until the next pass.
@@ -186,18 +234,12 @@ impl Partition {
     /// Returns the weight of the heaviest entry that may be put in.
     pub(crate) fn heaviest(&self) -> u64 {
         let capacity = self.capacity.load(Relaxed);
-        if self.large.get().is_some() { capacity / HEAVIEST_PART } else { capacity / 100 * 90 }
-    }
-
-    /// Returns the capacity that is worth keeping for an idle partition.
-    pub(super) fn smallest(&self) -> u64 {
-        if self.large.get().is_some() { SMALLEST * SHARDS as u64 } else { SMALLEST }
+        (capacity - capacity / 10).saturating_sub(FIRST_BLOCKS)
     }
 
     /// Returns the capacity at which an entry of this weight could be put in.
-    pub(crate) fn needed_for(&self, weight: u64) -> u64 {
-        let small = weight + weight / 4 + 2048;
-        if small < LARGE && self.large.get().is_none() { small } else { (weight + 1) * HEAVIEST_PART }
+    pub(crate) fn needed_for(weight: u64) -> u64 {
+        (weight + FIRST_BLOCKS).saturating_mul(5) / 4
     }
 
     /// Removes an entry if `condition` holds for what is there now.
@@ -206,100 +248,66 @@ impl Partition {
     }
 
     fn remove_hashed(&self, key: &Hashed<'_>, condition: impl FnOnce(&SlotRef) -> bool) -> Option<SlotRef> {
-        let (removed, _left) = self.work(self.lock(key.hash()), |shard| shard.remove_if(key, condition));
-        removed
+        self.work(&mut self.lock(key.hash()), |shard| shard.remove_if(key, condition))
     }
 
     pub(crate) fn clear(&self) {
         for shard in std::iter::once(&self.small).chain(self.large.get().into_iter().flatten()) {
-            let (all, left) = self.work(shard.write(), Shard::take_all);
-            drop((all, left));
+            let all: Vec<SlotRef> = self.work(&mut shard.write(), |shard| shard.take_all().collect());
+            drop(all);
         }
     }
 
-    /// Returns entries and bytes, those of the maps included.
+    /// Returns entries and bytes, those of the blocks included.
     pub(crate) fn usage(&self) -> (usize, u64) {
         (self.entries.load(Relaxed) as usize, self.bytes.load(Relaxed))
     }
 
     /// Changes the capacity. What has to leave is returned, to be dropped when no lock is held.
     #[must_use]
-    pub(super) fn set_capacity(&self, capacity: u64) -> Vec<Left> {
-        let _spreading = self.spreading.lock();
+    pub(super) fn set_capacity(&self, capacity: u64) -> Left {
         self.capacity.store(capacity, Relaxed);
-        let mut left = self.split(capacity);
-        left.extend(self.spread(None));
-        left
-    }
-
-    /// Spreads the capacity over the shards: each gets what it holds and an equal part of the rest; one gets room for an
-    /// entry of a weight.
-    fn spread(&self, wanted: Option<(u64, u64)>) -> Vec<Left> {
-        let capacity = self.capacity.load(Relaxed);
-        let shards = self.shards();
-        let place = |hash: u64| if shards.len() == 1 { 0 } else { (hash >> 40) as usize % SHARDS };
-        let held: Vec<u64> = shards.iter().map(|s| s.read().account().bytes).collect();
-        let (extra_at, extra) = wanted.map_or((0, 0), |(hash, weight)| {
-            let at = place(hash);
-            (at, shards[at].read().needs_for(weight).min(capacity))
-        });
-        let (rest, all) = (capacity - extra, held.iter().sum::<u64>());
-        let even = rest.saturating_sub(all) / shards.len() as u64;
-        let targets: Vec<u64> = held
-            .iter()
-            .enumerate()
-            .map(|(at, held)| {
-                let kept =
-                    if all > rest { (u128::from(*held) * u128::from(rest) / u128::from(all)) as u64 } else { *held };
-                kept + even + if at == extra_at { extra } else { 0 }
-            })
-            .collect();
-        // shrink first: the sum stays within the capacity
-        let mut left = Vec::new();
-        for growing in [false, true] {
-            for (shard, target) in shards.iter().zip(&targets) {
-                let shard = shard.write();
-                if (*target > shard.granted()) == growing && *target != shard.granted() {
-                    left.push(self.work(shard, |shard| shard.grant(*target)).1);
-                }
+        self.split_if_large();
+        let mut left = Left::new();
+        let held = self.bytes.load(Relaxed);
+        if held <= capacity {
+            return left;
+        }
+        // every shard gives the same part; what is left to do after that is done by whoever has something
+        let part = |bytes: u64| (u128::from(bytes) * u128::from(capacity) / u128::from(held)) as u64;
+        for last in [false, true] {
+            for shard in self.shards() {
+                let mut shard = shard.write();
+                let target = if last { 0 } else { part(shard.account().bytes()) };
+                while self.is_over() && shard.account().bytes() > target && self.evict(&mut shard, &mut left) {}
+                self.work(&mut shard, Shard::tidy);
             }
         }
         left
     }
 
     /// Makes the shards of a large partition, and moves the entries there.
-    fn split(&self, capacity: u64) -> Vec<Left> {
-        if capacity < LARGE || self.large.get().is_some() {
-            return Vec::new();
+    fn split_if_large(&self) {
+        if self.capacity.load(Relaxed) < LARGE || self.large.get().is_some() {
+            return;
         }
         let mut small = self.small.write();
-        let mut shards: Vec<Shard> = (0..SHARDS).map(|_| Shard::new(capacity / SHARDS as u64)).collect();
-        let before = small.account();
-        for (key, slot) in small.take_all() {
-            let shard = &mut shards[(key.hash_value() >> 40) as usize % SHARDS];
-            if shard.takes(u64::from(slot.head().weight)) {
-                shard.insert(key, slot);
-            } else {
-                small.leave(key, slot);
-            }
+        if self.large.get().is_some() {
+            return;
         }
-        let mut left: Vec<Left> = shards.iter_mut().map(Shard::take_left).collect();
-        left.push(small.take_left());
-        let after = shards.iter().map(Shard::account).fold(Account::default(), |sum, one| Account {
-            entries: sum.entries + one.entries,
-            bytes: sum.bytes + one.bytes,
-        });
-        self.book(before, after);
-        let shards: Box<[_]> = shards.into_iter().map(RwLock::new).collect();
-        let fresh = self.large.set(shards).is_ok();
+        let mut shards: Vec<Shard> = std::iter::repeat_with(Shard::default).take(SHARDS).collect();
+        let before = small.account();
+        for slot in small.take_all() {
+            shards[Self::place(slot.head().key.hash_value())].adopt(slot);
+        }
+        self.book(before, shards.iter().map(Shard::account).sum());
+        let fresh = self.large.set(shards.into_iter().map(RwLock::new).collect()).is_ok();
         debug_assert!(fresh, "only set under the small shard's lock");
-        left
     }
 
     /// Returns how many entries were evicted for want of capacity.
     pub(crate) fn evicted(&self) -> u64 {
-        let large: u64 = self.large.get().into_iter().flatten().map(|s| s.read().evicted()).sum();
-        self.small.read().evicted() + large
+        self.evicted.load(Relaxed)
     }
 
     /// Notes that marks were set which entries here may depend on.
@@ -322,17 +330,18 @@ impl Partition {
         let (mut removed, mut swept, mut next) = (0, 0, Millis::MAX);
         for shard in self.shards() {
             let mut due = Vec::new();
-            for (key, slot) in shard.read().iter() {
+            for slot in shard.read().iter() {
                 swept += 1;
                 let at = useless_at(slot);
                 if at <= now {
-                    due.push((key.clone(), Arc::clone(slot)));
+                    due.push(SlotRef::clone(slot));
                 } else {
                     next = next.min(at);
                 }
             }
-            for (key, slot) in due {
-                let gone = self.remove_hashed(&Hashed::stored(&key), |s| Arc::ptr_eq(s, &slot));
+            for slot in due {
+                let key = Hashed::stored(&slot.head().key);
+                let gone = self.remove_hashed(&key, |there| SlotRef::ptr_eq(there, &slot));
                 removed += usize::from(gone.is_some());
             }
         }
@@ -341,11 +350,10 @@ impl Partition {
         removed
     }
 
-    /// Gives blocks of the maps back that are mostly empty.
+    /// Gives blocks back that are mostly empty.
     pub(crate) fn tidy(&self) {
         for shard in self.shards() {
-            let (_, left) = self.work(shard.write(), Shard::tidy);
-            drop(left);
+            self.work(&mut shard.write(), Shard::tidy);
         }
     }
 
@@ -353,7 +361,7 @@ impl Partition {
     pub(crate) fn sample(&self, n: usize) -> Vec<MapKey> {
         let mut keys = Vec::new();
         for shard in self.shards() {
-            keys.extend(shard.read().iter().take(n - keys.len()).map(|(key, _)| key.clone()));
+            keys.extend(shard.read().iter().take(n - keys.len()).map(|slot| slot.head().key.clone()));
         }
         keys
     }

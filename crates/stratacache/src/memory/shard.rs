@@ -1,334 +1,247 @@
-//! One shard of a partition: a `quick_cache` map under the lock of its owner, charged for its own blocks too.
+//! One shard of a partition: a table of entries, and which of them leaves first.
+//!
+//! The order is S3-FIFO (Yang et al., SOSP 2023) with weights: what is new enters a small queue, a tenth of the bytes,
+//! and moves to the main queue only if it is read more than once before its turn comes, or if it was evicted not long
+//! ago. In the main queue whoever was read gets another turn. A read writes nothing but two bits of the entry.
 
-use std::{
-    hash::{BuildHasherDefault, Hasher},
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
-};
+use std::sync::atomic::Ordering::Relaxed;
 
-use parking_lot::Mutex;
-use quick_cache::{Lifecycle, OptionsBuilder, Weighter, unsync};
+use hashbrown::HashTable;
 use smallvec::SmallVec;
 
-use super::{Hashed, MapKey, SlotRef};
+use super::{
+    Hashed, SlotRef,
+    fifo::{Fifo, Ticket},
+    ghosts::Ghosts,
+};
 
-/// What left a map. It is dropped when no lock is held: a value's `drop` may call back into the cache.
-pub(crate) type Left = SmallVec<[(MapKey, SlotRef); 2]>;
+/// What left a shard. It is dropped when no lock is held: a value's `drop` may call back into the cache.
+pub(crate) type Left = SmallVec<[SlotRef; 2]>;
 
-/// Bytes of one slot of the map's list. A test holds it to what the map says.
-const SLOT: u64 = 80;
-/// Bytes of one slot of the map's table, free ones included.
-const TABLE_SLOT: u64 = 8;
-/// Slots the list begins with; then it doubles.
-const FIRST_SLOTS: u64 = 4;
-/// Remembered keys of evicted entries: one for each so many bytes of capacity.
-const BYTES_PER_GHOST: u64 = 2048;
+/// Reads that are told apart.
+const MOST_VISITS: u8 = 3;
+/// An entry moves from the small to the main queue when it was read more often than this.
+const FEW_VISITS: u8 = 1;
+/// The small queue holds one of so many bytes.
+const SMALL_PART: u64 = 10;
+/// Below so many slots a table is not worth making smaller.
+const FEW_SLOTS: usize = 64;
 
-#[derive(Clone)]
-struct Weigh;
+/// Which queue an entry stands in.
+const SMALL: u8 = 0;
+const MAIN: u8 = 1;
 
-impl Weighter<MapKey, SlotRef> for Weigh {
-    fn weight(&self, _: &MapKey, slot: &SlotRef) -> u64 {
-        u64::from(slot.head().weight).max(1)
-    }
-}
-
-/// Hands on the hash that a key brings.
-#[derive(Default)]
-struct Finished(u64);
-
-impl Hasher for Finished {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, _: &[u8]) {
-        unreachable!("keys bring their hash as one number")
-    }
-
-    fn write_u64(&mut self, hash: u64) {
-        self.0 = hash;
-    }
-}
-
-/// Counts evictions and keeps what leaves until the lock is released.
-#[derive(Clone, Default)]
-struct Leaving(Arc<Bin>);
-
-#[derive(Default)]
-struct Bin {
-    left: Mutex<Left>,
-    evicted: AtomicU64,
-}
-
-impl Lifecycle<MapKey, SlotRef> for Leaving {
-    type RequestState = ();
-
-    fn before_evict(&self, (): &mut (), _: &MapKey, _: &mut SlotRef) {
-        self.0.evicted.fetch_add(1, Relaxed);
-    }
-
-    fn on_evict(&self, (): &mut (), key: MapKey, slot: SlotRef) {
-        self.0.left.lock().push((key, slot));
-    }
-}
-
-type Map = unsync::Cache<MapKey, SlotRef, Weigh, BuildHasherDefault<Finished>, Leaving>;
-
-/// What a shard holds: entries, and bytes with those of the map itself.
+/// What a shard holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Account {
     pub(super) entries: u64,
-    pub(super) bytes: u64,
+    /// What the entries weigh.
+    weight: u64,
+    /// Bytes of the shard's own blocks.
+    pub(super) structure: u64,
 }
 
+impl Account {
+    pub(super) fn bytes(&self) -> u64 {
+        self.weight + self.structure
+    }
+}
+
+impl std::iter::Sum for Account {
+    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
+        all.fold(Self::default(), |sum, one| Self {
+            entries: sum.entries + one.entries,
+            weight: sum.weight + one.weight,
+            structure: sum.structure + one.structure,
+        })
+    }
+}
+
+/// Entries and their order.
+#[derive(Default)]
 pub(super) struct Shard {
-    map: Map,
-    leaving: Leaving,
-    /// Bytes for entries and for the blocks of the map.
-    granted: u64,
-    /// Slots reserved when the map was made.
-    reserved: u64,
-    /// How many ghosts the map keeps; it rounds down whenever its capacity changes.
-    ghosts: usize,
+    table: HashTable<SlotRef>,
+    queues: [Fifo; 2],
+    ghosts: Ghosts,
+    next_ticket: u32,
 }
 
-fn ghosts(capacity: u64) -> usize {
-    (capacity / BYTES_PER_GHOST) as usize
+/// Spreads the half of a hash that tickets carry over the bits that the table looks at.
+#[inline]
+fn spread(hash: u32) -> u64 {
+    u64::from(hash).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
-fn map(capacity: u64, leaving: Leaving) -> Map {
-    let options = OptionsBuilder::new()
-        .shards(1)
-        .weight_capacity(capacity.max(1))
-        .estimated_items_capacity(ghosts(capacity))
-        .ghost_allocation(1.0)
-        .build();
-    let Ok(options) = options else { unreachable!("both capacities are set") };
-    Map::with_options(options, Weigh, BuildHasherDefault::default(), leaving)
+/// Returns the half of a hash that tickets carry; the shard was chosen by bits of the other half.
+#[inline]
+fn half(hash: u64) -> u32 {
+    hash as u32
+}
+
+fn rehash(slot: &SlotRef) -> u64 {
+    spread(half(slot.head().key.hash_value()))
+}
+
+fn weight(slot: &SlotRef) -> u64 {
+    u64::from(slot.head().weight).max(1)
 }
 
 impl Shard {
-    pub(super) fn new(granted: u64) -> Self {
-        let leaving = Leaving::default();
-        Self { map: map(granted, leaving.clone()), leaving, granted, reserved: 0, ghosts: ghosts(granted) }
+    /// Returns the entry of a key, and notes that it was read.
+    #[inline]
+    pub(super) fn get(&self, key: &Hashed<'_>) -> Option<SlotRef> {
+        let slot = self.find(key)?;
+        let visits = &slot.head().visits;
+        let before = visits.load(Relaxed);
+        if before < MOST_VISITS {
+            visits.store(before + 1, Relaxed);
+        }
+        Some(SlotRef::clone(slot))
+    }
+
+    /// Returns the entry of a key without counting as a read.
+    pub(super) fn peek(&self, key: &Hashed<'_>) -> Option<SlotRef> {
+        self.find(key).cloned()
     }
 
     #[inline]
-    pub(super) fn get(&self, key: &Hashed<'_>) -> Option<SlotRef> {
-        self.map.get(key).cloned()
+    fn find(&self, key: &Hashed<'_>) -> Option<&SlotRef> {
+        self.table.find(spread(half(key.hash())), |slot| key.is(&slot.head().key))
     }
 
-    pub(super) fn peek(&self, key: &Hashed<'_>) -> Option<SlotRef> {
-        self.map.peek(key).cloned()
-    }
-
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&MapKey, &SlotRef)> {
-        self.map.iter()
+    pub(super) fn iter(&self) -> impl Iterator<Item = &SlotRef> {
+        self.table.iter()
     }
 
     pub(super) fn account(&self) -> Account {
-        Account { entries: self.map.len() as u64, bytes: self.map.weight() + self.structure() }
+        let weight = self.queues.iter().map(|q| q.bytes).sum();
+        Account { entries: self.table.len() as u64, weight, structure: self.structure() }
     }
 
-    pub(super) fn evicted(&self) -> u64 {
-        self.leaving.0.evicted.load(Relaxed)
+    /// Returns the bytes of its own blocks.
+    fn structure(&self) -> u64 {
+        let queues = self.queues.iter().map(Fifo::structure).sum::<u64>();
+        self.table.allocation_size() as u64 + queues + self.ghosts.structure()
     }
 
-    /// Tells whether an entry of this weight could stay, whatever had to leave for it.
-    pub(super) fn takes(&self, weight: u64) -> bool {
-        // the map refuses what is heavier than 97 % of its capacity
-        weight <= self.map.capacity() / 100 * 96
+    /// Puts an entry in, and returns the one it took the place of.
+    pub(super) fn insert(&mut self, slot: SlotRef) -> Option<SlotRef> {
+        let key = Hashed::stored(&slot.head().key);
+        let hash = half(key.hash());
+        if let Some(there) = self.table.find_mut(spread(hash), |there| key.is(&there.head().key)) {
+            // it takes over the place in the queue, and the reads
+            let (old, new) = (there.head(), slot.head());
+            new.ticket.store(old.ticket.load(Relaxed), Relaxed);
+            new.queue.store(old.queue.load(Relaxed), Relaxed);
+            new.visits.store(old.visits.load(Relaxed), Relaxed);
+            let queue = &mut self.queues[usize::from(old.queue.load(Relaxed))];
+            queue.bytes = queue.bytes - weight(there) + weight(&slot);
+            return Some(std::mem::replace(there, slot));
+        }
+        let queue = if self.ghosts.take(hash, self.table.len()) { MAIN } else { SMALL };
+        self.add(hash, queue, slot);
+        None
     }
 
-    /// Tells whether an entry of this weight fits beside the others.
-    pub(super) fn has_room(&self, weight: u64) -> bool {
-        self.map.weight() + weight <= self.map.capacity()
+    fn add(&mut self, hash: u32, queue: u8, slot: SlotRef) {
+        self.next_ticket = self.next_ticket.wrapping_add(1);
+        let head = slot.head();
+        head.ticket.store(self.next_ticket, Relaxed);
+        head.queue.store(queue, Relaxed);
+        self.queues[usize::from(queue)].push(Ticket { hash, number: self.next_ticket }, weight(&slot));
+        self.table.insert_unique(spread(hash), slot, rehash);
     }
 
-    /// Returns what the shard needs to take an entry of this weight, were it empty.
-    pub(super) fn needs_for(&self, weight: u64) -> u64 {
-        weight + weight / 16 + 1024 + self.structure()
-    }
-
-    /// Puts an entry in; the caller made sure that the shard takes it.
-    pub(super) fn insert(&mut self, key: MapKey, slot: SlotRef) {
-        self.map.insert_with_lifecycle(key, slot, &mut ());
-        self.refit();
-    }
-
+    /// Removes an entry if `condition` holds for it.
     pub(super) fn remove_if(&mut self, key: &Hashed<'_>, condition: impl FnOnce(&SlotRef) -> bool) -> Option<SlotRef> {
-        self.map.remove_if(key, condition).map(|(_, slot)| slot)
-    }
-
-    /// Returns what left since this was last asked.
-    pub(super) fn take_left(&mut self) -> Left {
-        std::mem::take(&mut self.leaving.0.left.lock())
-    }
-
-    pub(super) fn grant(&mut self, bytes: u64) {
-        self.granted = bytes;
-        // with far fewer bytes the old list would leave none for entries
-        if self.structure() * 3 > bytes && (self.fitting() + ghosts(bytes) as u64) * 3 < self.slots() {
-            return self.rebuild();
+        let hash = spread(half(key.hash()));
+        let found = self.table.find_entry(hash, |slot| key.is(&slot.head().key)).ok()?;
+        if !condition(found.get()) {
+            return None;
         }
-        self.refit();
-        let wanted = ghosts(self.map.capacity());
-        if wanted >= 16 && self.ghosts * 4 < wanted {
-            self.rebuild();
+        let (slot, _) = found.remove();
+        if slot.head().queue.load(Relaxed) == MAIN {
+            // loaded again, it is as welcome as it was
+            self.ghosts.add(half(key.hash()), self.table.len());
+        }
+        self.forget(&slot);
+        Some(slot)
+    }
+
+    fn forget(&mut self, slot: &SlotRef) {
+        let table = &self.table;
+        let alive = |ticket: Ticket| answers(table, ticket).is_some();
+        self.queues[usize::from(slot.head().queue.load(Relaxed))].forget(weight(slot), alive);
+    }
+
+    /// Evicts the entry whose turn it is; `None` when there is none left.
+    pub(super) fn evict(&mut self) -> Option<SlotRef> {
+        loop {
+            let [small, main] = &mut self.queues;
+            let from_small = main.entries == 0 || small.bytes * SMALL_PART > small.bytes + main.bytes;
+            let from = usize::from(if from_small { SMALL } else { MAIN });
+            let Some(ticket) = self.queues[from].pop() else {
+                debug_assert_eq!(self.table.len(), 0, "every entry has a ticket");
+                return None;
+            };
+            let Some(slot) = answers(&self.table, ticket) else { continue };
+            let head = slot.head();
+            let visits = head.visits.load(Relaxed);
+            let stays = if from_small { visits > FEW_VISITS } else { visits > 0 };
+            if stays {
+                let weight = weight(slot);
+                head.visits.store(if from_small { 0 } else { visits - 1 }, Relaxed);
+                head.queue.store(MAIN, Relaxed);
+                self.queues[from].entries -= 1;
+                self.queues[from].bytes -= weight;
+                self.queues[usize::from(MAIN)].push(ticket, weight);
+                continue;
+            }
+            let remembered = self.table.len();
+            let evicted = self.table.find_entry(spread(ticket.hash), |slot| is_of(slot, ticket)).ok()?.remove().0;
+            self.forget(&evicted);
+            if from_small {
+                self.ghosts.add(ticket.hash, remembered);
+            }
+            return Some(evicted);
         }
     }
 
-    /// Estimates how many entries like those here the granted bytes have room for, ghosts included.
-    fn fitting(&self) -> u64 {
-        let each = self.map.weight() / (self.map.len() as u64).max(1) + SLOT + TABLE_SLOT;
-        (self.granted / each).min(self.map.len() as u64)
+    /// Takes everything out, the oldest of each queue first, and gives the blocks back.
+    pub(super) fn take_all(&mut self) -> impl Iterator<Item = SlotRef> {
+        let Self { mut table, queues, .. } = std::mem::take(self);
+        queues.into_iter().flat_map(|mut queue| std::iter::from_fn(move || queue.pop())).filter_map(move |ticket| {
+            let found = table.find_entry(spread(ticket.hash), |slot| is_of(slot, ticket)).ok()?;
+            Some(found.remove().0)
+        })
     }
 
-    /// Lets an entry leave that never was in the map.
-    pub(super) fn leave(&mut self, key: MapKey, slot: SlotRef) {
-        self.leaving.0.left.lock().push((key, slot));
-    }
-
-    pub(super) fn granted(&self) -> u64 {
-        self.granted
-    }
-
-    /// Takes everything out, and gives the blocks of the map back.
-    pub(super) fn take_all(&mut self) -> Vec<(MapKey, SlotRef)> {
-        let mut old = std::mem::replace(&mut self.map, map(self.granted, self.leaving.clone()));
-        self.reserved = 0;
-        self.ghosts = ghosts(self.granted);
-        old.drain().collect()
+    /// Takes an entry over from another shard, into the queue it stood in.
+    pub(super) fn adopt(&mut self, slot: SlotRef) {
+        let (hash, queue) = (half(slot.head().key.hash_value()), slot.head().queue.load(Relaxed));
+        self.add(hash, queue, slot);
     }
 
     /// Gives blocks back that the entries have no use for; most of the slots must be empty for it.
     pub(super) fn tidy(&mut self) {
-        let entries = self.map.len() as u64;
-        let wasteful = match entries {
-            0 => self.structure() > 0,
-            _ => self.slots() > 64 && entries * 4 < self.slots(),
-        };
-        if wasteful {
-            self.rebuild();
+        if self.table.is_empty() {
+            *self = Self { next_ticket: self.next_ticket, ..Self::default() };
+        } else if self.table.capacity() > FEW_SLOTS && self.table.len() * 4 < self.table.capacity() {
+            self.table.shrink_to(self.table.len() * 5 / 4, rehash);
+            self.ghosts.clear();
         }
+        self.queues.iter_mut().for_each(Fifo::tidy);
     }
+}
 
-    /// Moves the entries to a new map that is no larger than they need.
-    fn rebuild(&mut self) {
-        let room = (self.fitting() + self.fitting() / 4) as usize;
-        let all = self.take_all();
-        if !all.is_empty() {
-            self.map.reserve(room);
-            self.reserved = (room + room.min(self.ghosts)) as u64;
-        }
-        self.refit();
-        for (key, slot) in all {
-            if self.takes(u64::from(slot.head().weight)) {
-                self.insert(key, slot);
-            } else {
-                self.leave(key, slot);
-            }
-        }
-    }
+/// Returns the entry that holds a ticket.
+fn answers(table: &HashTable<SlotRef>, ticket: Ticket) -> Option<&SlotRef> {
+    table.find(spread(ticket.hash), |slot| is_of(slot, ticket))
+}
 
-    /// Slots the list has room for: it doubles when it is full.
-    fn slots(&self) -> u64 {
-        let used = self.map.memory_used().entries as u64 / SLOT;
-        if used == 0 && self.reserved == 0 {
-            return 0;
-        }
-        let mut room = self.reserved.max(FIRST_SLOTS);
-        while room < used {
-            room *= 2;
-        }
-        room
-    }
-
-    /// Bytes of the map's own blocks.
-    fn structure(&self) -> u64 {
-        self.slots() * SLOT + self.map.memory_used().map as u64
-    }
-
-    /// What the map's own blocks take is not there for entries.
-    fn refit(&mut self) {
-        let capacity = self.granted.saturating_sub(self.structure()).max(1);
-        let old = self.map.capacity();
-        if capacity != old && self.slots() == 0 {
-            // nothing in it yet: the map's own proportions do not survive small capacities
-            self.map = map(capacity, self.leaving.clone());
-            self.ghosts = ghosts(capacity);
-        } else if capacity != old {
-            self.map.set_capacity(capacity);
-            self.ghosts = (self.ghosts as f64 * (capacity as f64 / old as f64)) as usize;
-        }
-    }
+fn is_of(slot: &SlotRef, ticket: Ticket) -> bool {
+    slot.head().ticket.load(Relaxed) == ticket.number
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use stratacache_core::{
-        NamespacePath, Stamp,
-        stamp::{Incarnation, Position},
-    };
-
-    use super::*;
-    use crate::memory::{Entry, EntryScopes, Head, Held, LookupKey, NamespacePrefix, Times};
-
-    fn key(n: u64) -> MapKey {
-        let prefix = NamespacePrefix::new(NamespacePath::default());
-        MapKey::from(LookupKey { prefix: &prefix, key: &n.to_le_bytes() })
-    }
-
-    fn slot(weight: u32) -> SlotRef {
-        let scopes = Arc::new(EntryScopes::default());
-        let nowhere = Position { incarnation: Incarnation(0), seq: 0 };
-        let mut head = Head::new(&Stamp { lane: nowhere, global: nowhere, mep: 0 }, 0, Times::default(), scopes, None);
-        head.weight = weight;
-        Arc::new(Entry { head, held: Held::Own(0_u64) })
-    }
-
-    #[test]
-    fn a_slot_is_as_large_as_the_map_says() {
-        let mut shard = Shard::new(1 << 20);
-        shard.insert(key(1), slot(100));
-        assert_eq!(shard.map.memory_used().entries as u64, SLOT);
-    }
-
-    #[test]
-    fn entries_and_the_maps_own_blocks_never_take_more_than_was_granted() {
-        let mut shard = Shard::new(64 << 10);
-        for n in 0..20_000 {
-            shard.insert(key(n), slot(100 + n as u32 % 300));
-            if n % 1000 == 999 {
-                shard.grant((16 << 10) + (n * 37) % (256 << 10));
-            }
-            assert!(shard.account().bytes <= shard.granted(), "{n}");
-            shard.take_left();
-        }
-        assert!(shard.ghosts > 0 && shard.ghosts <= ghosts(shard.granted()));
-    }
-
-    #[test]
-    fn a_map_emptied_of_most_gives_its_blocks_back() {
-        let mut shard = Shard::new(4 << 20);
-        for n in 0..5_000 {
-            shard.insert(key(n), slot(100));
-        }
-        let full = shard.structure();
-        for n in 0..5_000 {
-            if n % 50 != 0 {
-                assert!(shard.remove_if(&Hashed::stored(&key(n)), |_| true).is_some());
-            }
-        }
-        shard.tidy();
-        assert!(shard.structure() < full / 8, "{} of {full}", shard.structure());
-        assert!((0..5_000).step_by(50).all(|n| shard.peek(&Hashed::stored(&key(n))).is_some()));
-        shard.take_all();
-        assert_eq!(shard.account(), Account::default());
-    }
-}
+mod tests;

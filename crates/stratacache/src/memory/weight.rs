@@ -2,12 +2,12 @@
 //!
 //! `weight = block(key) + block(16 + entry + value) + heap of the value + block(16 + scopes) + block(16 * tags)`
 //!
-//! where a key of up to 30 encoded bytes lies in the map and weighs nothing here, the entry is its metadata, 16 are the two counters of a shared
-//! block, the last two are there only for an entry with tags, and `block` is what an allocator takes for so many bytes:
+//! where a key of up to 30 encoded bytes lies in the entry and has no block, the entry is its metadata, 16 are the two counters of a shared
+//! block, the last two are there only for the first of the entries that share a list of tags, and `block` is what an allocator takes for so many bytes:
 //! 8 more, rounded up to 16.
 //!
-//! The maps' own blocks (the list with its free slots, the table) are not part of an entry: a partition is charged for
-//! them as they are. Tests hold both to a counting allocator.
+//! The shards' own blocks (table, queues, what they remember of evicted entries) are not part of an entry: a partition is
+//! charged for them as they are. Tests hold both to a counting allocator.
 
 use super::{Entry, MapKey, entry::EntryScopes};
 
@@ -19,9 +19,9 @@ pub(super) const fn block(bytes: usize) -> usize {
     (bytes + 8).next_multiple_of(16)
 }
 
-/// Weighs an entry; `value` is what the value takes in all, its own `size_of` included.
+/// Weighs an entry, once; `value` is what the value takes in all, its own `size_of` included.
 pub(crate) fn entry_weight<V>(key: &MapKey, value: usize, scopes: &EntryScopes) -> u64 {
     let entry = block(COUNTERS + size_of::<Entry<V>>()) + value.saturating_sub(size_of::<V>());
     let key = if key.weight() > 0 { block(key.weight()) } else { 0 };
-    (key + entry + scopes.weight()) as u64
+    (key + entry + scopes.charge()) as u64
 }

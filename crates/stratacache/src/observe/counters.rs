@@ -8,6 +8,8 @@ use std::sync::{
 use parking_lot::Mutex;
 use stratacache_core::{NamespacePath, TenantId};
 
+use super::striped::Striped;
+
 macro_rules! counters {
     ($($name:ident),* $(,)?) => {
         /// What a cell counts.
@@ -43,6 +45,8 @@ const COUNTERS: usize = Counter::ALL.len();
 #[derive(Debug)]
 pub(crate) struct Cell {
     counts: [AtomicU64; COUNTERS],
+    /// `memory_hits`: no other counter is counted as often.
+    hits: Striped,
     tenant: TenantId,
     namespace: NamespacePath,
     keyspace: Option<&'static str>,
@@ -51,7 +55,11 @@ pub(crate) struct Cell {
 impl Cell {
     #[inline]
     pub(crate) fn count(&self, counter: Counter) {
-        self.counts[counter as usize].fetch_add(1, Relaxed);
+        if counter == Counter::memory_hits {
+            self.hits.count();
+        } else {
+            self.counts[counter as usize].fetch_add(1, Relaxed);
+        }
     }
 
     pub(crate) fn add(&self, counter: Counter, n: u64) {
@@ -59,7 +67,8 @@ impl Cell {
     }
 
     fn get(&self, counter: Counter) -> u64 {
-        self.counts[counter as usize].load(Relaxed)
+        let hits = if counter == Counter::memory_hits { self.hits.get() } else { 0 };
+        hits + self.counts[counter as usize].load(Relaxed)
     }
 }
 
@@ -87,6 +96,7 @@ impl Ledger {
     ) -> Arc<Cell> {
         let cell = Arc::new(Cell {
             counts: std::array::from_fn(|_| AtomicU64::new(0)),
+            hits: Striped::default(),
             tenant: tenant.clone(),
             namespace: namespace.clone(),
             keyspace,

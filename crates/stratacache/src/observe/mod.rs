@@ -3,6 +3,7 @@
 mod counters;
 mod events;
 mod stats;
+mod striped;
 
 pub(crate) use counters::{Cell, Counter, Filter, Ledger, TierCounters};
 pub(crate) use events::EventHub;

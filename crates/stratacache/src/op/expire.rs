@@ -43,7 +43,7 @@ impl<'a> IntoFuture for Expire<'a> {
                 What::Targets(targets) => resolve(self.door, targets)?,
                 What::Everything => {
                     self.door.check()?;
-                    let scope = inner.space.scopes.path.last().map(|scope| engine::Target::namespace(*scope));
+                    let scope = inner.space.scopes.path().last().map(|scope| engine::Target::namespace(*scope));
                     Targets { scopes: scope.into_iter().collect(), ..Targets::default() }
                 }
             };

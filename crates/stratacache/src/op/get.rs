@@ -10,8 +10,8 @@ use std::{
 use stratacache_core::Key;
 
 use super::{
-    load_future::{AtOnce, State, at_once},
-    options::{Options, options},
+    load_future::{State, at_once},
+    options::{ReadOptions, options},
 };
 use crate::{Cached, codec::CacheValue, engine::Door};
 
@@ -20,13 +20,13 @@ use crate::{Cached, codec::CacheValue, engine::Door};
 pub struct Get<'a, V: 'static> {
     door: &'a Arc<Door>,
     key: Key<V>,
-    options: Options,
+    options: ReadOptions,
 }
 
 impl<'a, V: 'static> Get<'a, V> {
     #[inline]
     pub(crate) fn new(door: &'a Arc<Door>, key: Key<V>) -> Self {
-        Self { door, key, options: Options::default() }
+        Self { door, key, options: ReadOptions::default() }
     }
 }
 
@@ -61,11 +61,7 @@ impl<V: CacheValue> Future for GetFuture<'_, V> {
                 if !start.options.is_plain() {
                     return None;
                 }
-                match at_once::<V>(start.door, &start.key, true) {
-                    AtOnce::Hit(cached) => Some(Some(cached)),
-                    AtOnce::Absent => Some(None),
-                    AtOnce::NotYet { .. } => None,
-                }
+                at_once::<V>(start.door, &start.key, true).ok()
             },
             |Get { door, key, options }| {
                 Box::pin(async move {

@@ -55,7 +55,7 @@ impl<'a> IntoFuture for Clear<'a> {
         Box::pin(async move {
             self.door.check()?;
             let inner = self.door;
-            let path = &inner.space.scopes.path;
+            let path = inner.space.scopes.path();
             let scope = path.last().map(|scope| engine::Target::namespace(*scope));
             let everything = path.len() == 1;
             let targets = Targets { scopes: scope.into_iter().collect(), everything, ..Targets::default() };

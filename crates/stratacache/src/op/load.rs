@@ -12,7 +12,7 @@ use stratacache_core::Key;
 use tracing::Instrument;
 
 use super::{
-    load_future::{AtOnce, State, at_once, load_slowly},
+    load_future::{NotYet, State, at_once, load_slowly},
     loader,
     options::{Options, options},
 };
@@ -91,10 +91,9 @@ macro_rules! load_operation {
                             return None;
                         }
                         match at_once::<V>(start.door, &start.key, $optional) {
-                            AtOnce::Hit(cached) => Some(Ok(cached.into())),
-                            AtOnce::Absent => Some(answer(None)),
-                            AtOnce::NotYet { refresh: wished } => {
-                                refresh.set(wished);
+                            Ok(found) => Some(answer(found)),
+                            Err(not_yet) => {
+                                refresh.set(not_yet == NotYet::Refresh);
                                 None
                             }
                         }

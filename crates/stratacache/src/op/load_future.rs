@@ -16,44 +16,47 @@ use crate::{
     observe::Counter,
 };
 
-/// What memory answers at once.
-pub(super) enum AtOnce<V> {
-    Hit(Cached<V>),
-    Absent,
-    /// Nothing simple; the flag says that the entry asked for an early refresh.
-    NotYet {
-        refresh: bool,
-    },
+/// Memory has no simple answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(usize)] // as large as what a hit has in its place, so that neither is put together of bytes
+pub(super) enum NotYet {
+    Ask,
+    /// The entry asked for an early refresh.
+    Refresh,
 }
 
-/// Asks memory for a simple answer.
+/// Asks memory for a simple answer; `None` is an absence.
 #[inline]
-pub(super) fn at_once<V: CacheValue>(door: &Arc<Door>, key: &Key<V>, optional: bool) -> AtOnce<V> {
+pub(super) fn at_once<V: CacheValue>(
+    door: &Arc<Door>,
+    key: &Key<V>,
+    optional: bool,
+) -> Result<Option<Cached<V>>, NotYet> {
     let engine = &door.engine;
     let (entry, now) = match engine.quick::<V>(door, key.as_bytes()) {
         Quick::Hit(entry, now) => (entry, now),
-        Quick::Miss | Quick::OtherType => return AtOnce::NotYet { refresh: false },
+        Quick::Miss | Quick::OtherType => return Err(NotYet::Ask),
         Quick::Look(slot) => match engine.examine::<V>(door, key.as_bytes(), slot) {
             Seen::Fresh { entry, refresh: false } => {
                 engine.touch_below(door, key, &entry);
                 (entry, engine.timeline.coarse())
             }
-            Seen::Fresh { refresh: true, .. } => return AtOnce::NotYet { refresh: true },
-            _ => return AtOnce::NotYet { refresh: false },
+            Seen::Fresh { refresh: true, .. } => return Err(NotYet::Refresh),
+            _ => return Err(NotYet::Ask),
         },
     };
     match Cached::new(entry, Freshness::Fresh, now) {
         Some(cached) => {
             door.count(key, Counter::memory_hits);
             tracing::trace!(key = door.key_hash(key.as_bytes()), "hit in memory");
-            AtOnce::Hit(cached)
+            Ok(Some(cached))
         }
         None if optional => {
             door.count(key, Counter::memory_hits);
             door.count(key, Counter::absent_hits);
-            AtOnce::Absent
+            Ok(None)
         }
-        None => AtOnce::NotYet { refresh: false },
+        None => Err(NotYet::Ask),
     }
 }
 

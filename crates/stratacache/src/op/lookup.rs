@@ -6,8 +6,8 @@ use stratacache_core::Key;
 
 use super::{
     BoxFuture,
-    load_future::{AtOnce, at_once},
-    options::{Options, options},
+    load_future::at_once,
+    options::{ReadOptions, options},
 };
 use crate::{Cached, codec::CacheValue, engine::Door, observe::Counter};
 
@@ -27,12 +27,12 @@ pub enum Lookup<V> {
 pub struct LookupOp<'a, V: 'static> {
     door: &'a Arc<Door>,
     key: Key<V>,
-    options: Options,
+    options: ReadOptions,
 }
 
 impl<'a, V: 'static> LookupOp<'a, V> {
     pub(crate) fn new(door: &'a Arc<Door>, key: Key<V>) -> Self {
-        Self { door, key, options: Options::default() }
+        Self { door, key, options: ReadOptions::default() }
     }
 }
 
@@ -49,9 +49,9 @@ impl<'a, V: CacheValue> IntoFuture for LookupOp<'a, V> {
         Box::pin(async move {
             if options.is_plain() {
                 match at_once::<V>(door, &key, true) {
-                    AtOnce::Hit(cached) => return Lookup::Hit(cached),
-                    AtOnce::Absent => return Lookup::Absent,
-                    AtOnce::NotYet { .. } => {}
+                    Ok(Some(cached)) => return Lookup::Hit(cached),
+                    Ok(None) => return Lookup::Absent,
+                    Err(_) => {}
                 }
             }
             let Ok(policy) = options.policy(door, &key) else { return Lookup::Miss };

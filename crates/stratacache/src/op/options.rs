@@ -17,6 +17,29 @@ pub(crate) struct Rare {
     pub(crate) alone: bool,
 }
 
+/// What a call may say that neither loads nor writes; small, for a hit moves it about.
+#[derive(Debug, Default)]
+pub(crate) struct ReadOptions {
+    rare: Option<Box<Rare>>,
+}
+
+impl ReadOptions {
+    pub(crate) fn rare(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
+    }
+
+    /// Tells whether the call asks for more than `Bounded` consistency.
+    #[inline]
+    pub(crate) fn is_plain(&self) -> bool {
+        self.rare.is_none()
+    }
+
+    /// Returns the policy of the call, checked.
+    pub(crate) fn policy<V: 'static>(self, door: &Door, key: &stratacache_core::Key<V>) -> Result<Policy> {
+        Options { rare: self.rare, ..Options::default() }.policy(door, key)
+    }
+}
+
 /// What a call says.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Options {

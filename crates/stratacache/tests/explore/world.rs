@@ -79,17 +79,14 @@ impl World {
         let deployment = Deployment::new([1; 16]);
         let tenant = TenantId::parse("acme").unwrap();
         let path = NamespacePath::default();
-        let scopes = EntryScopes {
-            path: deployment.path_scopes(&tenant, &path).into(),
-            tags: Box::new([scope(b't')]),
-            global_tags: Box::new([scope(b'g')]),
-        };
+        let path_scopes = deployment.path_scopes(&tenant, &path).into();
+        let scopes = EntryScopes::new(path_scopes, Box::new([scope(b't')]), Box::new([scope(b'g')]));
         let mirror = Mirror::new(64, |_| {});
         for lane in [Lane::of(&tenant), Lane::GLOBAL] {
             mirror.snapshot(LaneSnapshot::empty(lane, Incarnation(1)));
         }
         Arc::new(Self {
-            marks: mirror.tenant(&tenant, scopes.path[0]),
+            marks: mirror.tenant(&tenant, scopes.path()[0]),
             key: deployment.key_scope(&tenant, &path, KEY),
             partition: Partition::new(1 << 20),
             prefix: NamespacePrefix::new(path),
@@ -124,7 +121,7 @@ impl World {
 
     fn put(&self, version: u64, stamp: &stratacache_core::Stamp, own: Seq, began: Seq) -> bool {
         let times = Times { created: 1, fresh_until: 1 << 40, memory_until: u64::MAX, ..Times::default() };
-        let mut head = Head::new(stamp, own, times, Arc::clone(&self.scopes), None);
+        let mut head = Head::new(MapKey::from(self.lookup()), stamp, own, times, Arc::clone(&self.scopes), None);
         head.weight = 200;
         let slot: SlotRef = Arc::new(Entry { head, held: Held::Own(version) });
         let (judge, lookup) = (self.judge(), self.lookup());
@@ -132,7 +129,7 @@ impl World {
         if first && !judge.may_enter(&self.partition, &lookup, slot.head(), self.key, began) {
             return false;
         }
-        let inserted = self.partition.insert(MapKey::from(lookup), Arc::clone(&slot));
+        let inserted = self.partition.insert(Arc::clone(&slot));
         assert_eq!(inserted, Inserted::Stored);
         if self.kept.judge_after_put {
             judge.settle(&self.partition, &lookup, &slot, self.key, began)
@@ -150,12 +147,12 @@ impl World {
     }
 
     fn invalidate(&self, what: What) {
-        let tenant = self.scopes.path[0].low();
+        let tenant = self.scopes.path()[0].low();
         let (lane, marked) = match what {
             What::Key => (Lane::of(&self.tenant), Marked::new(self.key, ScopeKind::Key, Strength::Hard, tenant)),
             What::Tag => (Lane::of(&self.tenant), Marked::new(scope(b't'), ScopeKind::Tag, Strength::Hard, tenant)),
             What::Tenant => {
-                let marked = Marked::new(self.scopes.path[0], ScopeKind::Namespace, Strength::Hard, tenant);
+                let marked = Marked::new(self.scopes.path()[0], ScopeKind::Namespace, Strength::Hard, tenant);
                 (Lane::of(&self.tenant), marked)
             }
             What::GlobalTag => (Lane::GLOBAL, Marked::new(scope(b'g'), ScopeKind::Tag, Strength::Hard, 0)),
@@ -189,7 +186,7 @@ impl World {
         let version = self.source.fetch_add(1, SeqCst) + 1;
         let own = {
             let mut clock = self.lane_seq.lock();
-            let tenant = self.scopes.path[0].low();
+            let tenant = self.scopes.path()[0].low();
             let marked = Marked::new(self.key, ScopeKind::Key, Strength::Hard, tenant);
             self.mirror.apply(&Applied::new(Lane::of(&self.tenant), position(*clock + 1), vec![marked], 1));
             *clock += 1;

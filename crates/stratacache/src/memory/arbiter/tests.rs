@@ -15,10 +15,10 @@ fn key(n: u64) -> MapKey {
     MapKey::from(LookupKey { prefix: &prefix, key: &n.to_le_bytes() })
 }
 
-fn slot(weight: u32) -> SlotRef {
+fn slot(n: u64, weight: u32) -> SlotRef {
     let nowhere = Position { incarnation: Incarnation(0), seq: 0 };
     let stamp = Stamp { lane: nowhere, global: nowhere, mep: 0 };
-    let mut head = Head::new(&stamp, 0, Times::default(), Arc::new(EntryScopes::default()), None);
+    let mut head = Head::new(key(n), &stamp, 0, Times::default(), Arc::new(EntryScopes::default()), None);
     head.weight = weight;
     Arc::new(Entry { head, held: Held::Own(0_u64) })
 }
@@ -26,11 +26,11 @@ fn slot(weight: u32) -> SlotRef {
 /// Puts an entry in as the engine does.
 fn put(arbiter: &Arbiter, partition: &Arc<Partition>, n: u64, weight: u32) {
     if !partition.has_room(u64::from(weight)) && partition.may_ask() {
-        arbiter.grow(partition, partition.needed_for(u64::from(weight)));
+        arbiter.grow(partition, Partition::needed_for(u64::from(weight)));
     }
-    if partition.insert(key(n), slot(weight)) == Inserted::TooHeavy && partition.may_ask() {
-        arbiter.grow(partition, partition.needed_for(u64::from(weight)));
-        partition.insert(key(n), slot(weight));
+    if partition.insert(slot(n, weight)) == Inserted::TooHeavy && partition.may_ask() {
+        arbiter.grow(partition, Partition::needed_for(u64::from(weight)));
+        partition.insert(slot(n, weight));
     }
 }
 
