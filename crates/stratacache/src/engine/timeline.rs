@@ -11,26 +11,29 @@ pub(crate) struct Timeline {
     base: u64,
     /// Nanoseconds of the clock at the start.
     start: u64,
+    /// Milliseconds from readings of the clock to this timeline, rounded down.
+    offset: u64,
 }
 
 impl Timeline {
     pub(crate) fn new(clock: Arc<dyn Clock>, not_before: Millis) -> Self {
         let start = nanos(clock.now());
         let base = nanos(clock.wall().max(Duration::from_millis(not_before)));
-        Self { clock, base, start }
+        let offset = (base / 1_000_000).wrapping_sub(start.div_ceil(1_000_000));
+        Self { clock, base, start, offset }
     }
 
     pub(crate) fn now(&self) -> Millis {
         self.at(self.clock.now())
     }
 
-    /// Returns a cheap time, at most [`COARSE_LAG`] behind as long as the clock keeps its promise.
+    /// Returns a cheap time, never ahead, at most [`COARSE_LAG`] behind as long as the clock keeps its promise.
     #[inline]
     pub(crate) fn coarse(&self) -> Millis {
-        self.at(self.clock.coarse())
+        let reading = self.clock.coarse();
+        self.offset.wrapping_add(reading.as_secs() * 1_000 + u64::from(reading.subsec_millis()))
     }
 
-    #[inline]
     fn at(&self, reading: Duration) -> Millis {
         self.base.saturating_add(nanos(reading).saturating_sub(self.start)) / 1_000_000
     }
@@ -46,5 +49,5 @@ fn nanos(reading: Duration) -> u64 {
     reading.as_secs().saturating_mul(1_000_000_000).saturating_add(u64::from(reading.subsec_nanos()))
 }
 
-/// How far the coarse time may be behind: twice what the slowest kernel tick gives.
-pub(crate) const COARSE_LAG: Millis = 20;
+/// How far the coarse time may be behind: twice what the slowest kernel tick gives, and the rounding.
+pub(crate) const COARSE_LAG: Millis = 22;

@@ -13,6 +13,8 @@ use stratacache_core::NamespacePath;
 pub(crate) struct NamespacePrefix {
     /// A copy of the shared one, which readers would else fetch from beside a counter that writers change.
     hash: u64,
+    /// A copy as well: the original has to be asked whether it is there.
+    seeds: foldhash::fast::RandomState,
     shared: Arc<SharedPath>,
 }
 
@@ -28,7 +30,7 @@ static SECRET: LazyLock<foldhash::quality::RandomState> = LazyLock::new(foldhash
 impl NamespacePrefix {
     pub(crate) fn new(path: NamespacePath) -> Self {
         let hash = SECRET.hash_one(path.as_bytes());
-        Self { hash, shared: Arc::new(SharedPath { hash, path }) }
+        Self { hash, seeds: FAST.clone(), shared: Arc::new(SharedPath { hash, path }) }
     }
 
     pub(crate) fn path(&self) -> &NamespacePath {
@@ -54,8 +56,8 @@ pub(crate) struct LookupKey<'a> {
 static FAST: LazyLock<foldhash::fast::RandomState> = LazyLock::new(foldhash::fast::RandomState::default);
 
 #[inline]
-fn hash_of(namespace: u64, key: &[u8]) -> u64 {
-    let mut hasher = FAST.build_hasher();
+fn hash_of(seeds: &foldhash::fast::RandomState, namespace: u64, key: &[u8]) -> u64 {
+    let mut hasher = seeds.build_hasher();
     hasher.write_u64(namespace);
     hasher.write(key);
     hasher.finish()
@@ -72,7 +74,7 @@ pub(crate) struct Hashed<'a> {
 impl<'a> Hashed<'a> {
     #[inline]
     pub(crate) fn new(lookup: &LookupKey<'a>) -> Self {
-        Self { hash: hash_of(lookup.prefix.hash, lookup.key), path: &lookup.prefix.shared, key: lookup.key }
+        Self { hash: hash_of(&lookup.prefix.seeds, lookup.prefix.hash, lookup.key), path: &lookup.prefix.shared, key: lookup.key }
     }
 
     pub(crate) fn stored(key: &'a MapKey) -> Self {
@@ -138,7 +140,7 @@ impl MapKey {
 
     /// Returns the hash that shards use.
     pub(crate) fn hash_value(&self) -> u64 {
-        hash_of(self.path.hash, self.key())
+        hash_of(&FAST, self.path.hash, self.key())
     }
 
     /// Returns the encoded key without the namespace.

@@ -40,7 +40,7 @@ impl<'a, V: CacheValue> IntoFuture for Get<'a, V> {
 
     #[inline]
     fn into_future(self) -> GetFuture<'a, V> {
-        GetFuture(State::Start(self))
+        GetFuture(State::new(self))
     }
 }
 

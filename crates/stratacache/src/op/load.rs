@@ -57,7 +57,7 @@ macro_rules! load_operation {
 
             #[inline]
             fn into_future(self) -> Self::IntoFuture {
-                $future(State::Start(self))
+                $future(State::new(self))
             }
         }
 

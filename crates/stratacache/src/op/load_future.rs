@@ -99,13 +99,18 @@ where
 }
 
 /// The state of a future that polls memory first.
-pub(super) enum State<'a, T, R> {
-    Start(T),
-    Slow(BoxFuture<'a, R>),
-    Done,
+pub(super) struct State<'a, T, R> {
+    /// There until the slow way is taken. It stays after a hit: to drop it once is cheaper than to mark it as done.
+    start: Option<T>,
+    slow: Option<BoxFuture<'a, R>>,
 }
 
 impl<'a, T, R> State<'a, T, R> {
+    #[inline]
+    pub(super) fn new(start: T) -> Self {
+        Self { start: Some(start), slow: None }
+    }
+
     /// Drives the state: `at_once` may have the answer, else `slowly` gives the long way to it.
     #[inline]
     pub(super) fn drive(
@@ -114,35 +119,25 @@ impl<'a, T, R> State<'a, T, R> {
         at_once: impl FnOnce(&T) -> Option<R>,
         slowly: impl FnOnce(T) -> BoxFuture<'a, R>,
     ) -> Poll<R> {
-        if let Self::Start(start) = self {
-            // looked at where it is: an operation is large to move
-            if let Some(answer) = at_once(start) {
-                *self = Self::Done;
-                return Poll::Ready(answer);
-            }
-            self.take_off(slowly);
+        // looked at where it is: an operation is large to move
+        if let Some(answer) = self.start.as_ref().and_then(at_once) {
+            return Poll::Ready(answer);
         }
-        self.go_on(cx)
+        self.go_on(cx, slowly)
     }
 
     #[cold]
-    fn take_off(&mut self, slowly: impl FnOnce(T) -> BoxFuture<'a, R>) {
-        if let Self::Start(start) = std::mem::replace(self, Self::Done) {
-            *self = Self::Slow(slowly(start));
+    fn go_on(&mut self, cx: &mut Context<'_>, slowly: impl FnOnce(T) -> BoxFuture<'a, R>) -> Poll<R> {
+        if let Some(start) = self.start.take() {
+            self.slow = Some(slowly(start));
         }
-    }
-
-    fn go_on(&mut self, cx: &mut Context<'_>) -> Poll<R> {
-        match self {
-            Self::Slow(slow) => {
-                let polled = Pin::as_mut(slow).poll(cx);
-                if polled.is_ready() {
-                    *self = Self::Done;
-                }
-                polled
-            }
-            // polled after it was ready: there is nothing more to come
-            _ => Poll::Pending,
+        let Some(slow) = &mut self.slow else {
+            return Poll::Pending; // polled after it was ready: there is nothing more to come
+        };
+        let polled = Pin::as_mut(slow).poll(cx);
+        if polled.is_ready() {
+            self.slow = None;
         }
+        polled
     }
 }
