@@ -21,6 +21,8 @@ struct Costs {
     call: Spread,
     first_read: Spread,
     second_read: Spread,
+    /// Invalidated entries of a thousand that were served all the same, in the worst round.
+    served: usize,
 }
 
 fn nanos(time: Duration, count: usize) -> f64 {
@@ -62,19 +64,20 @@ fn strata(entries: usize, effort: Effort) -> Result<Costs> {
                 samples.push(nanos(start.elapsed(), bystanders));
                 all_others_are_there(found, bystanders)?;
             }
-            for n in (0..entries).step_by(entries.div_ceil(1000)) {
+            for n in probes(entries) {
                 ensure!(ns.get::<Own>(key(n)).await.is_none(), "an invalidated entry was served");
             }
         }
         strata.cache.close().await?;
         anyhow::Ok(())
     })?;
-    Ok(Costs { call: Spread::of(call), first_read: Spread::of(first_read), second_read: Spread::of(second_read) })
+    let [call, first_read, second_read] = [call, first_read, second_read].map(Spread::of);
+    Ok(Costs { call, first_read, second_read, served: 0 })
 }
 
 /// The nearest thing moka has: a predicate, judged on every read and by a scan behind.
 fn moka(entries: usize, effort: Effort) -> Result<Costs> {
-    let (mut call, mut first_read, mut second_read) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut call, mut first_read, mut second_read, mut served) = (Vec::new(), Vec::new(), Vec::new(), 0);
     let bystanders = READS.min(entries);
     for _ in 0..effort.rounds {
         // a new one each time: what a predicate has invalidated stays for as long as moka likes
@@ -95,15 +98,16 @@ fn moka(entries: usize, effort: Effort) -> Result<Costs> {
             samples.push(nanos(start.elapsed(), bystanders));
             all_others_are_there(found, bystanders)?;
         }
-        all_are_gone(entries, |key| cache.get(key).is_some())?;
+        served = served.max(probes(entries).filter(|n| cache.get(&key(*n)).is_some()).count());
     }
-    Ok(Costs { call: Spread::of(call), first_read: Spread::of(first_read), second_read: Spread::of(second_read) })
+    let [call, first_read, second_read] = [call, first_read, second_read].map(Spread::of);
+    Ok(Costs { call, first_read, second_read, served })
 }
 
 /// The nearest thing quick_cache has: a scan under its locks.
 fn quick_cache(entries: usize, effort: Effort) -> Result<Costs> {
     let cache = quick(4 * entries + 4 * READS);
-    let (mut call, mut first_read, mut second_read) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut call, mut first_read, mut second_read, mut served) = (Vec::new(), Vec::new(), Vec::new(), 0);
     let bystanders = READS.min(entries);
     for _ in 0..effort.rounds {
         (0..bystanders).for_each(|n| cache.insert(bystander(n), shared(mark(&key(n)))));
@@ -117,9 +121,10 @@ fn quick_cache(entries: usize, effort: Effort) -> Result<Costs> {
             samples.push(nanos(start.elapsed(), bystanders));
             all_others_are_there(found, bystanders)?;
         }
-        all_are_gone(entries, |key| cache.get(key).is_some())?;
+        served = served.max(probes(entries).filter(|n| cache.get(&key(*n)).is_some()).count());
     }
-    Ok(Costs { call: Spread::of(call), first_read: Spread::of(first_read), second_read: Spread::of(second_read) })
+    let [call, first_read, second_read] = [call, first_read, second_read].map(Spread::of);
+    Ok(Costs { call, first_read, second_read, served })
 }
 
 /// The key of an entry with another tag.
@@ -133,11 +138,9 @@ fn all_others_are_there(found: usize, bystanders: usize) -> Result<()> {
     Ok(())
 }
 
-/// Checks a thousand of the entries that were invalidated.
-fn all_are_gone(entries: usize, there: impl Fn(&str) -> bool) -> Result<()> {
-    let served = (0..entries).step_by(entries.div_ceil(1000)).filter(|n| there(&key(*n))).count();
-    ensure!(served == 0, "{served} of 1000 invalidated entries were served");
-    Ok(())
+/// Chooses a thousand of the entries that were invalidated, to ask for.
+fn probes(entries: usize) -> impl Iterator<Item = usize> {
+    (0..entries).step_by(entries.div_ceil(1000))
 }
 
 fn show(Spread { median, min, max }: Spread) -> String {
@@ -152,14 +155,16 @@ pub(crate) fn run(effort: Effort) -> Result<Table> {
         "Tag invalidation",
         "All entries have the tag, 10,000 others (1,000 beside the 1,000) have another one; wall-clock ns. \"First read\" is \
          the mean of one read of each of the others right after the invalidation, while the background work goes on, \"second read\" of one \
-         more. Peers have no tags: moka gets a predicate on the key, quick_cache a `retain`. Budget: Strata's cost at \
-         both sizes within 1.5x.",
+         more. Peers have no tags: moka gets a predicate on the key, quick_cache a `retain`. \"Served all the same\": of \
+         1,000 invalidated entries, after these reads, in the worst round; one of Strata's would have failed the bench. Budget: \
+         Strata's cost at both sizes within 1.5x.",
         &[
             "engine",
             "entries",
             "invalidation",
             "first read of another entry",
             "second read",
+            "served all the same",
             "cost against 1,000 entries",
         ],
     );
@@ -175,6 +180,7 @@ pub(crate) fn run(effort: Effort) -> Result<Table> {
                 show(costs.call),
                 show(costs.first_read),
                 show(costs.second_read),
+                costs.served.to_string(),
                 format!("**{:.2}x**", costs.call.median / base),
             ]);
         }
