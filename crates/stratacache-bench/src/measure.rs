@@ -78,7 +78,7 @@ impl Tally {
         self.hits += u64::from(hit);
     }
 
-    fn add(&mut self, other: Self) {
+    pub(crate) fn add(&mut self, other: Self) {
         self.reads += other.reads;
         self.hits += other.hits;
     }
