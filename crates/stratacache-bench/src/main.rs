@@ -14,7 +14,7 @@ use std::{fmt::Write as _, fs, io::Write as _, path::PathBuf};
 use anyhow::{Context as _, Result};
 use clap::{Parser, ValueEnum};
 
-use bench::{footprint, hit, insert, latency, load, neighbour, tags, tenants, waiters};
+use bench::{footprint, hit, insert, latency, load, neighbour, ratio, tags, tenants, waiters};
 use measure::Effort;
 use table::Table;
 
@@ -39,6 +39,8 @@ enum Name {
     Tenants,
     /// What 99 tenants lose when one scans
     Neighbour,
+    /// Hit ratio of one tenant on synthetic sequences
+    Ratio,
 }
 
 /// Measures Strata against raw quick_cache, moka and foyer in one run.
@@ -109,6 +111,7 @@ fn run(name: Name, effort: Effort) -> Result<Vec<Table>> {
         Name::Latency => vec![latency::run(effort)?],
         Name::Tenants => vec![tenants::run(effort)?],
         Name::Neighbour => vec![neighbour::run(effort)?],
+        Name::Ratio => vec![ratio::run(effort)?],
     })
 }
 

@@ -73,3 +73,30 @@ fn check(request: Request, found: u32) -> Result<()> {
     ensure!(found == value_of(request), "{request:?} was answered with another entry's value, {found}");
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::requests::single::KINDS;
+
+    #[test]
+    fn every_rival_holds_no_more_than_it_may_and_finds_what_it_has_just_inserted() {
+        let requests = KINDS[1].requests(20_000, 9);
+        let twice: Vec<Request> = requests.iter().flat_map(|r| [*r, *r]).collect();
+        let room = Room { entries: 2_000, strata_bytes: budget_for(2_000, &twice).unwrap() };
+        for engine in Engine::ALL {
+            let mut rival = engine.make(room).unwrap();
+            let (mut first, mut second, mut turn) = (0, 0, false);
+            rival
+                .answer(&twice, &mut |_, hit| {
+                    turn = !turn;
+                    *if turn { &mut first } else { &mut second } += u64::from(hit);
+                })
+                .unwrap();
+            let held = rival.held();
+            assert!((1_000..=2_050).contains(&held), "{engine:?} holds {held}");
+            assert!(first > 5_000 && first < 16_000, "{engine:?}: {first}");
+            assert!(second > 15_000, "{engine:?}: {second} of 20,000 repeated at once");
+        }
+    }
+}
