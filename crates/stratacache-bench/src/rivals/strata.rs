@@ -88,3 +88,20 @@ pub(crate) fn budget_for(entries: usize, requests: &[Request]) -> Result<u64> {
     }
     anyhow::bail!("found no budget for {wanted} entries: with {bytes} bytes Strata holds {held}")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn maintenance_runs_as_requests_go_by_and_frees_what_has_expired() {
+        let mut strata = Strata::new(8 << 20).unwrap();
+        let insert = strata.tenants[0].insert("short-lived", 1_u32).ttl(stratacache::seconds(1));
+        strata.runtime.block_on(async { insert.await }).unwrap();
+        let request = Request { tenant: 0, key: 7 };
+        strata.answer(&[request], &mut |_, hit| assert!(!hit)).unwrap();
+        assert_eq!(strata.held(), 2);
+        strata.answer(&vec![request; 5_000 * PER_MILLI], &mut |_, hit| assert!(hit)).unwrap();
+        assert_eq!(strata.held(), 1, "five seconds have passed");
+    }
+}
