@@ -11,7 +11,7 @@ use foyer::{EvictionConfig, S3FifoConfig};
 use stratacache::{Cache, Namespace, TenantId, hours};
 use tokio::runtime::{Builder, Runtime};
 
-use crate::keys::VALUE;
+use crate::keys::{VALUE, key, mark};
 
 /// What the peers store: a shared block that a reader clones.
 pub(crate) type Shared = Arc<[u8]>;
@@ -26,12 +26,14 @@ pub(crate) type Foyer = foyer::Cache<String, Shared>;
 
 pub(crate) const TTL: Duration = Duration::from_secs(3600);
 
-pub(crate) fn shared() -> Shared {
-    Arc::from([7_u8; VALUE])
+/// Makes the value of a key with this mark.
+pub(crate) fn shared(mark: u8) -> Shared {
+    Arc::from([mark; VALUE])
 }
 
-pub(crate) fn own() -> Own {
-    Box::from([7_u8; VALUE])
+/// Makes the value of a key with this mark.
+pub(crate) fn own(mark: u8) -> Own {
+    Box::from([mark; VALUE])
 }
 
 pub(crate) fn quick(capacity: usize) -> Quick {
@@ -103,7 +105,8 @@ pub(crate) fn budget_for(entries: usize, weight: u64) -> u64 {
 pub(crate) fn weight_of_an_entry(tagged: bool) -> Result<u64> {
     let strata = Strata::new(8 << 20)?;
     drive(async {
-        let insert = strata.ns.insert(crate::keys::key(1).as_str(), own());
+        let key = key(1);
+        let insert = strata.ns.insert(key.as_str(), own(mark(&key)));
         if tagged { insert.tag("customers").await } else { insert.await }
     })?;
     strata.ns.tenant_stats().weight.context("the tenant has no memory yet")

@@ -1,6 +1,8 @@
 //! Keys of 24 bytes and the order in which they are asked for.
 
-use rand::{Rng, RngExt as _, SeedableRng, rngs::StdRng};
+use rand::{RngExt as _, SeedableRng, rngs::StdRng};
+
+use crate::zipf::{Zipf, dealt};
 
 /// Bytes of a key.
 pub(crate) const KEY: usize = 24;
@@ -10,6 +12,13 @@ pub(crate) const VALUE: usize = 100;
 /// Writes the key of a number.
 pub(crate) fn key(number: usize) -> String {
     format!("customer:{number:015}")
+}
+
+/// Returns the first byte of a key's value, so that a reader can tell it from most others.
+#[inline]
+pub(crate) fn mark(key: &str) -> u8 {
+    // the last digit; the others are 0 in most keys
+    key.as_bytes()[key.len() - 1]
 }
 
 /// Keys in the order of their use, written one after the other, so that reading them misses no processor cache.
@@ -29,20 +38,12 @@ impl Lookups {
 
     /// Draws keys from a Zipf distribution: rank `r` has a share proportional to `1 / r^exponent`.
     pub(crate) fn zipf(keys: usize, exponent: f64, count: usize, seed: u64) -> Self {
-        let mut sums: Vec<f64> = Vec::with_capacity(keys);
-        for rank in 1..=keys {
-            let share = (rank as f64).powf(-exponent);
-            sums.push(sums.last().copied().unwrap_or(0.0) + share);
-        }
-        let total = sums.last().copied().unwrap_or(0.0);
+        let zipf = Zipf::new(keys, exponent);
         let mut rng = StdRng::seed_from_u64(seed);
         // neighbours in rank are not neighbours in memory: the ranks are dealt to the keys at random, the same each time
         let dealt = dealt(keys, &mut StdRng::seed_from_u64(1));
         let mut draw = StdRng::seed_from_u64(seed ^ 0x5eed);
-        let numbers = (0..count).map(|_| {
-            let at = draw.random::<f64>() * total;
-            dealt[sums.partition_point(|sum| *sum < at).min(keys - 1)]
-        });
+        let numbers = (0..count).map(|_| dealt[zipf.draw(&mut draw)]);
         Self::new(numbers, &mut rng)
     }
 
@@ -64,14 +65,6 @@ impl Lookups {
     pub(crate) fn with_dice(&self) -> impl Iterator<Item = (&str, u8)> {
         self.iter().zip(self.dice.iter().copied())
     }
-}
-
-fn dealt(keys: usize, rng: &mut impl Rng) -> Vec<usize> {
-    let mut numbers: Vec<usize> = (0..keys).collect();
-    for i in (1..keys).rev() {
-        numbers.swap(i, rng.random_range(0..=i));
-    }
-    numbers
 }
 
 #[cfg(test)]

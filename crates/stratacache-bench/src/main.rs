@@ -4,14 +4,17 @@ mod bench;
 mod engines;
 mod keys;
 mod measure;
+mod requests;
+mod rivals;
 mod table;
+mod zipf;
 
 use std::{fmt::Write as _, fs, io::Write as _, path::PathBuf};
 
 use anyhow::{Context as _, Result};
 use clap::{Parser, ValueEnum};
 
-use bench::{footprint, hit, insert, latency, load, tags, tenants, waiters};
+use bench::{footprint, hit, insert, latency, load, neighbour, ratio, tags, tenants, waiters};
 use measure::Effort;
 use table::Table;
 
@@ -34,6 +37,10 @@ enum Name {
     Latency,
     /// Fixed cost of 10,000 tenants
     Tenants,
+    /// What 99 tenants lose when one scans
+    Neighbour,
+    /// Hit ratio of one tenant on synthetic sequences
+    Ratio,
 }
 
 /// Measures Strata against raw quick_cache, moka and foyer in one run.
@@ -103,6 +110,8 @@ fn run(name: Name, effort: Effort) -> Result<Vec<Table>> {
         Name::Waiters => vec![waiters::run(effort)?],
         Name::Latency => vec![latency::run(effort)?],
         Name::Tenants => vec![tenants::run(effort)?],
+        Name::Neighbour => vec![neighbour::run(effort)?],
+        Name::Ratio => vec![ratio::run(effort)?],
     })
 }
 

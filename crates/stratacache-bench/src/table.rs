@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::measure::Spread;
+use crate::measure::{Compared, Spread};
 
 /// A table with a heading and what has to be known to read it.
 #[derive(Debug, Default)]
@@ -24,13 +24,25 @@ impl Table {
     }
 
     /// Adds a row for each engine: name, then for each column median, spread and ratio to the first engine.
-    pub(crate) fn compared(&mut self, names: &[&str], columns: &[Vec<Spread>]) {
+    pub(crate) fn compared(&mut self, names: &[&str], columns: &[Vec<Compared>]) {
         for (i, name) in names.iter().enumerate() {
-            let mut cells = vec![(*name).to_owned()];
-            cells.extend(columns.iter().map(|column| against(column[i], column[0])));
+            self.row(compared_cells(i, name, columns));
+        }
+    }
+
+    /// As [`compared`](Self::compared), and last the hit ratio in the first column.
+    pub(crate) fn compared_and_hits(&mut self, names: &[&str], columns: &[Vec<Compared>]) {
+        for (i, name) in names.iter().enumerate() {
+            let mut cells = compared_cells(i, name, columns);
+            cells.push(columns.first().map_or_else(String::new, |c| format!("{:.1} %", c[i].tally.percent())));
             self.row(cells);
         }
     }
+}
+
+fn compared_cells(engine: usize, name: &str, columns: &[Vec<Compared>]) -> Vec<String> {
+    let figures = columns.iter().map(|column| against(column[engine].nanos, column[0].nanos));
+    std::iter::once(name.to_owned()).chain(figures).collect()
 }
 
 /// Writes a median with its spread and its ratio to another.

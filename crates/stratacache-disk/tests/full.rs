@@ -3,69 +3,19 @@
 
 mod common;
 
-use std::{path::Path, process::Command};
-
 use common::{content, mark, name, open, segment_bytes, small, version_of};
 use stratacache_core::tier::{PutOutcome, RemoveMany, Tier as _, TierErrorKind};
 use stratacache_disk::Disk;
+use stratacache_testkit::device::SmallDevice;
 
-/// A mounted file system that is unmounted at the end.
-struct Small(tempfile::TempDir);
-
-impl Small {
-    /// `None` where this process may not mount.
-    fn mount() -> Option<Self> {
-        let dir = tempfile::tempdir().unwrap();
-        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=8m", "none"]).arg(dir.path()).output();
-        match mounted {
-            Ok(output) if output.status.success() => Some(Self(dir)),
-            Ok(output) => {
-                println!("skipped, mount was refused: {}", String::from_utf8_lossy(&output.stderr));
-                None
-            }
-            Err(error) => {
-                println!("skipped, there is no mount: {error}");
-                None
-            }
-        }
-    }
-
-    fn path(&self) -> &Path {
-        self.0.path()
-    }
-
-    /// Takes up all that is free but a little.
-    fn fill(&self, leave: u64) {
-        let free = free_bytes(self.path());
-        let bytes = vec![7; free.saturating_sub(leave) as usize];
-        // the last page may not fit
-        let _ = std::fs::write(self.path().join("ballast"), bytes);
-    }
-
-    fn free(&self) {
-        std::fs::remove_file(self.path().join("ballast")).unwrap();
-    }
-
-    fn remount(&self, how: &str) {
-        let options = format!("remount,{how}");
-        assert!(Command::new("mount").args(["-o", &options]).arg(self.path()).status().unwrap().success());
-    }
-}
-
-fn free_bytes(path: &Path) -> u64 {
-    let stat = rustix::fs::statvfs(path).unwrap();
-    stat.f_bavail * stat.f_frsize
-}
-
-impl Drop for Small {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(self.path()).status();
-    }
+/// `None` where this process may not mount.
+fn device() -> Option<SmallDevice> {
+    SmallDevice::mount(8 << 20).inspect_err(|error| println!("skipped, cannot mount: {error}")).ok()
 }
 
 #[tokio::test]
 async fn a_full_device_makes_the_tier_smaller_and_neither_forgets_removals_nor_marks() {
-    let Some(device) = Small::mount() else { return };
+    let Some(device) = device() else { return };
     let dir = device.path().join("d");
     // a capacity that the device cannot hold
     let disk = open(small(&dir).capacity(64 << 20).max_entry(1 << 20)).await;
@@ -76,7 +26,7 @@ async fn a_full_device_makes_the_tier_smaller_and_neither_forgets_removals_nor_m
     let incarnation = disk.incarnation();
 
     // somebody else takes the room that is left
-    device.fill(0);
+    device.fill();
     let mut full = 0;
     for n in 4_000..8_000 {
         match disk.try_put(n, content(n, 1, 4_000), common::NEVER, None).await {
@@ -125,7 +75,7 @@ async fn a_full_device_makes_the_tier_smaller_and_neither_forgets_removals_nor_m
 
 #[tokio::test]
 async fn with_nothing_to_evict_a_removal_overwrites_the_entry_in_place() {
-    let Some(device) = Small::mount() else { return };
+    let Some(device) = device() else { return };
     let dir = device.path().join("d");
     let disk = open(small(&dir).capacity(64 << 20)).await;
     for n in 0..1_000 {
@@ -133,7 +83,7 @@ async fn with_nothing_to_evict_a_removal_overwrites_the_entry_in_place() {
         disk.put(n, content(n, 2, 50)).await;
     }
     assert_eq!(common::files(&dir, ".seg").len(), 1, "the one that is written to is not evicted");
-    device.fill(0);
+    device.fill();
     // far more removals than fit behind the last record in its page
     for n in 0..900 {
         disk.remove(n).await.unwrap();
@@ -151,11 +101,11 @@ async fn with_nothing_to_evict_a_removal_overwrites_the_entry_in_place() {
 
 #[tokio::test]
 async fn a_tier_recovers_by_itself_when_there_is_room_again() {
-    let Some(device) = Small::mount() else { return };
+    let Some(device) = device() else { return };
     let dir = device.path().join("d");
     let disk = open(small(&dir).capacity(64 << 20).max_entry(1 << 20)).await;
     disk.put(1, content(1, 1, 1_000)).await;
-    device.fill(0);
+    device.fill();
     let mut failures = 0;
     for n in 100..150 {
         if let PutOutcome::Failed(error) = disk.try_put(n, content(n, 1, 500_000), common::NEVER, None).await {
@@ -180,17 +130,17 @@ async fn a_tier_recovers_by_itself_when_there_is_room_again() {
 
 #[tokio::test]
 async fn a_device_that_refuses_new_files_is_unavailable_and_reads_go_on() {
-    let Some(device) = Small::mount() else { return };
+    let Some(device) = device() else { return };
     let dir = device.path().join("d");
     drop({
         let disk = open(small(&dir)).await;
         disk.put(1, content(1, 1, 1_000)).await;
         disk
     });
-    device.remount("ro");
+    device.set_read_only(true);
     let error = small(&dir).open().await.unwrap_err();
     assert_eq!(error.kind(), stratacache_core::ErrorKind::Unavailable, "{error}");
-    device.remount("rw");
+    device.set_read_only(false);
     let disk = open(small(&dir)).await;
     assert!(disk.get(1).await.is_some(), "the refused opening emptied nothing");
     disk.close().await;
@@ -198,10 +148,10 @@ async fn a_device_that_refuses_new_files_is_unavailable_and_reads_go_on() {
 
 #[tokio::test]
 async fn a_device_without_room_for_the_journal_is_refused_as_full() {
-    let Some(device) = Small::mount() else { return };
+    let Some(device) = device() else { return };
     let dir = device.path().join("d");
     std::fs::create_dir(&dir).unwrap();
-    device.fill(0);
+    device.fill();
     let error = Disk::open(&dir).await.unwrap_err();
     assert_eq!(error.kind(), stratacache_core::ErrorKind::Full, "{error}");
 }

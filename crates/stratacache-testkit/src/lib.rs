@@ -5,6 +5,7 @@
 //!   [`ManualClock`](clock::ManualClock) moves only when told.
 //! * [`tiers`]: [`MemoryTier`](tiers::MemoryTier), a reference tier with counters, raw access and a journal.
 //! * [`faulty`]: [`FaultyTier`](faulty::FaultyTier) fails, hangs, delays, damages and loses replies of any tier.
+//! * [`device`]: [`SmallDevice`](device::SmallDevice) is full or read-only on command.
 //! * [`conformance`]: [`conformance::tier()`] and [`conformance::coordinator()`] run every clause of the contracts.
 //! * [`history`]: [`History`](history::History) checks reads against invalidations while they happen.
 //!
@@ -12,6 +13,7 @@
 
 pub mod clock;
 pub mod conformance;
+pub mod device;
 pub mod faulty;
 pub mod history;
 mod random;

@@ -3,69 +3,33 @@
 #![cfg(feature = "disk")]
 #![allow(clippy::unwrap_used, clippy::print_stdout)] // a helper that fails ends the test
 
-use std::{convert::Infallible, io::Write as _, path::Path, process::Command};
+use std::convert::Infallible;
 
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 use stratacache::{
     Cache, Codec, Disk, ErrorKind, Namespace, OnWriteError, Policy, Tag, Target, TenantId, hours, seconds,
 };
+use stratacache_testkit::device::SmallDevice;
 
 const SEED: u64 = 20_261_121;
 
-/// A mounted file system that is unmounted at the end.
-struct Device(tempfile::TempDir);
-
-impl Device {
-    /// `None` where this process may not mount.
-    fn mount() -> Option<Self> {
-        let dir = tempfile::tempdir().unwrap();
-        match Command::new("mount").args(["-t", "tmpfs", "-o", "size=8m", "none"]).arg(dir.path()).output() {
-            Ok(output) if output.status.success() => Some(Self(dir)),
-            Ok(output) => {
-                println!("skipped, mount was refused: {}", String::from_utf8_lossy(&output.stderr));
-                None
-            }
-            Err(error) => {
-                println!("skipped, there is no mount: {error}");
-                None
-            }
-        }
-    }
-
-    /// Takes all the room there is.
-    fn fill(&self) {
-        let mut ballast = std::fs::File::create(self.0.path().join("ballast")).unwrap();
-        let error = loop {
-            if let Err(error) = ballast.write_all(&[7; 4096]) {
-                break error;
-            }
-        };
-        assert_eq!(error.kind(), std::io::ErrorKind::StorageFull);
-    }
-
-    fn free(&self) {
-        std::fs::remove_file(self.0.path().join("ballast")).unwrap();
-    }
-
-    /// Opens a cache whose disk tier may grow beyond the device.
-    async fn cache(&self) -> Cache {
-        let dir: &Path = &self.0.path().join("cache");
-        Cache::builder()
-            .seed(SEED)
-            .default_policy(policy())
-            // a busy machine must not look like a hung disk
-            .tier_deadline("disk", seconds(20))
-            .tier(Disk::builder(dir).capacity(64 << 20).max_entry(1 << 20).open().await.unwrap())
-            .build()
-            .await
-            .unwrap()
-    }
+/// `None` where this process may not mount.
+fn device() -> Option<SmallDevice> {
+    SmallDevice::mount(8 << 20).inspect_err(|error| println!("skipped, cannot mount: {error}")).ok()
 }
 
-impl Drop for Device {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(self.0.path()).status();
-    }
+/// Opens a cache whose disk tier may grow beyond the device.
+async fn open(device: &SmallDevice) -> Cache {
+    let disk = Disk::builder(device.path().join("cache")).capacity(64 << 20).max_entry(1 << 20);
+    Cache::builder()
+        .seed(SEED)
+        .default_policy(policy())
+        // a busy machine must not look like a hung disk
+        .tier_deadline("disk", seconds(20))
+        .tier(disk.open().await.unwrap())
+        .build()
+        .await
+        .unwrap()
 }
 
 fn policy() -> Policy {
@@ -87,8 +51,8 @@ const LARGE: usize = 500_000;
 
 #[tokio::test]
 async fn on_a_full_disk_reads_and_best_effort_inserts_go_on_and_a_strict_insert_says_full() {
-    let Some(device) = Device::mount() else { return };
-    let cache = device.cache().await;
+    let Some(device) = device() else { return };
+    let cache = open(&device).await;
     let acme = acme(&cache);
     acme.insert("before", content(0, 1_000)).await.unwrap();
     device.fill();
@@ -124,7 +88,7 @@ async fn on_a_full_disk_reads_and_best_effort_inserts_go_on_and_a_strict_insert_
         acme.insert(n, content(n, LARGE)).await.unwrap();
     }
     cache.close().await.unwrap();
-    let cache = device.cache().await;
+    let cache = open(&device).await;
     let acme = self::acme(&cache);
     for n in 300..310 {
         assert!(*acme.get::<Vec<u8>>(n).await.unwrap() == content(n, LARGE), "the disk is used again");
@@ -187,8 +151,8 @@ async fn count(cache: &Cache) -> usize {
 
 #[tokio::test]
 async fn what_was_invalidated_on_a_full_disk_is_gone_and_stays_so_after_a_restart() {
-    let Some(device) = Device::mount() else { return };
-    let cache = device.cache().await;
+    let Some(device) = device() else { return };
+    let cache = open(&device).await;
     store(&cache).await;
     device.fill();
     invalidate_most(&cache).await;
@@ -196,14 +160,14 @@ async fn what_was_invalidated_on_a_full_disk_is_gone_and_stays_so_after_a_restar
     cache.close().await.unwrap();
 
     device.free();
-    let cache = device.cache().await;
+    let cache = open(&device).await;
     let alive = count(&cache).await;
     println!("{alive} of 199 values survived on the disk");
     assert!(alive > 60, "invalidations take room from entries, but not all of it: {alive}");
     acme(&cache).insert("new", content(1, LARGE)).await.unwrap();
     cache.close().await.unwrap();
 
-    let cache = device.cache().await;
+    let cache = open(&device).await;
     assert_eq!(count(&cache).await, alive);
     assert!(acme(&cache).get::<Vec<u8>>("new").await.is_some(), "the disk is used again");
     cache.close().await.unwrap();

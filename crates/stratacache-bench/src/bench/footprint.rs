@@ -67,7 +67,7 @@ fn fill(job: &Job) -> Result<u64> {
     Ok(match &*job.engine {
         "quick" => {
             let cache = quick(job.capacity);
-            keys().for_each(|key| cache.insert(key, shared()));
+            keys().for_each(|key| cache.insert(key, shared(0)));
             let entries = cache.len() as u64;
             std::mem::forget(cache);
             entries
@@ -75,21 +75,21 @@ fn fill(job: &Job) -> Result<u64> {
         "quick-ttl" => {
             let cache = quick_ttl(job.capacity);
             let until = now();
-            keys().for_each(|key| cache.insert(key, (until, shared())));
+            keys().for_each(|key| cache.insert(key, (until, shared(0))));
             let entries = cache.len() as u64;
             std::mem::forget(cache);
             entries
         }
         "foyer" => {
             let cache = foyer(job.capacity);
-            keys().for_each(|key| drop(cache.insert(key, shared())));
+            keys().for_each(|key| drop(cache.insert(key, shared(0))));
             let entries = cache.entries() as u64;
             std::mem::forget(cache);
             entries
         }
         "moka" => {
             let cache = moka(job.capacity);
-            keys().for_each(|key| cache.insert(key, shared()));
+            keys().for_each(|key| cache.insert(key, shared(0)));
             cache.run_pending_tasks();
             let entries = cache.entry_count();
             std::mem::forget(cache);
@@ -124,7 +124,7 @@ async fn strata(kind: &str, job: &Job) -> Result<u64> {
 }
 
 async fn put(strata: &Strata, key: String, own_tag: bool) -> Result<()> {
-    let insert = strata.ns.insert(key, own());
+    let insert = strata.ns.insert(key, own(0));
     if own_tag {
         insert.tag("customers").await?
     } else {

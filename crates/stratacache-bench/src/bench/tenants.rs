@@ -56,7 +56,7 @@ fn round() -> Result<Round> {
 /// Inserts one entry into each tenant, without leaving the thread that counts.
 fn fill(tenants: &[Namespace]) -> Result<()> {
     for tenant in tenants {
-        let mut insert = std::pin::pin!(std::future::IntoFuture::into_future(tenant.insert(key(0), own())));
+        let mut insert = std::pin::pin!(std::future::IntoFuture::into_future(tenant.insert(key(0), own(0))));
         let mut context = std::task::Context::from_waker(std::task::Waker::noop());
         match std::future::Future::poll(insert.as_mut(), &mut context) {
             std::task::Poll::Ready(stored) => stored.map(drop)?,

@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 
 use crate::{
     engines::{Shared, Strata, own, shared},
+    keys::mark,
     measure::{Effort, Spread, now, percentile, progress},
     table::Table,
 };
@@ -61,7 +62,7 @@ where
     }
     let mut ends = Vec::with_capacity(WAITERS);
     while let Some(end) = callers.join_next().await {
-        ends.push(end?.context("a caller got no value")?);
+        ends.push(end?.context("a caller got no value or a wrong one")?);
     }
     let loaded = *source.0.ended.get().context("nothing was loaded")?;
     let mut late: Vec<u64> = ends.iter().map(|end| end.saturating_duration_since(loaded).as_micros() as u64).collect();
@@ -80,16 +81,16 @@ pub(crate) fn run(effort: Effort) -> Result<Table> {
         let names = ["moka `get_with`", "quick_cache `get_or_insert_async`", "Strata `get_or_load`"];
         let mut rushes: [Vec<Rush>; 3] = Default::default();
         for round in 0..=effort.rounds {
-            let key = format!("customer:{round:015}");
+            let key = crate::keys::key(round);
+            let mark = mark(&key);
             let of_moka = rush(|source| {
                 let (moka, key) = (moka.clone(), key.clone());
                 async move {
-                    moka.get_with(key, async {
+                    let load = async {
                         source.load().await;
-                        shared()
-                    })
-                    .await;
-                    true
+                        shared(mark)
+                    };
+                    moka.get_with(key, load).await[0] == mark
                 }
             });
             let of_moka = of_moka.await?;
@@ -98,9 +99,9 @@ pub(crate) fn run(effort: Effort) -> Result<Table> {
                 async move {
                     let load = async {
                         source.load().await;
-                        Ok::<_, ()>(shared())
+                        Ok::<_, ()>(shared(mark))
                     };
-                    quick.get_or_insert_async(key.as_str(), load).await.is_ok()
+                    quick.get_or_insert_async(key.as_str(), load).await.is_ok_and(|value| value[0] == mark)
                 }
             });
             let of_quick = of_quick.await?;
@@ -109,9 +110,9 @@ pub(crate) fn run(effort: Effort) -> Result<Table> {
                 async move {
                     let load = async move || {
                         source.load().await;
-                        Ok::<_, std::convert::Infallible>(own())
+                        Ok::<_, std::convert::Infallible>(own(mark))
                     };
-                    ns.get_or_load(key, load).await.is_ok()
+                    ns.get_or_load(key, load).await.is_ok_and(|value| value[0] == mark)
                 }
             });
             let of_strata = of_strata.await?;

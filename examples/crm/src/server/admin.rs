@@ -1,12 +1,9 @@
 //! What operators see.
 
-use axum::{
-    Json,
-    extract::{Path, State},
-};
+use axum::{Json, extract::State};
 use stratacache::{Cache, Stats, TenantId};
 
-use super::answer::AppError;
+use super::{answer::AppError, extract::Path};
 
 /// `GET /admin/cache-stats/{tenant}`
 pub(super) async fn cache_stats(

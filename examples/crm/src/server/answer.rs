@@ -2,7 +2,7 @@
 
 use axum::{
     Json,
-    http::{StatusCode, Uri, header::WWW_AUTHENTICATE},
+    http::{Method, StatusCode, Uri, header::WWW_AUTHENTICATE},
     response::{IntoResponse, Response},
 };
 use serde_json::json;
@@ -13,6 +13,13 @@ use crate::db::DbError;
 /// Says why a request has no answer. The body is `{"error": "..."}`.
 #[derive(Debug)]
 pub(super) enum AppError {
+    /// The path, the query or the body is not what it should be.
+    Refused {
+        /// 400, 413, 415 or 422.
+        status: StatusCode,
+        /// What is wrong with it.
+        message: String,
+    },
     /// There is no such contact in this company.
     NoSuchContact(i64),
     /// There is no such tenant name.
@@ -25,6 +32,12 @@ pub(super) enum AppError {
     Forget(stratacache::Error),
     /// The task of a write ended before its time.
     Interrupted,
+}
+
+impl AppError {
+    pub(super) fn refused(status: StatusCode, message: String) -> Self {
+        Self::Refused { status, message }
+    }
 }
 
 impl From<LoadError<DbError>> for AppError {
@@ -42,6 +55,7 @@ impl From<DbError> for AppError {
 impl IntoResponse for AppError {
     fn into_response(self) -> Response {
         let (status, message) = match self {
+            Self::Refused { status, message } => (status, message),
             Self::NoSuchContact(id) => (StatusCode::NOT_FOUND, format!("there is no contact {id}")),
             Self::BadTenant(error) => (StatusCode::BAD_REQUEST, error.to_string()),
             Self::Read(error @ (LoadError::Timeout | LoadError::Overloaded)) => {
@@ -68,4 +82,10 @@ pub(super) fn unauthorized(message: &str) -> Response {
 /// Answers 404 for a path that is none of ours.
 pub(super) async fn no_such_route(uri: Uri) -> Response {
     (StatusCode::NOT_FOUND, Json(json!({ "error": format!("there is no {}", uri.path()) }))).into_response()
+}
+
+/// Answers 405 for a path of ours and a method that it does not have.
+pub(super) async fn no_such_method(method: Method, uri: Uri) -> Response {
+    let message = format!("{} cannot be asked for by {method}", uri.path());
+    (StatusCode::METHOD_NOT_ALLOWED, Json(json!({ "error": message }))).into_response()
 }

@@ -1,15 +1,15 @@
 //! Contacts: read through the cache; written to the data base first, then forgotten by the cache.
 
-use axum::{
-    Json,
-    extract::{Path, Query, State},
-    http::StatusCode,
-};
+use axum::{Json, extract::State, http::StatusCode};
 use serde::Deserialize;
 use stratacache::{Cached, Keyspace, LoadError, Namespace, Policy, Target, hours, minutes};
 use stratacache_http::Tenant;
 
-use super::{answer::AppError, writes::Writes};
+use super::{
+    answer::AppError,
+    extract::{Body, Path, Query},
+    writes::Writes,
+};
 use crate::db::{CompanyRows, Contact, DbError, Draft, Page};
 
 pub(super) const PAGES: Keyspace<u32, Page> =
@@ -65,7 +65,7 @@ pub(super) async fn create(
     Tenant(acme): Tenant,
     rows: CompanyRows,
     State(writes): State<Writes>,
-    Json(draft): Json<Draft>,
+    Body(draft): Body<Draft>,
 ) -> Result<(StatusCode, Json<Contact>), AppError> {
     writes
         .run(async move {
@@ -82,7 +82,7 @@ pub(super) async fn update(
     rows: CompanyRows,
     State(writes): State<Writes>,
     Path(id): Path<i64>,
-    Json(draft): Json<Draft>,
+    Body(draft): Body<Draft>,
 ) -> Result<Json<Contact>, AppError> {
     writes
         .run(async move {

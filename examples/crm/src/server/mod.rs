@@ -4,6 +4,7 @@ mod admin;
 mod answer;
 mod auth;
 mod contacts;
+mod extract;
 mod statistics;
 mod uncached;
 mod writes;
@@ -95,9 +96,12 @@ pub(crate) fn routes_without_cache(app: App) -> Router {
 }
 
 fn assemble(companies: Router<App>, app: App) -> Router {
-    let companies = companies.layer(middleware::from_fn_with_state(Arc::clone(&app.keys), auth::company));
+    let companies = companies
+        .method_not_allowed_fallback(answer::no_such_method)
+        .layer(middleware::from_fn_with_state(Arc::clone(&app.keys), auth::company));
     let admin = Router::new()
         .route("/admin/cache-stats/{tenant}", get(admin::cache_stats))
+        .method_not_allowed_fallback(answer::no_such_method)
         .layer(middleware::from_fn_with_state(Arc::clone(&app.keys), auth::admin));
     Router::new().merge(companies).merge(admin).fallback(answer::no_such_route).with_state(app)
 }

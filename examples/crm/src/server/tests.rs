@@ -31,13 +31,20 @@ impl Client {
     }
 
     async fn get(&self, path: &str, headers: &[(&str, &str)]) -> (StatusCode, Value) {
-        let mut request = Request::get(path);
+        self.send("GET", path, headers, "").await
+    }
+
+    async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> (StatusCode, Value) {
+        let mut request = Request::builder().method(method).uri(path);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let response = routes(self.app.clone()).oneshot(request.body(Body::empty()).expect("a request")).await;
-        let response = response.expect("a router does not fail");
+        let request = request.body(Body::from(body.to_owned())).expect("a request");
+        let response = routes(self.app.clone()).oneshot(request).await.expect("a router does not fail");
         let status = response.status();
+        if status == StatusCode::METHOD_NOT_ALLOWED {
+            assert!(response.headers().contains_key("allow"), "405 says which methods there are");
+        }
         let body = response.into_body().collect().await.expect("a body").to_bytes();
         (status, serde_json::from_slice(&body).expect("every answer is JSON"))
     }
@@ -85,6 +92,44 @@ async fn only_the_admin_token_shows_the_statistics_of_the_cache() {
     let (status, body) = client.get("/admin/cache-stats/.hidden", &[("authorization", &admin_token)]).await;
     assert_eq!(status, StatusCode::BAD_REQUEST);
     assert!(body["error"].as_str().expect("a reason").contains("dot"), "{body}");
+    client.app.close().await.expect("closed");
+}
+
+#[tokio::test]
+async fn a_request_that_is_not_understood_is_told_why_in_the_same_json_as_every_error() {
+    let client = Client::new().await;
+    let bearer = format!("Bearer {}", client.token());
+    let auth = ("authorization", bearer.as_str());
+    let json = ("content-type", "application/json");
+    let long = format!(r#"{{"name": "{}"}}"#, "x".repeat(3 << 20));
+    for (method, path, headers, body, status, reason) in [
+        ("GET", "/contacts/seven", vec![auth], "", 400, "seven"),
+        ("PUT", "/contacts/99999999999999999999", vec![auth, json], "{}", 400, "i64"),
+        ("DELETE", "/contacts/1.5", vec![auth], "", 400, "1.5"),
+        ("GET", "/contacts?page=first", vec![auth], "", 400, "page"),
+        ("GET", "/contacts?page=-1", vec![auth], "", 400, "page"),
+        ("POST", "/contacts", vec![auth, json], "{", 400, "JSON"),
+        ("POST", "/contacts", vec![auth, json], "{}", 422, "missing field"),
+        ("PUT", "/contacts/1", vec![auth, json], "[1]", 422, "JSON"),
+        ("POST", "/contacts", vec![auth], "{}", 415, "application/json"),
+        ("POST", "/contacts", vec![auth, json], &long, 413, "limit"),
+        ("PATCH", "/contacts", vec![auth], "", 405, "/contacts cannot be asked for by PATCH"),
+        ("PATCH", "/contacts", vec![], "", 401, "send `Authorization: Bearer"),
+        ("GET", "/contact", vec![auth], "", 404, "there is no /contact"),
+    ] {
+        let (answered, error) = client.send(method, path, &headers, body).await;
+        assert_eq!(answered.as_u16(), status, "{method} {path} {error}");
+        let fields: Vec<_> = error.as_object().expect("an object").keys().collect();
+        assert_eq!(fields, ["error"], "{method} {path} {error}");
+        assert!(error["error"].as_str().expect("a text").contains(reason), "{method} {path} {error}");
+    }
+    let admin = format!("Bearer {}", client.app.keys.admin_token());
+    let admin = ("authorization", admin.as_str());
+    for (method, path, status) in [("POST", "/admin/cache-stats/acme", 405), ("GET", "/admin/cache-stats/%FF", 400)] {
+        let (answered, error) = client.send(method, path, &[admin], "").await;
+        assert_eq!(answered.as_u16(), status, "{method} {path} {error}");
+        assert!(error["error"].is_string(), "{error}");
+    }
     client.app.close().await.expect("closed");
 }
 

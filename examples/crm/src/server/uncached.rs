@@ -1,11 +1,13 @@
 //! The same reads as they are without a cache, for the tour to compare with.
 
-use axum::{
-    Json,
-    extract::{Path, Query},
-};
+use axum::Json;
 
-use super::{answer::AppError, contacts::Which, statistics::Dashboard};
+use super::{
+    answer::AppError,
+    contacts::Which,
+    extract::{Path, Query},
+    statistics::Dashboard,
+};
 use crate::db::{CompanyRows, Contact, Page, Statistics};
 
 pub(super) async fn list(rows: CompanyRows, Query(which): Query<Which>) -> Result<Json<Page>, AppError> {
