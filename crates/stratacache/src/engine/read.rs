@@ -1,6 +1,6 @@
 //! Reading through: memory, then a flight of one's own or of somebody else.
 
-use std::sync::{Arc, atomic::Ordering::Relaxed};
+use std::sync::Arc;
 
 use stratacache_core::{Consistency, Key, Stamp, coordinator::Coordinator, stamp::Lane};
 use tokio::time::timeout;
@@ -8,7 +8,7 @@ use tracing::Instrument;
 
 use super::{
     Door, Engine, Request, Seen,
-    hit::Window,
+    answer::FromMemory,
     lead::{Landed, Leader, LoadOutcome},
     lower::Wanted,
 };
@@ -88,33 +88,19 @@ impl Engine {
     {
         let ns = request.call.ns.clone();
         let key = request.call.key.clone();
-        let count = |counter| ns.count(&key, counter);
         self.catch_up(&ns, request.call.policy.consistency_mode()).await.map_err(LoadError::Invalid)?;
         let start = self.mirror.stamp(&ns.tenant.marks);
         let mut stale = None;
         if !request.call.forced {
-            match self.look::<V>(&ns, key.as_bytes()) {
-                Seen::Fresh { entry, refresh } if request.call.optional || entry.value().is_some() => {
-                    count(Counter::memory_hits);
-                    if refresh || request.call.refresh {
-                        self.refresh_behind(request, Arc::clone(&entry));
+            match self.memory_answer(&ns, &key, request.call.optional) {
+                FromMemory::Answer { landed, refresh } => {
+                    let asked_before = request.call.refresh && landed.freshness == Freshness::Fresh;
+                    if refresh || asked_before {
+                        self.refresh_behind(request, Arc::clone(&landed.entry));
                     }
-                    return Ok(Landed { entry, freshness: Freshness::Fresh });
+                    return Ok(landed);
                 }
-                Seen::Stale { entry, window } => {
-                    let retry_at = entry.head.cold().map_or(0, |c| c.retry_at.load(Relaxed));
-                    let known_to_fail = self.timeline.now() < retry_at;
-                    if window == Window::Revalidate || known_to_fail {
-                        count(Counter::memory_hits);
-                        count(Counter::stale_hits);
-                        if !known_to_fail {
-                            self.refresh_behind(request, Arc::clone(&entry));
-                        }
-                        return Ok(Landed { entry, freshness: Freshness::Stale });
-                    }
-                    stale = Some(entry);
-                }
-                Seen::Fresh { .. } | Seen::Nothing => {}
+                FromMemory::Load(entry) => stale = entry,
             }
         } else if let Seen::Fresh { entry, .. } | Seen::Stale { entry, .. } = self.look::<V>(&ns, key.as_bytes()) {
             // for the ETag of the loader's context
@@ -260,17 +246,8 @@ impl Engine {
         if self.catch_up(ns, policy.consistency_mode()).await.is_err() {
             return None;
         }
-        match self.look::<V>(ns, key.as_bytes()) {
-            Seen::Fresh { entry, .. } => {
-                ns.count(key, Counter::memory_hits);
-                return Some(Landed { entry, freshness: Freshness::Fresh });
-            }
-            Seen::Stale { entry, window: Window::Revalidate } => {
-                ns.count(key, Counter::memory_hits);
-                ns.count(key, Counter::stale_hits);
-                return Some(Landed { entry, freshness: Freshness::Stale });
-            }
-            Seen::Stale { .. } | Seen::Nothing => {}
+        if let Some(landed) = self.memory_has(ns, key) {
+            return Some(landed);
         }
         let found = if self.goes_below::<V>(policy) { self.read_and_promote(ns, key, policy).await } else { None };
         ns.count(key, if found.is_some() { Counter::lower_hits } else { Counter::misses });

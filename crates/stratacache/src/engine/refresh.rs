@@ -1,16 +1,59 @@
 //! Refreshing behind a reader: one at a time, and not before the back-off has passed.
 
-use std::sync::Arc;
+use std::{
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
 
-use super::{Engine, Request, lead::LoadOutcome};
+use stratacache_core::{Key, event::EventKind};
+
+use super::{Door, Engine, Request, lead::LoadOutcome, life::back_off};
 use crate::{
+    LoadError,
     codec::CacheValue,
     flight::{Flight, Role},
     memory::Entry,
     observe::Counter,
 };
 
+/// A value whose load failed: its readers get it until the next attempt.
+pub(super) struct Outdated<'a, V: 'static> {
+    pub(super) key: &'a Key<V>,
+    pub(super) entry: &'a Entry<V>,
+    /// Nobody was to wait for the load.
+    pub(super) behind: bool,
+}
+
 impl Engine {
+    /// Counts and reports one failed load, of one key or of many, and lets the next attempt wait.
+    ///
+    /// What was loaded together waits equally long, so that it is loaded together again.
+    pub(super) fn load_failed<V: 'static, E>(
+        &self,
+        ns: &Door,
+        key: &Key<V>,
+        error: &LoadError<E>,
+        outdated: &[Outdated<'_, V>],
+    ) {
+        ns.count(key, if error.is_timeout() { Counter::load_timeouts } else { Counter::load_errors });
+        tracing::debug!(reason = error.reason(), "load failed");
+        self.report(Some(&ns.tenant), EventKind::LoadFailed { reason: error.reason() });
+        let failed = |one: &Outdated<'_, V>| one.entry.head.cold_or_default().failures.fetch_add(1, Relaxed) + 1;
+        let Some(failures) = outdated.iter().map(failed).max() else { return };
+        let wait = back_off(failures, &self.jitter);
+        let retry_at = self.timeline.now() + wait;
+        for one in outdated {
+            one.entry.head.cold_or_default().retry_at.store(retry_at, Relaxed);
+            if one.behind {
+                ns.count(one.key, Counter::refresh_errors);
+            }
+        }
+        if outdated.iter().any(|one| one.behind) {
+            let retry_in = Duration::from_millis(wait);
+            self.report(Some(&ns.tenant), EventKind::RefreshFailed { failures, retry_in });
+        }
+    }
+
     /// Starts a load behind the reader of `entry`, unless one is under way. Nobody waits for it.
     pub(super) fn refresh_behind<V, E>(self: &Arc<Self>, mut request: Request<V, E>, entry: Arc<Entry<V>>)
     where
