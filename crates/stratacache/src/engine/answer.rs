@@ -52,6 +52,11 @@ impl Engine {
         }
     }
 
+    /// Judges an entry by everything, its key included; `began` is the position before its fill began.
+    pub(super) fn still_good<V>(&self, ns: &Door, key: &[u8], entry: &Entry<V>, began: Seq) -> bool {
+        self.judge(ns).good(&entry.head, self.key_scope(ns, key), began)
+    }
+
     /// Tells whether a value past its ttl is served at once, and refreshed behind.
     pub(super) fn may_revalidate<V>(&self, entry: &Entry<V>) -> bool {
         let times = entry.head.times();

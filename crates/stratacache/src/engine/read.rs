@@ -15,7 +15,7 @@ use super::{
 use crate::{
     Cached, Freshness, LoadError,
     codec::CacheValue,
-    coherence::{Depends, Rule, Verdict},
+    coherence::{Depends, Rule},
     flight::{Flight, FlightKey, Lead, Role},
     memory::{Entry, LookupKey, MapKey},
     observe::Counter,
@@ -53,31 +53,11 @@ impl Engine {
         V: CacheValue,
         E: Send + Sync + 'static,
     {
-        let marks = &ns.tenant.marks;
-        if flight.stamp.mep != marks.mep() {
-            return false;
-        }
         let (tags, global_tags) = &flight.tags;
-        let depends = Depends {
-            path: &ns.space.scopes.path,
-            tags,
-            global_tags,
-            lane_seq: flight.stamp.lane.seq,
-            global_seq: flight.stamp.global.seq,
-            own: 0,
-        };
-        self.mirror.judge(marks, &depends) != Verdict::Invalid
-            && self.mirror.key_allows(marks, self.key_scope(ns, key), flight.stamp.lane.seq, &depends)
-    }
-
-    /// Tells whether what a flight brought is still valid for one who joined it.
-    fn landed_valid<V: CacheValue>(&self, ns: &Door, key: &[u8], landed: &Landed<V>, stamp: &Stamp) -> bool {
-        let marks = &ns.tenant.marks;
-        let head = &landed.entry.head;
-        let depends = super::judge::depends(head);
-        stamp.mep == marks.mep()
-            && self.mirror.judge(marks, &depends) != Verdict::Invalid
-            && self.mirror.key_allows(marks, self.key_scope(ns, key), stamp.lane.seq, &depends)
+        let Stamp { lane, global, mep } = flight.stamp;
+        let path = &ns.space.scopes.path;
+        let depends = Depends { path, tags, global_tags, lane_seq: lane.seq, global_seq: global.seq, own: 0 };
+        self.judge(ns).allows(mep as u32, &depends, self.key_scope(ns, key), lane.seq)
     }
 
     /// Reads through with a loader. The caller has already found memory without a simple hit.
@@ -184,7 +164,7 @@ impl Engine {
                         || refused
                         || !self.rules.has(Rule::JoinCheck)
                         || !self.rules.has(Rule::RefusedReenters)
-                        || self.landed_valid(&ns, key.as_bytes(), &landed, &flight.stamp);
+                        || self.still_good(&ns, key.as_bytes(), &landed.entry, flight.stamp.lane.seq);
                     let is_answer = !joined || optional || landed.entry.value().is_some();
                     if accept && is_answer {
                         return Ok(landed);
