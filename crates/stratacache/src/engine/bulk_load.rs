@@ -24,8 +24,8 @@ use crate::{
     Freshness, LoadError,
     codec::CacheValue,
     coherence::FillGuard,
-    flight::{Flight, FlightKey, Lead, Role},
-    memory::{Entry, Held, LookupKey, MapKey},
+    flight::{Flight, Lead, Role},
+    memory::{Entry, Held, MapKey},
     observe::Counter,
 };
 
@@ -173,27 +173,16 @@ impl<V: CacheValue, E: Send + Sync + 'static> BulkLeader<V, E> {
     fn join_or_lead(&mut self, wish: Wish<V>, start: &Stamp) -> Option<Awaited<V, E>> {
         let Wish { index, stale, behind } = wish;
         let (ns, key) = (&self.call.ns, &self.call.keys[index]);
-        let map_key = MapKey::from(LookupKey { prefix: &ns.space.prefix, key: key.as_bytes() });
-        let flight_key = FlightKey::new::<LoadOutcome<V, E>>(ns.tenant.number, map_key, false, 0);
-        let mut fill = None;
-        let role = self.engine.flights.join_or_lead(
-            flight_key,
-            // who waits joins only flights that began after the call: their result needs no second look
-            |flight: &Flight<LoadOutcome<V, E>>| behind || new_enough(&flight.stamp, start),
-            || {
-                let (guard, stamp) = self.engine.mirror.begin_fill(&ns.tenant.marks);
-                fill = Some(guard);
-                let scopes = ns.entry_scopes(&self.call.tags);
-                Flight::new(stamp, (scopes.tags.clone(), scopes.global_tags.clone()))
-            },
-        );
-        let flight = match (role, fill) {
-            (Role::Join(_), _) if behind => return None,
-            (Role::Join(flight), _) => {
+        let flight_key = Engine::flight_key::<V, E>(ns, key, false, 0);
+        // who waits joins only flights that began after the call: their result needs no second look
+        let may_join = |flight: &Flight<_>| behind || new_enough(&flight.stamp, start);
+        let flight = match self.engine.join_or_lead(ns, flight_key, &self.call.tags, may_join) {
+            Role::Join(_) if behind => return None,
+            Role::Join(flight) => {
                 ns.count(key, Counter::flights_joined);
                 flight
             }
-            (Role::Lead(lead), Some(fill)) => {
+            Role::Lead(lead, fill) => {
                 if behind {
                     ns.count(key, Counter::refreshes);
                 }
@@ -201,11 +190,6 @@ impl<V: CacheValue, E: Send + Sync + 'static> BulkLeader<V, E> {
                 let name = self.engine.name(ns, key.as_bytes());
                 let led = Led { name, lead, fill, stale: stale.clone(), behind, fences: Vec::new() };
                 self.led.insert(index, led);
-                flight
-            }
-            (Role::Lead(lead), None) => {
-                let flight = Arc::clone(lead.flight());
-                lead.land(Err(LoadError::Closed));
                 flight
             }
         };

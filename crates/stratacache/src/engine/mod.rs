@@ -18,6 +18,7 @@ mod make;
 mod read;
 mod refresh;
 mod space;
+mod start;
 mod statistics;
 mod tenant;
 mod tenants;

@@ -4,20 +4,19 @@ use std::sync::Arc;
 
 use stratacache_core::{Consistency, Key, Stamp, coordinator::Coordinator, stamp::Lane};
 use tokio::time::timeout;
-use tracing::Instrument;
 
 use super::{
     Door, Engine, Request, Seen,
     answer::FromMemory,
-    lead::{Landed, Leader, LoadOutcome},
+    lead::{Landed, LoadOutcome},
     lower::Wanted,
 };
 use crate::{
     Cached, Freshness, LoadError,
     codec::CacheValue,
     coherence::{Depends, Rule},
-    flight::{Flight, FlightKey, Lead, Role},
-    memory::{Entry, LookupKey, MapKey},
+    flight::{Flight, Role},
+    memory::Entry,
     observe::Counter,
 };
 
@@ -118,7 +117,7 @@ impl Engine {
         let mut refused = false;
         let error = loop {
             let Some(waiting) = request.as_ref() else { break LoadError::Closed };
-            let flight_key = self.flight_key(waiting);
+            let flight_key = self.flight_key_of(waiting);
             let may_join = |flight: &Flight<LoadOutcome<V, E>>| {
                 if refused {
                     new_enough(&flight.stamp, &start)
@@ -126,18 +125,11 @@ impl Engine {
                     !self.rules.has(Rule::JoinCheck) || self.may_join(&ns, key.as_bytes(), flight)
                 }
             };
-            let mut fill = None;
-            let role = self.flights.join_or_lead(flight_key, may_join, || {
-                let (guard, stamp) = self.mirror.begin_fill(&ns.tenant.marks);
-                fill = Some(guard);
-                let scopes = ns.entry_scopes(&waiting.call.tags);
-                Flight::new(stamp, (scopes.tags.clone(), scopes.global_tags.clone()))
-            });
-            let (flight, joined) = match role {
+            let (flight, joined) = match self.join_or_lead(&ns, flight_key, &waiting.call.tags, may_join) {
                 Role::Join(flight) => (flight, true),
-                Role::Lead(lead) => {
+                Role::Lead(lead, fill) => {
                     let flight = Arc::clone(lead.flight());
-                    if let (Some(request), Some(fill)) = (request.take(), fill) {
+                    if let Some(request) = request.take() {
                         self.take_off(request, lead, fill, stale.clone());
                     }
                     (flight, false)
@@ -183,37 +175,6 @@ impl Engine {
             self.may_stand_in(&ns, key.as_bytes(), &entry, guard.began()).then_some(entry)
         });
         stale_or(still_valid, error)
-    }
-
-    pub(super) fn flight_key<V, E>(&self, request: &Request<V, E>) -> FlightKey<MapKey>
-    where
-        V: CacheValue,
-        E: Send + Sync + 'static,
-    {
-        let ns = &request.call.ns;
-        let map_key = MapKey::from(LookupKey { prefix: &ns.space.prefix, key: request.call.key.as_bytes() });
-        // a load that is not shared has a key nobody else has
-        let alone = if request.call.share { 0 } else { self.jitter.next() | 1 };
-        FlightKey::new::<LoadOutcome<V, E>>(ns.tenant.number, map_key, request.call.forced, alone)
-    }
-
-    pub(super) fn take_off<V, E>(
-        self: &Arc<Self>,
-        request: Request<V, E>,
-        lead: Lead<MapKey, LoadOutcome<V, E>>,
-        fill: crate::coherence::FillGuard,
-        stale: Option<Arc<Entry<V>>>,
-    ) where
-        V: CacheValue,
-        E: Send + Sync + 'static,
-    {
-        let stamp = lead.flight().stamp;
-        let ns = &request.call.ns;
-        let key = request.call.key.as_bytes();
-        // hashed only where somebody listens
-        let span = tracing::debug_span!("strata.load", tenant = %ns.tenant.id, key = ns.key_hash(key), forced = request.call.forced);
-        let leader = Leader { call: request.call, stamp, fill, stale };
-        self.spawner.start(leader.run(request.load, lead).instrument(span));
     }
 
     /// Reads without a loader: memory, then the tiers below. An absence is an entry without a value.

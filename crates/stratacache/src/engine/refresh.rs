@@ -7,14 +7,8 @@ use std::{
 
 use stratacache_core::{Key, event::EventKind};
 
-use super::{Door, Engine, Request, lead::LoadOutcome, life::back_off};
-use crate::{
-    LoadError,
-    codec::CacheValue,
-    flight::{Flight, Role},
-    memory::Entry,
-    observe::Counter,
-};
+use super::{Door, Engine, Request, life::back_off};
+use crate::{LoadError, codec::CacheValue, flight::Role, memory::Entry, observe::Counter};
 
 /// A value whose load failed: its readers get it until the next attempt.
 pub(super) struct Outdated<'a, V: 'static> {
@@ -62,21 +56,10 @@ impl Engine {
     {
         request.call.share = true;
         // readers that miss may join it: the key is that of a read
-        let flight_key = self.flight_key(&request);
+        let flight_key = self.flight_key_of(&request);
         request.call.forced = true;
-        let ns = request.call.ns.clone();
-        let mut fill = None;
-        let role = self.flights.join_or_lead(
-            flight_key,
-            |_: &Flight<LoadOutcome<V, E>>| true,
-            || {
-                let (guard, stamp) = self.mirror.begin_fill(&ns.tenant.marks);
-                fill = Some(guard);
-                let scopes = ns.entry_scopes(&request.call.tags);
-                Flight::new(stamp, (scopes.tags.clone(), scopes.global_tags.clone()))
-            },
-        );
-        if let (Role::Lead(lead), Some(fill)) = (role, fill) {
+        let ns = Arc::clone(&request.call.ns);
+        if let Role::Lead(lead, fill) = self.join_or_lead(&ns, flight_key, &request.call.tags, |_| true) {
             ns.count(&request.call.key, Counter::refreshes);
             self.take_off(request, lead, fill, Some(entry));
         }
