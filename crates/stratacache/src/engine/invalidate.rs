@@ -12,11 +12,7 @@ use stratacache_core::{
 use tracing::Instrument;
 
 use super::{Door, Engine};
-use crate::{
-    coherence::Verdict,
-    memory::{Entry, LookupKey},
-    observe::Counter,
-};
+use crate::{memory::LookupKey, observe::Counter};
 
 /// One thing to invalidate, as the engine sees it.
 #[derive(Debug, Clone, Copy)]
@@ -137,13 +133,5 @@ impl Engine {
             |key: &&[u8]| !self.mirror.key_undisturbed(&inner.tenant.marks, self.key_scope(inner, key), began, own);
         let names: Vec<EntryName> = keys.filter(disturbed).map(|key| self.name(inner, key)).collect();
         self.remove_below(inner, &names).await
-    }
-
-    /// Tells whether an insert may be kept, before anything is written.
-    pub(super) fn still_allowed<V>(&self, inner: &Door, key: &[u8], entry: &Entry<V>, began: u64) -> bool {
-        let marks = &inner.tenant.marks;
-        let depends = super::judge::depends(&entry.head);
-        self.mirror.judge(marks, &depends) != Verdict::Invalid
-            && self.mirror.key_allows(marks, self.key_scope(inner, key), began, &depends)
     }
 }

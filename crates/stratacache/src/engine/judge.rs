@@ -66,12 +66,18 @@ impl Judge<'_> {
         true
     }
 
+    /// Judges by the history, by the marks, and then by the key: an entry, or a load that will make one.
+    ///
+    /// `mep` is that of its stamp, `began` the position before its fill began.
+    pub(crate) fn allows(&self, mep: u32, depends: &Depends<'_>, key: Scope, began: Seq) -> bool {
+        mep == self.marks.mep() as u32
+            && self.mirror.judge(self.marks, depends) != Verdict::Invalid
+            && self.mirror.key_allows(self.marks, key, began, depends)
+    }
+
     /// Judges an entry by everything, its key included. `began` is the position before its fill began.
-    fn good(&self, head: &Head, key: Scope, began: Seq) -> bool {
-        let depends = depends(head);
-        head.mep == self.marks.mep() as u32
-            && self.mirror.judge(self.marks, &depends) != Verdict::Invalid
-            && self.mirror.key_allows(self.marks, key, began, &depends)
+    pub(crate) fn good(&self, head: &Head, key: Scope, began: Seq) -> bool {
+        self.allows(head.mep, &depends(head), key, began)
     }
 
     /// Tells whether an entry may take the place of what memory holds of its key: it is valid, and not older.

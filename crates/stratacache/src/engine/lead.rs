@@ -8,18 +8,15 @@ use std::{
 };
 
 use smallvec::SmallVec;
-use stratacache_core::{
-    EntryName, Key, OnWriteError, Policy, Stamp, Tag, clock::Millis, event::EventKind, tier::Fence,
-};
-use tokio::time::timeout;
+use stratacache_core::{EntryName, Key, OnWriteError, Policy, Stamp, Tag, clock::Millis, tier::Fence};
 
 use super::{
     Door, Engine,
-    catch::catching,
+    catch::run_loader,
     fill::Kept,
-    life::back_off,
     lower::{Below, Found, Wanted},
     make::Making,
+    refresh::Outdated,
 };
 use crate::{
     Cached, Freshness, LoadContext, LoadError, Loaded,
@@ -103,7 +100,10 @@ impl<V: CacheValue> Leader<V> {
         let engine = Arc::clone(&ns.engine);
         let name = engine.name(&ns, self.call.key.as_bytes());
         let below = match self.call.forced {
-            true => Below { found: None, fences: engine.fences_below::<V>(name, &self.call.policy).await },
+            true => {
+                let fences = engine.fences_below::<V>(&ns, &[name], &self.call.policy).await;
+                Below { found: None, fences: fences.into_iter().next().unwrap_or_default() }
+            }
             false => self.read_below(name).await,
         };
         let fences = below.fences;
@@ -115,10 +115,7 @@ impl<V: CacheValue> Leader<V> {
             }
             if !found.fresh && self.stale.is_none() {
                 self.promote(name, &found, &fences).await;
-                let times = found.entry.head.times();
-                let in_window =
-                    engine.timeline.now() < times.fresh_until.saturating_add(u64::from(times.revalidate_ms));
-                if in_window && found.entry.value().is_some() {
+                if engine.may_revalidate(&found.entry) {
                     // as for a stale entry of memory: served at once, refreshed behind
                     let entry = Arc::clone(&found.entry);
                     lead.land(Ok(Landed { entry: found.entry, freshness: Freshness::Stale }));
@@ -182,17 +179,8 @@ impl<V: CacheValue> Leader<V> {
         let stale = self.stale.clone().and_then(|entry| Cached::new(entry, Freshness::Stale, now));
         let failures = self.stale.as_ref().and_then(|e| e.head.cold()).map_or(0, |c| c.failures.load(Relaxed));
         let context = LoadContext { stale, attempt: failures + 1 };
-        let limit = self.call.policy.load_timeout_time();
         self.count(Counter::loads);
-        let run = async {
-            // the permit is waited for within the same time-out
-            let _permit = tenant.loads.acquire().await.map_err(|_| LoadError::Closed)?;
-            match catching(async { load(context).await }).await {
-                Ok(result) => result.map_err(|e| LoadError::Loader(Arc::new(e))),
-                Err(message) => Err(LoadError::Panicked(message)),
-            }
-        };
-        timeout(limit, run).await.unwrap_or(Err(LoadError::Timeout))
+        run_loader(&tenant, self.call.policy.load_timeout_time(), async { load(context).await }).await
     }
 
     /// Makes the entry of a loaded value; the flag says whether it may be stored.
@@ -263,29 +251,15 @@ impl<V: CacheValue> Leader<V> {
 
     /// Returns the stale value that stands in for a failed load, if it may still be served.
     fn stale_instead(&self) -> Option<Landed<V>> {
-        let entry = self.stale.as_ref().filter(|entry| !self.call.forced && entry.value().is_some())?;
-        let usable = self.engine().may_stand_in(&self.call.ns, self.call.key.as_bytes(), entry, self.fill.began());
-        usable.then(|| Landed { entry: Arc::clone(entry), freshness: Freshness::Stale })
+        let stale = self.stale.as_ref().filter(|_| !self.call.forced)?;
+        self.engine().stand_in(&self.call.ns, &self.call.key, stale, self.fill.began())
     }
 
     /// Notes a failure, so that readers of the stale value do not wait for the next attempt.
     fn failed<E>(&self, error: &LoadError<E>) {
-        let engine = self.engine();
-        let ns = &self.call.ns;
-        self.count(if error.is_timeout() { Counter::load_timeouts } else { Counter::load_errors });
-        tracing::debug!(reason = error.reason(), "load failed");
-        engine.report(Some(&ns.tenant), EventKind::LoadFailed { reason: error.reason() });
-        if let Some(stale) = &self.stale {
-            let cold = stale.head.cold_or_default();
-            let failures = cold.failures.fetch_add(1, Relaxed) + 1;
-            let wait = back_off(failures, &engine.jitter);
-            cold.retry_at.store(engine.timeline.now() + wait, Relaxed);
-            if self.call.forced {
-                self.count(Counter::refresh_errors);
-                let retry_in = Duration::from_millis(wait);
-                engine.report(Some(&ns.tenant), EventKind::RefreshFailed { failures, retry_in });
-            }
-        }
+        let (key, behind) = (&self.call.key, self.call.forced);
+        let stale: SmallVec<[_; 1]> = self.stale.iter().map(|entry| Outdated { key, entry, behind }).collect();
+        self.engine().load_failed(&self.call.ns, key, error, &stale);
     }
 
     fn count(&self, counter: Counter) {

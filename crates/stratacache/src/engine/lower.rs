@@ -95,20 +95,23 @@ impl Engine {
         below
     }
 
-    /// Takes the fences of all tiers for a load that does not look at what they hold.
-    pub(super) async fn fences_below<V: CacheValue>(&self, name: EntryName, policy: &Policy) -> Vec<Option<Fence>> {
-        let mut fences = Vec::new();
-        if self.goes_below::<V>(policy) {
-            for tier in &self.tiers {
-                let reply = match tier.capability.fenced && tier.may_use(name) {
-                    true => tier.tier.get_many(GetMany::fences(vec![name])).await.unwrap_or_else(|error| {
-                        tier.note("fence", &error, |kind| self.report(None, kind));
-                        Vec::new()
-                    }),
-                    false => Vec::new(),
-                };
-                fences.push(reply.into_iter().next().and_then(|got| got.fence));
-            }
+    /// Takes the fences of all tiers for loads that do not look at what they hold: for each name one of each tier.
+    pub(super) async fn fences_below<V: CacheValue>(
+        &self,
+        ns: &Door,
+        names: &[EntryName],
+        policy: &Policy,
+    ) -> Vec<Vec<Option<Fence>>> {
+        let mut fences = vec![Vec::new(); names.len()];
+        if !self.goes_below::<V>(policy) {
+            return fences;
+        }
+        for tier in &self.tiers {
+            let of_tier = tier.fences(names).await.unwrap_or_else(|error| {
+                tier.note("fence", &error, |kind| self.report(Some(&ns.tenant), kind));
+                vec![None; names.len()]
+            });
+            fences.iter_mut().zip(of_tier).for_each(|(all, fence)| all.push(fence));
         }
         fences
     }

@@ -1,6 +1,8 @@
 //! The engine: where memory, flights, coherence, codecs, guards and counters meet.
 
+mod answer;
 mod bulk;
+mod bulk_load;
 mod catch;
 mod door;
 mod fill;
@@ -17,6 +19,7 @@ mod read;
 mod recent_scopes;
 mod refresh;
 mod space;
+mod start;
 mod statistics;
 mod tenant;
 mod tenants;
@@ -39,7 +42,7 @@ use stratacache_core::{
 
 use parking_lot::Mutex;
 
-pub(crate) use bulk::{BulkLoad, BulkRequest};
+pub(crate) use bulk_load::{BulkCall, BulkLoad, BulkRequest};
 pub(crate) use door::Door;
 pub(crate) use hit::{Quick, Seen};
 pub use inspect::{Inspection, TierView};

@@ -1,23 +1,22 @@
 //! Reading through: memory, then a flight of one's own or of somebody else.
 
-use std::sync::{Arc, atomic::Ordering::Relaxed};
+use std::sync::Arc;
 
 use stratacache_core::{Consistency, Key, Stamp, coordinator::Coordinator, stamp::Lane};
 use tokio::time::timeout;
-use tracing::Instrument;
 
 use super::{
     Door, Engine, Request, Seen,
-    hit::Window,
-    lead::{Landed, Leader, LoadOutcome},
+    answer::FromMemory,
+    lead::{Landed, LoadOutcome},
     lower::Wanted,
 };
 use crate::{
     Cached, Freshness, LoadError,
     codec::CacheValue,
-    coherence::{Depends, Rule, Verdict},
-    flight::{Flight, FlightKey, Lead, Role},
-    memory::{Entry, LookupKey, MapKey},
+    coherence::{Depends, Rule},
+    flight::{Flight, Role},
+    memory::Entry,
     observe::Counter,
 };
 
@@ -53,31 +52,11 @@ impl Engine {
         V: CacheValue,
         E: Send + Sync + 'static,
     {
-        let marks = &ns.tenant.marks;
-        if flight.stamp.mep != marks.mep() {
-            return false;
-        }
         let (tags, global_tags) = &flight.tags;
-        let depends = Depends {
-            path: ns.space.scopes.path(),
-            tags,
-            global_tags,
-            lane_seq: flight.stamp.lane.seq,
-            global_seq: flight.stamp.global.seq,
-            own: 0,
-        };
-        self.mirror.judge(marks, &depends) != Verdict::Invalid
-            && self.mirror.key_allows(marks, self.key_scope(ns, key), flight.stamp.lane.seq, &depends)
-    }
-
-    /// Tells whether what a flight brought is still valid for one who joined it.
-    fn landed_valid<V: CacheValue>(&self, ns: &Door, key: &[u8], landed: &Landed<V>, stamp: &Stamp) -> bool {
-        let marks = &ns.tenant.marks;
-        let head = &landed.entry.head;
-        let depends = super::judge::depends(head);
-        stamp.mep == marks.mep()
-            && self.mirror.judge(marks, &depends) != Verdict::Invalid
-            && self.mirror.key_allows(marks, self.key_scope(ns, key), stamp.lane.seq, &depends)
+        let Stamp { lane, global, mep } = flight.stamp;
+        let path = ns.space.scopes.path();
+        let depends = Depends { path, tags, global_tags, lane_seq: lane.seq, global_seq: global.seq, own: 0 };
+        self.judge(ns).allows(mep as u32, &depends, self.key_scope(ns, key), lane.seq)
     }
 
     /// Reads through with a loader. The caller has already found memory without a simple hit.
@@ -88,33 +67,19 @@ impl Engine {
     {
         let ns = request.call.ns.clone();
         let key = request.call.key.clone();
-        let count = |counter| ns.count(&key, counter);
         self.catch_up(&ns, request.call.policy.consistency_mode()).await.map_err(LoadError::Invalid)?;
         let start = self.mirror.stamp(&ns.tenant.marks);
         let mut stale = None;
         if !request.call.forced {
-            match self.look::<V>(&ns, key.as_bytes()) {
-                Seen::Fresh { entry, refresh } if request.call.optional || entry.value().is_some() => {
-                    count(Counter::memory_hits);
-                    if refresh || request.call.refresh {
-                        self.refresh_behind(request, Arc::clone(&entry));
+            match self.memory_answer(&ns, &key, request.call.optional) {
+                FromMemory::Answer { landed, refresh } => {
+                    let asked_before = request.call.refresh && landed.freshness == Freshness::Fresh;
+                    if refresh || asked_before {
+                        self.refresh_behind(request, Arc::clone(&landed.entry));
                     }
-                    return Ok(Landed { entry, freshness: Freshness::Fresh });
+                    return Ok(landed);
                 }
-                Seen::Stale { entry, window } => {
-                    let retry_at = entry.head.cold().map_or(0, |c| c.retry_at.load(Relaxed));
-                    let known_to_fail = self.timeline.now() < retry_at;
-                    if window == Window::Revalidate || known_to_fail {
-                        count(Counter::memory_hits);
-                        count(Counter::stale_hits);
-                        if !known_to_fail {
-                            self.refresh_behind(request, Arc::clone(&entry));
-                        }
-                        return Ok(Landed { entry, freshness: Freshness::Stale });
-                    }
-                    stale = Some(entry);
-                }
-                Seen::Fresh { .. } | Seen::Nothing => {}
+                FromMemory::Load(entry) => stale = entry,
             }
         } else if let Seen::Fresh { entry, .. } | Seen::Stale { entry, .. } = self.look::<V>(&ns, key.as_bytes()) {
             // for the ETag of the loader's context
@@ -152,7 +117,7 @@ impl Engine {
         let mut refused = false;
         let error = loop {
             let Some(waiting) = request.as_ref() else { break LoadError::Closed };
-            let flight_key = self.flight_key(waiting);
+            let flight_key = self.flight_key_of(waiting);
             let may_join = |flight: &Flight<LoadOutcome<V, E>>| {
                 if refused {
                     new_enough(&flight.stamp, &start)
@@ -160,18 +125,11 @@ impl Engine {
                     !self.rules.has(Rule::JoinCheck) || self.may_join(&ns, key.as_bytes(), flight)
                 }
             };
-            let mut fill = None;
-            let role = self.flights.join_or_lead(flight_key, may_join, || {
-                let (guard, stamp) = self.mirror.begin_fill(&ns.tenant.marks);
-                fill = Some(guard);
-                let scopes = ns.entry_scopes(&waiting.call.tags);
-                Flight::new(stamp, (scopes.tags().into(), scopes.global_tags().into()))
-            });
-            let (flight, joined) = match role {
+            let (flight, joined) = match self.join_or_lead(&ns, flight_key, &waiting.call.tags, may_join) {
                 Role::Join(flight) => (flight, true),
-                Role::Lead(lead) => {
+                Role::Lead(lead, fill) => {
                     let flight = Arc::clone(lead.flight());
-                    if let (Some(request), Some(fill)) = (request.take(), fill) {
+                    if let Some(request) = request.take() {
                         self.take_off(request, lead, fill, stale.clone());
                     }
                     (flight, false)
@@ -198,7 +156,7 @@ impl Engine {
                         || refused
                         || !self.rules.has(Rule::JoinCheck)
                         || !self.rules.has(Rule::RefusedReenters)
-                        || self.landed_valid(&ns, key.as_bytes(), &landed, &flight.stamp);
+                        || self.still_good(&ns, key.as_bytes(), &landed.entry, flight.stamp.lane.seq);
                     let is_answer = !joined || optional || landed.entry.value().is_some();
                     if accept && is_answer {
                         return Ok(landed);
@@ -219,37 +177,6 @@ impl Engine {
         stale_or(still_valid, error)
     }
 
-    pub(super) fn flight_key<V, E>(&self, request: &Request<V, E>) -> FlightKey<MapKey>
-    where
-        V: CacheValue,
-        E: Send + Sync + 'static,
-    {
-        let ns = &request.call.ns;
-        let map_key = MapKey::from(LookupKey { prefix: &ns.space.prefix, key: request.call.key.as_bytes() });
-        // a load that is not shared has a key nobody else has
-        let alone = if request.call.share { 0 } else { self.jitter.next() | 1 };
-        FlightKey::new::<LoadOutcome<V, E>>(ns.tenant.number, map_key, request.call.forced, alone)
-    }
-
-    pub(super) fn take_off<V, E>(
-        self: &Arc<Self>,
-        request: Request<V, E>,
-        lead: Lead<MapKey, LoadOutcome<V, E>>,
-        fill: crate::coherence::FillGuard,
-        stale: Option<Arc<Entry<V>>>,
-    ) where
-        V: CacheValue,
-        E: Send + Sync + 'static,
-    {
-        let stamp = lead.flight().stamp;
-        let ns = &request.call.ns;
-        let key = request.call.key.as_bytes();
-        // hashed only where somebody listens
-        let span = tracing::debug_span!("strata.load", tenant = %ns.tenant.id, key = ns.key_hash(key), forced = request.call.forced);
-        let leader = Leader { call: request.call, stamp, fill, stale };
-        self.spawner.start(leader.run(request.load, lead).instrument(span));
-    }
-
     /// Reads without a loader: memory, then the tiers below. An absence is an entry without a value.
     pub(crate) async fn read<V: CacheValue>(
         self: &Arc<Self>,
@@ -260,17 +187,8 @@ impl Engine {
         if self.catch_up(ns, policy.consistency_mode()).await.is_err() {
             return None;
         }
-        match self.look::<V>(ns, key.as_bytes()) {
-            Seen::Fresh { entry, .. } => {
-                ns.count(key, Counter::memory_hits);
-                return Some(Landed { entry, freshness: Freshness::Fresh });
-            }
-            Seen::Stale { entry, window: Window::Revalidate } => {
-                ns.count(key, Counter::memory_hits);
-                ns.count(key, Counter::stale_hits);
-                return Some(Landed { entry, freshness: Freshness::Stale });
-            }
-            Seen::Stale { .. } | Seen::Nothing => {}
+        if let Some(landed) = self.memory_has(ns, key) {
+            return Some(landed);
         }
         let found = if self.goes_below::<V>(policy) { self.read_and_promote(ns, key, policy).await } else { None };
         ns.count(key, if found.is_some() { Counter::lower_hits } else { Counter::misses });

@@ -1,16 +1,53 @@
 //! Refreshing behind a reader: one at a time, and not before the back-off has passed.
 
-use std::sync::Arc;
-
-use super::{Engine, Request, lead::LoadOutcome};
-use crate::{
-    codec::CacheValue,
-    flight::{Flight, Role},
-    memory::Entry,
-    observe::Counter,
+use std::{
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
 };
 
+use stratacache_core::{Key, event::EventKind};
+
+use super::{Door, Engine, Request, life::back_off};
+use crate::{LoadError, codec::CacheValue, flight::Role, memory::Entry, observe::Counter};
+
+/// A value whose load failed: its readers get it until the next attempt.
+pub(super) struct Outdated<'a, V: 'static> {
+    pub(super) key: &'a Key<V>,
+    pub(super) entry: &'a Entry<V>,
+    /// Nobody was to wait for the load.
+    pub(super) behind: bool,
+}
+
 impl Engine {
+    /// Counts and reports one failed load, of one key or of many, and lets the next attempt wait.
+    ///
+    /// What was loaded together waits equally long, so that it is loaded together again.
+    pub(super) fn load_failed<V: 'static, E>(
+        &self,
+        ns: &Door,
+        key: &Key<V>,
+        error: &LoadError<E>,
+        outdated: &[Outdated<'_, V>],
+    ) {
+        ns.count(key, if error.is_timeout() { Counter::load_timeouts } else { Counter::load_errors });
+        tracing::debug!(reason = error.reason(), "load failed");
+        self.report(Some(&ns.tenant), EventKind::LoadFailed { reason: error.reason() });
+        let failed = |one: &Outdated<'_, V>| one.entry.head.cold_or_default().failures.fetch_add(1, Relaxed) + 1;
+        let Some(failures) = outdated.iter().map(failed).max() else { return };
+        let wait = back_off(failures, &self.jitter);
+        let retry_at = self.timeline.now() + wait;
+        for one in outdated {
+            one.entry.head.cold_or_default().retry_at.store(retry_at, Relaxed);
+            if one.behind {
+                ns.count(one.key, Counter::refresh_errors);
+            }
+        }
+        if outdated.iter().any(|one| one.behind) {
+            let retry_in = Duration::from_millis(wait);
+            self.report(Some(&ns.tenant), EventKind::RefreshFailed { failures, retry_in });
+        }
+    }
+
     /// Starts a load behind the reader of `entry`, unless one is under way. Nobody waits for it.
     pub(super) fn refresh_behind<V, E>(self: &Arc<Self>, mut request: Request<V, E>, entry: Arc<Entry<V>>)
     where
@@ -19,21 +56,10 @@ impl Engine {
     {
         request.call.share = true;
         // readers that miss may join it: the key is that of a read
-        let flight_key = self.flight_key(&request);
+        let flight_key = self.flight_key_of(&request);
         request.call.forced = true;
-        let ns = request.call.ns.clone();
-        let mut fill = None;
-        let role = self.flights.join_or_lead(
-            flight_key,
-            |_: &Flight<LoadOutcome<V, E>>| true,
-            || {
-                let (guard, stamp) = self.mirror.begin_fill(&ns.tenant.marks);
-                fill = Some(guard);
-                let scopes = ns.entry_scopes(&request.call.tags);
-                Flight::new(stamp, (scopes.tags().into(), scopes.global_tags().into()))
-            },
-        );
-        if let (Role::Lead(lead), Some(fill)) = (role, fill) {
+        let ns = Arc::clone(&request.call.ns);
+        if let Role::Lead(lead, fill) = self.join_or_lead(&ns, flight_key, &request.call.tags, |_| true) {
             ns.count(&request.call.key, Counter::refreshes);
             self.take_off(request, lead, fill, Some(entry));
         }

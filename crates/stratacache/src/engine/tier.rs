@@ -17,7 +17,7 @@ use stratacache_core::{
     EntryName, Error, Result,
     coordinator::MarkJournal,
     event::EventKind,
-    tier::{AnyTier, Capability, RemoveMany, Tier, TierError},
+    tier::{AnyTier, Capability, Fence, GetMany, RemoveMany, Tier, TierError},
 };
 
 use crate::observe::TierCounters;
@@ -87,6 +87,20 @@ impl TierHandle {
         let count = misses.entry(name.low() as u32).or_default();
         *count += 1;
         *count >= min_hits
+    }
+
+    /// Takes the fences of some names, one place for each: none without fences, or for a name that may not be used.
+    pub(crate) async fn fences(&self, names: &[EntryName]) -> Result<Vec<Option<Fence>>, TierError> {
+        let mut fences = vec![None; names.len()];
+        let asked: Vec<usize> =
+            (0..names.len()).filter(|place| self.capability.fenced && self.may_use(names[*place])).collect();
+        if !asked.is_empty() {
+            let request = GetMany::fences(asked.iter().map(|place| names[*place]).collect());
+            for (place, got) in asked.into_iter().zip(self.tier.get_many(request).await?) {
+                fences[place] = got.fence;
+            }
+        }
+        Ok(fences)
     }
 
     /// Removes names, so that nothing older than now is ever read from this tier.

@@ -85,7 +85,8 @@ impl Engine {
         };
         let entry = making.entry(self, request.value);
         ns.count(&key, Counter::inserts);
-        if !self.still_allowed(inner, key.as_bytes(), &entry, began) {
+        // before anything is written
+        if !self.still_good(inner, key.as_bytes(), &entry, began) {
             return Ok(token.into_superseded());
         }
         let mode = if strict { OnWriteError::Strict } else { OnWriteError::BestEffort };

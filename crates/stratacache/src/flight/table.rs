@@ -93,23 +93,24 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> FlightTable<K> {
     }
 
     /// Joins the flight of a key if there is one and `may_join` agrees; else starts one with `make`, which takes the
-    /// place of the other in the table.
-    pub(crate) fn join_or_lead<T: Outcome>(
+    /// place of the other in the table. What `make` returns beside the flight is the leader's.
+    pub(crate) fn join_or_lead<T: Outcome, G>(
         self: &Arc<Self>,
         key: FlightKey<K>,
         may_join: impl FnOnce(&Flight<T>) -> bool,
-        make: impl FnOnce() -> Flight<T>,
-    ) -> Role<K, T> {
+        make: impl FnOnce() -> (Flight<T>, G),
+    ) -> Role<K, T, G> {
         let mut flights = self.shard(&key).lock();
         if let Some(flight) = flights.get(&key).and_then(|f| Arc::clone(f).downcast::<Flight<T>>().ok())
             && may_join(&flight)
         {
             return Role::Join(flight);
         }
-        let flight = Arc::new(make());
+        let (flight, gear) = make();
+        let flight = Arc::new(flight);
         flights.insert(key.clone(), Arc::clone(&flight) as Arc<dyn Any + Send + Sync>);
         drop(flights);
-        Role::Lead(Lead { table: Arc::clone(self), key, flight })
+        Role::Lead(Lead { table: Arc::clone(self), key, flight }, gear)
     }
 
     /// Counts the loads under way.
@@ -119,9 +120,9 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> FlightTable<K> {
 }
 
 /// What a caller becomes.
-pub(crate) enum Role<K: Hash + Eq + Clone + Send + Sync + 'static, T: Outcome> {
+pub(crate) enum Role<K: Hash + Eq + Clone + Send + Sync + 'static, T: Outcome, G> {
     Join(Arc<Flight<T>>),
-    Lead(Lead<K, T>),
+    Lead(Lead<K, T>, G),
 }
 
 /// The duty to land a flight. Dropped without a word, it lands as abandoned.

@@ -74,7 +74,11 @@ pub(crate) struct Hashed<'a> {
 impl<'a> Hashed<'a> {
     #[inline]
     pub(crate) fn new(lookup: &LookupKey<'a>) -> Self {
-        Self { hash: hash_of(&lookup.prefix.seeds, lookup.prefix.hash, lookup.key), path: &lookup.prefix.shared, key: lookup.key }
+        Self {
+            hash: hash_of(&lookup.prefix.seeds, lookup.prefix.hash, lookup.key),
+            path: &lookup.prefix.shared,
+            key: lookup.key,
+        }
     }
 
     pub(crate) fn stored(key: &'a MapKey) -> Self {

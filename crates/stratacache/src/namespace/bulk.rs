@@ -11,7 +11,7 @@ use crate::{
 impl Namespace {
     /// Returns the values of many keys, one place for each in their order; each tier is asked once.
     ///
-    /// As [`get`](Self::get): a broken tier or an invalid key is a miss.
+    /// As [`get`](Self::get): a broken tier or an invalid key is a miss, and a value within `stale_while_revalidate` is served.
     pub fn get_many<V: CacheValue>(&self, keys: impl IntoIterator<Item = impl IntoKey<V>>) -> GetMany<'_, V> {
         let keys = keys.into_iter().map(IntoKey::into_key).collect();
         GetMany::new(&self.door, keys)
@@ -23,8 +23,13 @@ impl Namespace {
     /// not in the result, and is not asked for again for the policy's `negative_ttl`. Every value is fenced like one of
     /// [`get_or_load`](Self::get_or_load); keys that somebody else is loading are waited for, not loaded twice.
     ///
+    /// Each key is answered as [`get_or_load`](Self::get_or_load) would: keys within `stale_while_revalidate`, or due by
+    /// `refresh_ahead`, have their answer at once and are refreshed behind it, by the same call of `load` as what is
+    /// missing. When `load` fails, the keys that still have a value are not loaded again until one common pause is over.
+    /// One call of `load` counts as one load, and fails as one. `soft_timeout` does not apply.
+    ///
     /// # Errors
-    /// As [`get_or_load`](Self::get_or_load); one failed load fails the call, unless stale values can stand in.
+    /// As [`get_or_load`](Self::get_or_load); one failed load fails the call, unless a stale value stands in for each key.
     ///
     /// # Cancel safety
     /// As [`get_or_load`](Self::get_or_load).

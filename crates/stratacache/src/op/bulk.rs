@@ -16,7 +16,7 @@ use super::{
 use crate::{
     Cached, Freshness, LoadError,
     codec::CacheValue,
-    engine::{BulkLoad, BulkRequest, Door, WriteRequest},
+    engine::{BulkCall, BulkLoad, BulkRequest, Door, WriteRequest},
     observe::Counter,
     value::Value,
 };
@@ -102,9 +102,9 @@ where
                     distinct.push(key);
                 }
             }
-            let keys: Vec<Key<V>> = distinct.iter().map(|k| keyspace.key(k)).collect();
+            let keys: Arc<[Key<V>]> = distinct.iter().map(|k| keyspace.key(k)).collect();
             let mut policy = Policy::default();
-            for key in &keys {
+            for key in &*keys {
                 policy = options.policy(door, key).map_err(LoadError::Invalid)?;
             }
             let engine = Arc::clone(&door.engine);
@@ -118,12 +118,11 @@ where
                 })
             });
             let ttl = policy.fresh_time();
-            let request =
-                BulkRequest { ns: Arc::clone(door), keys: keys.clone(), policy, ttl, tags: options.tags, load };
-            let landed = engine.read_through_many(request).await?;
+            let call = BulkCall { ns: Arc::clone(door), keys: Arc::clone(&keys), policy, ttl, tags: options.tags };
+            let landed = engine.read_through_many(BulkRequest { call, load }).await?;
             let now = engine.timeline.now();
             let mut found = HashMap::with_capacity(landed.len());
-            for ((original, key), landed) in distinct.into_iter().zip(&keys).zip(landed) {
+            for ((original, key), landed) in distinct.into_iter().zip(&*keys).zip(landed) {
                 let loaded = landed.freshness == Freshness::Loaded;
                 match landed.cached(now) {
                     Some(cached) => {

@@ -32,15 +32,15 @@ impl Outcome for Brought {
 
 type Table = Arc<FlightTable<u32>>;
 
-fn enter(table: &Table, may_join: bool) -> Role<u32, Brought> {
+fn enter(table: &Table, may_join: bool) -> Role<u32, Brought, ()> {
     let stamp = Stamp { lane: Position::default(), global: Position::default(), mep: 0 };
     let key = FlightKey::new::<Brought>(1, 7, false, 0);
-    table.join_or_lead(key, |_| may_join, || Flight::new(stamp, Default::default()))
+    table.join_or_lead(key, |_| may_join, || (Flight::new(stamp, Default::default()), ()))
 }
 
 fn lead(table: &Table) -> Lead<u32, Brought> {
     match enter(table, false) {
-        Role::Lead(lead) => lead,
+        Role::Lead(lead, ()) => lead,
         Role::Join(_) => unreachable!("it may not join"),
     }
 }
@@ -54,7 +54,7 @@ fn there_is_one_leader_at_a_time_and_everybody_gets_one_outcome() {
             .map(|_| {
                 let (table, leading, led) = (table.clone(), leading.clone(), led.clone());
                 thread::spawn(move || match enter(&table, true) {
-                    Role::Lead(lead) => {
+                    Role::Lead(lead, ()) => {
                         assert_eq!(leading.fetch_add(1, SeqCst), 0, "two lead one key");
                         thread::yield_now();
                         let n = led.fetch_add(1, SeqCst) + 1;
@@ -84,7 +84,7 @@ fn a_lead_that_is_dropped_lands_as_abandoned_and_nobody_hangs() {
                 let table = table.clone();
                 thread::spawn(move || match enter(&table, true) {
                     Role::Join(flight) => block_on(flight.wait()),
-                    Role::Lead(lead) => {
+                    Role::Lead(lead, ()) => {
                         lead.land(Brought::Value(1));
                         Brought::Value(1)
                     }
@@ -114,7 +114,7 @@ fn a_leader_that_was_displaced_does_not_remove_the_flight_that_took_its_place() 
             thread::yield_now();
             match enter(&table, true) {
                 Role::Join(found) => assert!(Arc::ptr_eq(&found, &new), "a reader joins the newer flight"),
-                Role::Lead(_) => panic!("the newer flight was removed by the older one's leader"),
+                Role::Lead(..) => panic!("the newer flight was removed by the older one's leader"),
             }
             second.land(Brought::Value(2));
             assert_eq!(waiter.join().unwrap(), if lands { Brought::Value(1) } else { Brought::Abandoned });

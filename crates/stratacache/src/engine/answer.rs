@@ -1,0 +1,78 @@
+//! What a read makes of what memory has: an answer, a load behind it, or a load that is waited for.
+
+use std::sync::{Arc, atomic::Ordering::Relaxed};
+
+use stratacache_core::{Key, stamp::Seq};
+
+use super::{Door, Engine, Seen, hit::Window, lead::Landed};
+use crate::{Freshness, codec::CacheValue, memory::Entry, observe::Counter};
+
+/// What memory says to a read that has a loader.
+pub(super) enum FromMemory<V> {
+    /// The answer; `refresh` says that it should be loaded again behind the reader.
+    Answer { landed: Landed<V>, refresh: bool },
+    /// It must be loaded; a value past its ttl may stand in if that fails.
+    Load(Option<Arc<Entry<V>>>),
+}
+
+impl Engine {
+    /// Asks memory for an answer to a read without a loader, and counts it.
+    pub(super) fn memory_has<V: CacheValue>(&self, ns: &Door, key: &Key<V>) -> Option<Landed<V>> {
+        let (entry, freshness) = match self.look::<V>(ns, key.as_bytes()) {
+            Seen::Fresh { entry, .. } => (entry, Freshness::Fresh),
+            Seen::Stale { entry, window: Window::Revalidate } => (entry, Freshness::Stale),
+            Seen::Stale { .. } | Seen::Nothing => return None,
+        };
+        ns.count(key, Counter::memory_hits);
+        if freshness == Freshness::Stale {
+            ns.count(key, Counter::stale_hits);
+        }
+        Some(Landed { entry, freshness })
+    }
+
+    /// Asks memory for an answer to a read with a loader, and counts it.
+    pub(super) fn memory_answer<V: CacheValue>(&self, ns: &Door, key: &Key<V>, optional: bool) -> FromMemory<V> {
+        match self.look::<V>(ns, key.as_bytes()) {
+            Seen::Fresh { entry, refresh } if optional || entry.value().is_some() => {
+                ns.count(key, Counter::memory_hits);
+                FromMemory::Answer { landed: Landed { entry, freshness: Freshness::Fresh }, refresh }
+            }
+            Seen::Stale { entry, window } => {
+                let retry_at = entry.head.cold().map_or(0, |c| c.retry_at.load(Relaxed));
+                let known_to_fail = self.timeline.now() < retry_at;
+                if window != Window::Revalidate && !known_to_fail {
+                    return FromMemory::Load(Some(entry));
+                }
+                ns.count(key, Counter::memory_hits);
+                ns.count(key, Counter::stale_hits);
+                let landed = Landed { entry, freshness: Freshness::Stale };
+                FromMemory::Answer { landed, refresh: !known_to_fail }
+            }
+            Seen::Fresh { .. } | Seen::Nothing => FromMemory::Load(None),
+        }
+    }
+
+    /// Judges an entry by everything, its key included; `began` is the position before its fill began.
+    pub(super) fn still_good<V>(&self, ns: &Door, key: &[u8], entry: &Entry<V>, began: Seq) -> bool {
+        self.judge(ns).good(&entry.head, self.key_scope(ns, key), began)
+    }
+
+    /// Tells whether a value past its ttl is served at once, and refreshed behind.
+    pub(super) fn may_revalidate<V>(&self, entry: &Entry<V>) -> bool {
+        let times = entry.head.times();
+        let until = times.fresh_until.saturating_add(u64::from(times.revalidate_ms));
+        entry.value().is_some() && self.timeline.now() < until
+    }
+
+    /// Returns what stands in for a failed load of a key: its value past its ttl, if that may still be served.
+    pub(super) fn stand_in<V: CacheValue>(
+        &self,
+        ns: &Door,
+        key: &Key<V>,
+        stale: &Arc<Entry<V>>,
+        began: Seq,
+    ) -> Option<Landed<V>> {
+        let usable = stale.value().is_some() && self.may_stand_in(ns, key.as_bytes(), stale, began);
+        usable.then(|| Landed { entry: Arc::clone(stale), freshness: Freshness::Stale })
+    }
+}

@@ -1,0 +1,327 @@
+//! Many keys at once, with one call of the loader for all that is missing or to be refreshed.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Duration,
+};
+
+use smallvec::SmallVec;
+use stratacache_core::{EntryName, Key, OnWriteError, Policy, Stamp, Tag, clock::Millis, tier::Fence};
+
+use super::{
+    Door, Engine,
+    answer::FromMemory,
+    catch::run_loader,
+    fill::Kept,
+    lead::{BoxFuture, Landed, LoadOutcome},
+    lower::Found,
+    make::Making,
+    read::new_enough,
+    refresh::Outdated,
+};
+use crate::{
+    Freshness, LoadError,
+    codec::CacheValue,
+    coherence::FillGuard,
+    flight::{Flight, Lead, Role},
+    memory::{Entry, Held, MapKey},
+    observe::Counter,
+};
+
+/// Loads the keys with these indices; what it leaves out is absent.
+pub(crate) type BulkLoad<V, E> = Box<dyn FnOnce(Vec<usize>) -> BoxFuture<Result<Vec<(usize, V)>, E>> + Send>;
+
+/// A load of many keys, owned.
+pub(crate) struct BulkRequest<V: 'static, E> {
+    pub(crate) call: BulkCall<V>,
+    pub(crate) load: BulkLoad<V, E>,
+}
+
+/// Everything a load of many keys needs to know besides the loader.
+pub(crate) struct BulkCall<V: 'static> {
+    pub(crate) ns: Arc<Door>,
+    pub(crate) keys: Arc<[Key<V>]>,
+    pub(crate) policy: Policy,
+    pub(crate) ttl: Duration,
+    pub(crate) tags: SmallVec<[Tag; 1]>,
+}
+
+/// A key to be loaded.
+struct Wish<V> {
+    index: usize,
+    /// Its valid value past its ttl, or about to be; to serve if the load fails.
+    stale: Option<Arc<Entry<V>>>,
+    /// The reader has its answer: the load is a refresh behind it.
+    behind: bool,
+}
+
+/// One key that this call leads.
+struct Led<V: CacheValue, E: Send + Sync + 'static> {
+    name: EntryName,
+    lead: Lead<MapKey, LoadOutcome<V, E>>,
+    fill: FillGuard,
+    stale: Option<Arc<Entry<V>>>,
+    behind: bool,
+    fences: Vec<Option<Fence>>,
+}
+
+/// A flight that the call waits for, and what stands in if it fails.
+struct Awaited<V: CacheValue, E: Send + Sync + 'static> {
+    index: usize,
+    flight: Arc<Flight<LoadOutcome<V, E>>>,
+    stale: Option<Arc<Entry<V>>>,
+}
+
+impl Engine {
+    /// Reads many keys through: each as a read of one key, but with one call of the loader for all.
+    pub(crate) async fn read_through_many<V, E>(
+        self: &Arc<Self>,
+        request: BulkRequest<V, E>,
+    ) -> Result<Vec<Landed<V>>, LoadError<E>>
+    where
+        V: CacheValue,
+        E: Send + Sync + 'static,
+    {
+        let (ns, keys) = (Arc::clone(&request.call.ns), Arc::clone(&request.call.keys));
+        self.catch_up(&ns, request.call.policy.consistency_mode()).await.map_err(LoadError::Invalid)?;
+        // the marks that may come while this caller waits are needed to judge stale values
+        let (waiting_since, start) = self.mirror.begin_fill(&ns.tenant.marks);
+        let mut answers = Vec::with_capacity(keys.len());
+        let mut wishes = Vec::new();
+        for (index, key) in keys.iter().enumerate() {
+            answers.push(match self.memory_answer(&ns, key, true) {
+                FromMemory::Answer { landed, refresh } => {
+                    let stale = Some(Arc::clone(&landed.entry));
+                    wishes.extend(refresh.then_some(Wish { index, stale, behind: true }));
+                    Some(landed)
+                }
+                FromMemory::Load(stale) => {
+                    wishes.push(Wish { index, stale, behind: false });
+                    None
+                }
+            });
+        }
+        let waits = answers.iter().any(Option::is_none);
+        let place = waits.then(|| ns.tenant.wait_place(&self.limits)).flatten();
+        let awaited = if waits && place.is_none() {
+            self.without_a_place(&ns, &keys, wishes, &mut answers)?;
+            Vec::new()
+        } else {
+            self.join_or_lead_many(request, wishes, &start)
+        };
+        for Awaited { index, flight, stale } in awaited {
+            let key = &keys[index];
+            let answer = flight.wait().await.or_else(|error| {
+                let stale = stale.and_then(|entry| self.stand_in(&ns, key, &entry, waiting_since.began()));
+                stale.ok_or(error)
+            });
+            ns.count_answer(key, answer.as_ref().ok().map(|landed| landed.freshness));
+            answers[index] = Some(answer?);
+        }
+        Ok(answers.into_iter().flatten().collect())
+    }
+
+    /// Answers with stale values what would have to be waited for; too many wait already.
+    fn without_a_place<V: CacheValue, E>(
+        &self,
+        ns: &Door,
+        keys: &[Key<V>],
+        wishes: Vec<Wish<V>>,
+        answers: &mut [Option<Landed<V>>],
+    ) -> Result<(), LoadError<E>> {
+        for Wish { index, stale, .. } in wishes.into_iter().filter(|wish| !wish.behind) {
+            ns.count(&keys[index], Counter::overloads);
+            // found valid a moment ago
+            let landed = stale.map(|entry| Landed { entry, freshness: Freshness::Stale });
+            ns.count_answer(&keys[index], landed.as_ref().map(|landed| landed.freshness));
+            answers[index] = Some(landed.ok_or(LoadError::Overloaded)?);
+        }
+        Ok(())
+    }
+
+    /// Joins the flights of keys that are loaded already, and leads the others. Returns those to wait for.
+    fn join_or_lead_many<V, E>(
+        self: &Arc<Self>,
+        request: BulkRequest<V, E>,
+        wishes: Vec<Wish<V>>,
+        start: &Stamp,
+    ) -> Vec<Awaited<V, E>>
+    where
+        V: CacheValue,
+        E: Send + Sync + 'static,
+    {
+        let BulkRequest { call, load } = request;
+        let mut leader = BulkLeader { engine: Arc::clone(self), call, led: BTreeMap::new() };
+        let awaited = wishes.into_iter().filter_map(|wish| leader.join_or_lead(wish, start)).collect();
+        if !leader.led.is_empty() {
+            self.spawner.start(leader.run(load));
+        }
+        awaited
+    }
+}
+
+/// Leads many flights with one call of the loader.
+struct BulkLeader<V: CacheValue, E: Send + Sync + 'static> {
+    engine: Arc<Engine>,
+    call: BulkCall<V>,
+    /// By their index, which is also the order in which their fills began.
+    led: BTreeMap<usize, Led<V, E>>,
+}
+
+impl<V: CacheValue, E: Send + Sync + 'static> BulkLeader<V, E> {
+    fn join_or_lead(&mut self, wish: Wish<V>, start: &Stamp) -> Option<Awaited<V, E>> {
+        let Wish { index, stale, behind } = wish;
+        let (ns, key) = (&self.call.ns, &self.call.keys[index]);
+        let flight_key = Engine::flight_key::<V, E>(ns, key, false, 0);
+        // who waits joins only flights that began after the call: their result needs no second look
+        let may_join = |flight: &Flight<_>| behind || new_enough(&flight.stamp, start);
+        let flight = match self.engine.join_or_lead(ns, flight_key, &self.call.tags, may_join) {
+            Role::Join(_) if behind => return None,
+            Role::Join(flight) => {
+                ns.count(key, Counter::flights_joined);
+                flight
+            }
+            Role::Lead(lead, fill) => {
+                if behind {
+                    ns.count(key, Counter::refreshes);
+                }
+                let flight = Arc::clone(lead.flight());
+                let name = self.engine.name(ns, key.as_bytes());
+                let led = Led { name, lead, fill, stale: stale.clone(), behind, fences: Vec::new() };
+                self.led.insert(index, led);
+                flight
+            }
+        };
+        (!behind).then_some(Awaited { index, flight, stale })
+    }
+
+    /// Runs the flights to their end. Dropped half-way, they land as abandoned.
+    async fn run(mut self, load: BulkLoad<V, E>) {
+        self.look_below().await;
+        let Some(first) = self.led.keys().next() else { return };
+        let (ns, policy) = (Arc::clone(&self.call.ns), &self.call.policy);
+        ns.count(&self.call.keys[*first], Counter::loads);
+        let began = self.engine.timeline.now();
+        let wanted: Vec<usize> = self.led.keys().copied().collect();
+        match run_loader(&ns.tenant, policy.load_timeout_time(), async { load(wanted).await }).await {
+            Ok(values) => self.store(values.into_iter().collect(), began),
+            Err(error) => self.fail(&error),
+        }
+    }
+
+    /// Looks into the tiers below, and lands what they have.
+    async fn look_below(&mut self) {
+        let (engine, call) = (Arc::clone(&self.engine), &self.call);
+        let names = |behind: bool| -> (Vec<usize>, Vec<EntryName>) {
+            self.led.iter().filter(|(_, one)| one.behind == behind).map(|(index, one)| (*index, one.name)).unzip()
+        };
+        // refreshed whatever the tiers hold
+        let (refreshed, refreshed_names) = names(true);
+        let (read, read_names) = names(false);
+        if !refreshed.is_empty() {
+            let fences = engine.fences_below::<V>(&call.ns, &refreshed_names, &call.policy).await;
+            for (index, fences) in refreshed.iter().zip(fences) {
+                self.led.entry(*index).and_modify(|one| one.fences = fences);
+            }
+        }
+        // the oldest of the fills: what was marked after it is checked for every key
+        let Some(first) = read.first().and_then(|index| self.led.get(index)) else { return };
+        let names: Vec<_> = read.iter().copied().zip(read_names).collect();
+        let stamp = first.lead.flight().stamp;
+        let (found, fences) = engine.read_names(&call.ns, &call.keys, &names, &first.fill, stamp, &call.policy).await;
+        for (index, fences) in fences {
+            self.led.entry(index).and_modify(|one| one.fences = fences);
+        }
+        for (index, found) in found {
+            self.found_below(index, found).await;
+        }
+    }
+
+    /// Takes what a tier had: as an answer, as one to be refreshed behind, or to stand in if the load fails.
+    async fn found_below(&mut self, index: usize, found: Found<V>) {
+        let Some(mut one) = self.led.remove(&index) else { return };
+        if !found.fresh && one.stale.is_some() {
+            self.led.insert(index, one);
+            return;
+        }
+        let BulkCall { ns, keys, policy, .. } = &self.call;
+        if policy.promotes() {
+            let began = one.fill.began();
+            self.engine.promote(ns, &keys[index], one.name, &found, &one.fences, policy, began).await;
+        }
+        let entry = found.entry;
+        if found.fresh {
+            one.lead.land(Ok(Landed { entry, freshness: Freshness::Fresh }));
+        } else if self.engine.may_revalidate(&entry) {
+            let began = one.lead.flight().stamp;
+            one.lead.land(Ok(Landed { entry: Arc::clone(&entry), freshness: Freshness::Stale }));
+            self.join_or_lead(Wish { index, stale: Some(entry), behind: true }, &began);
+            self.led.entry(index).and_modify(|again| again.fences = one.fences);
+        } else {
+            one.stale = Some(entry);
+            self.led.insert(index, one);
+        }
+    }
+
+    /// Lands every flight with its stale value, or with the error.
+    fn fail(self, error: &LoadError<E>) {
+        let BulkCall { ns, keys, .. } = &self.call;
+        let outdated: Vec<_> = self
+            .led
+            .iter()
+            .filter_map(|(index, one)| {
+                Some(Outdated { key: &keys[*index], entry: one.stale.as_deref()?, behind: one.behind })
+            })
+            .collect();
+        if let Some(first) = self.led.keys().next() {
+            self.engine.load_failed(ns, &keys[*first], error, &outdated);
+        }
+        for (index, one) in self.led {
+            let stale = one.stale.filter(|_| !one.behind);
+            let landed = stale.and_then(|entry| self.engine.stand_in(ns, &keys[index], &entry, one.fill.began()));
+            one.lead.land(landed.ok_or_else(|| error.clone()));
+        }
+    }
+
+    /// Puts what was loaded into memory, lands the flights, and fills the tiers below behind them.
+    fn store(self, mut values: HashMap<usize, V>, began: Millis) {
+        let Self { engine, call, led } = self;
+        let BulkCall { ns, keys, policy, ttl, tags } = call;
+        let mut to_fill = Vec::with_capacity(led.len());
+        for (index, one) in led {
+            let key = &keys[index];
+            let making = Making {
+                ns: &ns,
+                key,
+                policy: &policy,
+                ttl,
+                tags: &tags,
+                stamp: &one.lead.flight().stamp,
+                own: 0,
+                began: Some(began),
+                etag: None,
+            };
+            let held = values.remove(&index).map_or(Held::Absent, Held::Own);
+            let entry = making.entry(&engine, held);
+            let kept = engine.put_memory(&ns, key.as_bytes(), &entry, one.fill.began(), policy.weight_limit());
+            one.lead.land(Ok(Landed { entry: Arc::clone(&entry), freshness: Freshness::Loaded }));
+            match kept {
+                Kept::Overtaken => ns.count(key, Counter::not_stored),
+                Kept::Yes | Kept::TooHeavy => to_fill.push((index, one.name, entry, one.fences, one.fill)),
+            }
+        }
+        if to_fill.is_empty() {
+            return;
+        }
+        let mode = policy.on_write_error_mode().unwrap_or(OnWriteError::BestEffort);
+        let writer = Arc::clone(&engine);
+        engine.spawner.start_lasting(async move {
+            for (index, name, entry, fences, _fill) in to_fill {
+                let key = keys[index].as_bytes();
+                // failures are counted and reported where they happen
+                let _ = writer.fill_below(&ns, key, name, &entry, &fences, &policy, mode).await;
+            }
+        });
+    }
+}
