@@ -68,7 +68,7 @@ impl<V> Cached<V> {
     /// Returns the source's validator that a loader stored with the value.
     #[must_use]
     pub fn etag(&self) -> Option<&str> {
-        self.entry.head.etag()
+        self.entry.meta.etag()
     }
 
     /// Tells whether two handles are of one and the same entry.

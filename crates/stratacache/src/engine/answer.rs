@@ -5,7 +5,12 @@ use std::sync::{Arc, atomic::Ordering::Relaxed};
 use stratacache_core::{Key, stamp::Seq};
 
 use super::{Door, Engine, Seen, hit::Window, lead::Landed};
-use crate::{Freshness, codec::CacheValue, memory::Entry, observe::Counter};
+use crate::{
+    Freshness,
+    codec::CacheValue,
+    memory::{Entry, Slot},
+    observe::Counter,
+};
 
 /// What memory says to a read that has a loader.
 pub(super) enum FromMemory<V> {
@@ -38,7 +43,7 @@ impl Engine {
                 FromMemory::Answer { landed: Landed { entry, freshness: Freshness::Fresh }, refresh }
             }
             Seen::Stale { entry, window } => {
-                let retry_at = entry.head.cold().map_or(0, |c| c.retry_at.load(Relaxed));
+                let retry_at = entry.meta.cold().map_or(0, |c| c.retry_at.load(Relaxed));
                 let known_to_fail = self.timeline.now() < retry_at;
                 if window != Window::Revalidate && !known_to_fail {
                     return FromMemory::Load(Some(entry));
@@ -53,13 +58,13 @@ impl Engine {
     }
 
     /// Judges an entry by everything, its key included; `began` is the position before its fill began.
-    pub(super) fn still_good<V>(&self, ns: &Door, key: &[u8], entry: &Entry<V>, began: Seq) -> bool {
-        self.judge(ns).good(&entry.head, self.key_scope(ns, key), began)
+    pub(super) fn still_good<V: CacheValue>(&self, ns: &Door, key: &[u8], entry: &Entry<V>, began: Seq) -> bool {
+        self.judge(ns).good(entry, self.key_scope(ns, key), began)
     }
 
     /// Tells whether a value past its ttl is served at once, and refreshed behind.
-    pub(super) fn may_revalidate<V>(&self, entry: &Entry<V>) -> bool {
-        let times = entry.head.times();
+    pub(super) fn may_revalidate<V: CacheValue>(&self, entry: &Entry<V>) -> bool {
+        let times = entry.times();
         let until = times.fresh_until.saturating_add(u64::from(times.revalidate_ms));
         entry.value().is_some() && self.timeline.now() < until
     }

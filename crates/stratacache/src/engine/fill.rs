@@ -20,7 +20,7 @@ use super::{Door, Engine};
 use crate::{
     codec::{CacheValue, CodecError, pack},
     coherence::Rule,
-    memory::{Entry, Inserted, LookupKey, Partition, SlotRef, entry_weight},
+    memory::{Entry, Inserted, LookupKey, Partition, Slot, SlotRef, entry_weight},
     observe::{Counter, TierCounters},
 };
 
@@ -64,8 +64,8 @@ impl Engine {
     /// Gives an entry its weight. Must be called before it is shared.
     pub(super) fn weigh<V: CacheValue>(&self, entry: &mut Entry<V>, weigher: Option<fn(&V) -> usize>) -> u64 {
         let value = value_weight(weigher, entry.value());
-        let weight = entry_weight::<V>(&entry.head.key, value, &entry.head.scopes);
-        entry.head.weight = u32::try_from(weight).unwrap_or(u32::MAX);
+        let weight = entry_weight::<V>(&entry.head.key, value, &entry.meta.scopes);
+        entry.meta.weight = u32::try_from(weight).unwrap_or(u32::MAX);
         weight
     }
 
@@ -78,12 +78,11 @@ impl Engine {
         began: Seq,
         max_weight: Option<u64>,
     ) -> Kept {
-        let head = &entry.head;
-        let weight = u64::from(head.weight);
+        let weight = u64::from(entry.meta.weight);
         let lookup = LookupKey { prefix: &ns.space.prefix, key };
         if max_weight.is_some_and(|max| weight > max) {
             // the old value, if there is one, must not outlive the new one
-            self.drop_older(ns, &lookup, head.lane_seq.max(head.own));
+            self.drop_older(ns, &lookup, entry.meta.place());
             return self.too_heavy(ns);
         }
         let partition = ns.tenant.partition_or_admit(&self.arbiter);
@@ -91,7 +90,7 @@ impl Engine {
         let key_scope = self.key_scope(ns, key);
         let judged = self.rules.has(Rule::JudgeAfterPut);
         // what was overtaken already must not push out what is valid
-        if judged && !judge.may_enter(partition, &lookup, head, key_scope, began) {
+        if judged && !judge.may_enter(partition, &lookup, &**entry, key_scope, began) {
             return Kept::Overtaken;
         }
         let slot: SlotRef = Arc::clone(entry) as SlotRef;
@@ -104,11 +103,11 @@ impl Engine {
             inserted = partition.insert(Arc::clone(&slot));
         }
         if inserted == Inserted::TooHeavy {
-            self.drop_older(ns, &lookup, head.lane_seq.max(head.own));
+            self.drop_older(ns, &lookup, entry.meta.place());
             return self.too_heavy(ns);
         }
         if !judged {
-            head.settled.store(true, Release);
+            entry.head.settled.store(true, Release);
         } else if !judge.settle(partition, &lookup, &slot, key_scope, began) {
             return Kept::Overtaken;
         }
@@ -139,8 +138,8 @@ impl Engine {
         entry: &Entry<V>,
         policy: &Policy,
     ) -> Result<Bytes, CodecError> {
-        let head = &entry.head;
-        let times = head.times();
+        let meta = &entry.meta;
+        let times = entry.times();
         let squeezed = match entry.value() {
             Some(value) => Some(pack(value, policy.codec_id(), policy.compression())?),
             None => None,
@@ -148,23 +147,23 @@ impl Engine {
         let position = |lane, seq| Position { incarnation: self.mirror.incarnation(lane), seq };
         let envelope = Head {
             absent: squeezed.is_none(),
-            older_than_token: head.own > 0,
+            older_than_token: meta.own > 0,
             codec: policy.codec_id(),
             compression: squeezed.as_ref().map_or_else(Default::default, |s| s.compression),
             check: self.deployment.check(&ns.tenant.id, ns.space.prefix.path(), key),
             id: self.jitter.next(),
-            stamp: position(ns.tenant.lane, head.lane_seq),
-            own: head.own,
-            global: position(Lane::GLOBAL, head.global_seq),
+            stamp: position(ns.tenant.lane, meta.lane_seq),
+            own: meta.own,
+            global: position(Lane::GLOBAL, meta.global_seq),
             store: Incarnation(0),
             created: times.created,
             fresh_until: times.fresh_until,
             revalidate_until: times.fresh_until.saturating_add(u64::from(times.revalidate_ms)),
             error_until: times.fresh_until.saturating_add(u64::from(times.error_ms)),
-            load_ms: head.load_ms,
-            tags: head.scopes.tags().to_vec(),
-            global_tags: head.scopes.global_tags().to_vec(),
-            etag: head.etag().map(str::to_owned),
+            load_ms: meta.load_ms,
+            tags: meta.scopes.tags().to_vec(),
+            global_tags: meta.scopes.global_tags().to_vec(),
+            etag: meta.etag().map(str::to_owned),
             raw_len: squeezed.as_ref().map_or(0, |s| s.raw_len),
         };
         let body = squeezed.as_ref().map_or(&[][..], |s| &s.body);
@@ -198,7 +197,7 @@ impl Engine {
         let mut first = Ok(());
         for (index, _) in self.tiers.iter().enumerate() {
             let fence = fences.get(index).copied().flatten();
-            let result = self.put_below(ns, index, name, &envelope, fence, &entry.head, policy).await;
+            let result = self.put_below(ns, index, name, &envelope, fence, entry, policy).await;
             if let Err(error) = result {
                 if mode == OnWriteError::Strict {
                     return Err(error);
@@ -218,7 +217,7 @@ impl Engine {
         name: EntryName,
         envelope: &Bytes,
         fence: Option<Fence>,
-        head: &crate::memory::Head,
+        slot: &dyn Slot,
         policy: &Policy,
     ) -> Result<(), TierError> {
         let tier = &self.tiers[index];
@@ -232,7 +231,7 @@ impl Engine {
             return Ok(());
         }
         let now = self.timeline.now();
-        let times = head.times();
+        let times = slot.times();
         let window = u64::from(times.revalidate_ms.max(times.error_ms));
         let mut expires_at: Millis = times.fresh_until.saturating_add(window);
         if let Some(cap) = rule.and_then(|r| r.ttl) {

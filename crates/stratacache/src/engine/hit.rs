@@ -10,7 +10,7 @@ use super::{
     timeline::COARSE_LAG,
 };
 use crate::{
-    memory::{Entry, Head, LookupKey, SlotRef},
+    memory::{Entry, LookupKey, Meta, Slot, SlotRef},
     observe::Counter,
 };
 
@@ -70,7 +70,7 @@ impl Engine {
     /// Judges an entry of memory, and removes it if it can never be served again.
     pub(crate) fn examine<V: Send + Sync + 'static>(&self, ns: &Door, key: &[u8], slot: SlotRef) -> Seen<V> {
         let now = self.timeline.now();
-        let useless = !self.admissible(ns, key, &slot) || self.useless_at(slot.head()) <= now;
+        let useless = !self.admissible(ns, key, &slot) || self.useless_at(&*slot) <= now;
         if useless {
             self.remove_exactly(ns, key, &slot);
             return Seen::Nothing;
@@ -84,15 +84,14 @@ impl Engine {
                 return Seen::Nothing;
             }
         };
-        let head = &entry.head;
-        if let Some(cold) = head.cold()
+        if let Some(cold) = entry.meta.cold()
             && cold.idle_ms > 0
         {
             cold.last_read.fetch_max(now, Relaxed);
         }
-        let times = head.times();
+        let times = entry.times();
         if now < times.fresh_until {
-            let refresh = self.wants_refresh(head, now, times.fresh_until);
+            let refresh = self.wants_refresh(&entry.meta, now, times.fresh_until);
             return Seen::Fresh { entry, refresh };
         }
         let past = now - times.fresh_until;
@@ -105,7 +104,7 @@ impl Engine {
 
     /// Tells whether nothing that an entry of memory depends on was invalidated.
     pub(super) fn admissible(&self, ns: &Door, key: &[u8], slot: &SlotRef) -> bool {
-        self.judge(ns).admissible(slot.head(), || self.key_scope(ns, key))
+        self.judge(ns).admissible(&**slot, || self.key_scope(ns, key))
     }
 
     pub(super) fn judge<'a>(&'a self, ns: &'a Door) -> Judge<'a> {
@@ -122,15 +121,15 @@ impl Engine {
         began: Seq,
     ) -> bool {
         let slot: SlotRef = Arc::clone(entry) as SlotRef;
-        self.timeline.now() < entry.head.times().useful_until()
-            && self.mirror.key_allows(&ns.tenant.marks, self.key_scope(ns, key), began, &depends(&entry.head))
+        self.timeline.now() < entry.times().useful_until()
+            && self.mirror.key_allows(&ns.tenant.marks, self.key_scope(ns, key), began, &depends(&**entry))
             && self.admissible(ns, key, &slot)
     }
 
     /// Returns until when an entry is of any use to memory.
-    pub(super) fn useless_at(&self, head: &Head) -> Millis {
-        let useful = head.times().useful_until();
-        match head.cold() {
+    pub(super) fn useless_at(&self, slot: &dyn Slot) -> Millis {
+        let useful = slot.times().useful_until();
+        match slot.meta().cold() {
             Some(cold) if cold.idle_ms > 0 => useful.min(cold.last_read.load(Relaxed) + u64::from(cold.idle_ms)),
             _ => useful,
         }
@@ -145,8 +144,8 @@ impl Engine {
         }
     }
 
-    fn wants_refresh(&self, head: &Head, now: Millis, fresh_until: Millis) -> bool {
-        let Some(cold) = head.cold() else { return false };
+    fn wants_refresh(&self, meta: &Meta, now: Millis, fresh_until: Millis) -> bool {
+        let Some(cold) = meta.cold() else { return false };
         if now < cold.retry_at.load(Relaxed) {
             return false;
         }

@@ -61,19 +61,19 @@ impl Engine {
         let lookup = LookupKey { prefix: &inner.space.prefix, key: bytes };
         let mut tiers = Vec::new();
         if let Some(slot) = inner.tenant.partition().and_then(|p| p.peek(&lookup)) {
-            let head = slot.head();
-            let times = head.times();
+            let meta = slot.meta();
+            let times = slot.times();
             tiers.push(TierView {
                 tier: "memory".into(),
-                valid: self.admissible(inner, bytes, &slot) && self.useless_at(head) > now,
+                valid: self.admissible(inner, bytes, &slot) && self.useless_at(&*slot) > now,
                 absent: slot.is_absent(),
                 fresh_for: until(times.fresh_until, now),
                 stale_for: until(times.useful_until(), now),
                 age: until(now, times.created),
-                tags: head.scopes.tags().len() + head.scopes.global_tags().len(),
-                stamp: head.lane_seq,
-                own: head.own,
-                weight: u64::from(head.weight),
+                tags: meta.scopes.tags().len() + meta.scopes.global_tags().len(),
+                stamp: meta.lane_seq,
+                own: meta.own,
+                weight: u64::from(meta.weight),
             });
         }
         let name = self.name(inner, bytes);

@@ -11,17 +11,18 @@ use stratacache_core::{Scope, stamp::Seq};
 
 use crate::{
     coherence::{Depends, Mirror, TenantMarks, Verdict},
-    memory::{Head, LookupKey, Partition, SlotRef},
+    memory::{Head, LookupKey, Partition, Slot, SlotRef},
 };
 
-pub(crate) fn depends(head: &Head) -> Depends<'_> {
+pub(crate) fn depends(slot: &dyn Slot) -> Depends<'_> {
+    let meta = slot.meta();
     Depends {
-        path: head.scopes.path(),
-        tags: head.scopes.tags(),
-        global_tags: head.scopes.global_tags(),
-        lane_seq: head.lane_seq,
-        global_seq: head.global_seq,
-        own: head.own,
+        path: meta.scopes.path(),
+        tags: meta.scopes.tags(),
+        global_tags: meta.scopes.global_tags(),
+        lane_seq: meta.lane_seq,
+        global_seq: meta.global_seq,
+        own: meta.own,
     }
 }
 
@@ -41,17 +42,18 @@ impl Judge<'_> {
     }
 
     /// Tells whether nothing that an entry of memory depends on was invalidated, and notes up to where.
-    pub(crate) fn admissible(&self, head: &Head, key: impl FnOnce() -> Scope) -> bool {
+    pub(crate) fn admissible(&self, slot: &dyn Slot, key: impl FnOnce() -> Scope) -> bool {
+        let head = slot.head();
         let (mirror, marks) = (self.mirror, self.marks);
         if head.mep != marks.mep() as u32 {
             return false;
         }
-        let depends = depends(head);
+        let depends = depends(slot);
         let settled = head.settled.load(Acquire);
         let Verdict::Valid { lane, global, expired_at } = mirror.judge(marks, &depends) else { return false };
         let key = (!settled || mirror.has_soft_marks(marks, &depends)).then(key);
         if let Some(key) = key {
-            if !settled && !mirror.key_allows(marks, key, head.lane_seq, &depends) {
+            if !settled && !mirror.key_allows(marks, key, slot.meta().lane_seq, &depends) {
                 return false;
             }
             let key_expired = mirror.key_expired_at(marks, key, &depends);
@@ -76,8 +78,8 @@ impl Judge<'_> {
     }
 
     /// Judges an entry by everything, its key included. `began` is the position before its fill began.
-    pub(crate) fn good(&self, head: &Head, key: Scope, began: Seq) -> bool {
-        self.allows(head.mep, &depends(head), key, began)
+    pub(crate) fn good(&self, slot: &dyn Slot, key: Scope, began: Seq) -> bool {
+        self.allows(slot.head().mep, &depends(slot), key, began)
     }
 
     /// Tells whether an entry may take the place of what memory holds of its key: it is valid, and not older.
@@ -85,15 +87,14 @@ impl Judge<'_> {
         &self,
         partition: &Partition,
         lookup: &LookupKey<'_>,
-        head: &Head,
+        slot: &dyn Slot,
         key: Scope,
         began: Seq,
     ) -> bool {
-        self.good(head, key, began)
-            && !partition.peek(lookup).is_some_and(|slot| {
-                let there = slot.head();
-                there.mep == head.mep && there.lane_seq.max(there.own) > head.lane_seq.max(head.own)
-            })
+        self.good(slot, key, began)
+            && !partition
+                .peek(lookup)
+                .is_some_and(|there| there.head().mep == slot.head().mep && there.meta().place() > slot.meta().place())
     }
 
     /// Judges an entry that has just entered the map once more, and takes it out again if it was overtaken.
@@ -106,7 +107,7 @@ impl Judge<'_> {
         began: Seq,
     ) -> bool {
         let head = slot.head();
-        let good = self.good(head, key, began);
+        let good = self.good(&**slot, key, began);
         if good {
             head.settled.store(true, Release);
         } else {
@@ -118,9 +119,6 @@ impl Judge<'_> {
     /// Removes what memory holds of a key that is older than a position.
     pub(crate) fn drop_older(&self, partition: &Partition, lookup: &LookupKey<'_>, seq: Seq) {
         let mep = self.marks.mep() as u32;
-        partition.remove_if(lookup, |slot| {
-            let head = slot.head();
-            head.lane_seq.max(head.own) < seq || head.mep != mep
-        });
+        partition.remove_if(lookup, |slot| slot.meta().place() < seq || slot.head().mep != mep);
     }
 }

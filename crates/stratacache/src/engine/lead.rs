@@ -177,7 +177,7 @@ impl<V: CacheValue> Leader<V> {
         let tenant = Arc::clone(&self.call.ns.tenant);
         let now = self.engine().timeline.now();
         let stale = self.stale.clone().and_then(|entry| Cached::new(entry, Freshness::Stale, now));
-        let failures = self.stale.as_ref().and_then(|e| e.head.cold()).map_or(0, |c| c.failures.load(Relaxed));
+        let failures = self.stale.as_ref().and_then(|e| e.meta.cold()).map_or(0, |c| c.failures.load(Relaxed));
         let context = LoadContext { stale, attempt: failures + 1 };
         self.count(Counter::loads);
         run_loader(&tenant, self.call.policy.load_timeout_time(), async { load(context).await }).await
@@ -208,7 +208,7 @@ impl<V: CacheValue> Leader<V> {
             LoadedValue::Absent => Held::Absent,
             LoadedValue::NotModified => {
                 let old = self.stale.as_ref().filter(|e| e.value().is_some()).ok_or(LoadError::NothingToKeep)?;
-                etag = etag.or_else(|| old.head.etag().map(Into::into));
+                etag = etag.or_else(|| old.meta.etag().map(Into::into));
                 Held::Of(old.origin())
             }
         };
@@ -294,7 +294,7 @@ impl Engine {
         for index in 0..found.tier {
             if let Ok(envelope) = stratacache_core::envelope::encode(&head, &found.body) {
                 let fence = fences.get(index).copied().flatten();
-                let _ = self.put_below(ns, index, name, &envelope, fence, &entry.head, policy).await;
+                let _ = self.put_below(ns, index, name, &envelope, fence, &**entry, policy).await;
             }
         }
     }
@@ -303,10 +303,11 @@ impl Engine {
     #[cfg(feature = "mutants")]
     async fn restamped<V: CacheValue>(&self, ns: &Door, entry: &Arc<Entry<V>>) -> Arc<Entry<V>> {
         tokio::task::yield_now().await;
-        let old = &entry.head;
         let stamp = self.mirror.stamp(&ns.tenant.marks);
-        let mut head = crate::memory::Head::new(old.key.clone(), &stamp, 0, old.times(), Arc::clone(&old.scopes), None);
-        head.weight = old.weight;
-        Arc::new(Entry { head, held: Held::Of(entry.origin()) })
+        let (key, scopes) = (entry.head.key.clone(), Arc::clone(&entry.meta.scopes));
+        let held = Held::Of(entry.origin());
+        let mut restamped = Entry::new(key, &stamp, 0, crate::memory::Slot::times(&**entry), scopes, None, held);
+        restamped.meta.weight = entry.meta.weight;
+        Arc::new(restamped)
     }
 }

@@ -19,7 +19,7 @@ use super::{Door, Engine, Life, TierHandle};
 use crate::{
     codec::{CacheValue, unpack},
     coherence::{Depends, Verdict},
-    memory::{Entry, EntryScopes, Head as EntryHead, Held, LookupKey, MapKey, Times},
+    memory::{Entry, EntryScopes, Held, LookupKey, MapKey, Times},
     observe::{Counter, TierCounters},
 };
 
@@ -260,9 +260,8 @@ impl Engine {
             cold.last_read.store(now, Relaxed);
         }
         let map_key = MapKey::from(LookupKey { prefix: &ns.space.prefix, key: wanted.key });
-        let mut entry_head = EntryHead::new(map_key, &stamp, head.own, life.times, scopes, cold);
-        entry_head.load_ms = head.load_ms;
-        let mut entry = Entry { head: entry_head, held };
+        let mut entry = Entry::new(map_key, &stamp, head.own, life.times, scopes, cold, held);
+        entry.meta.load_ms = head.load_ms;
         self.weigh(&mut entry, wanted.weigher);
         Arc::new(entry)
     }

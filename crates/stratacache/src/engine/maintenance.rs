@@ -71,18 +71,16 @@ impl Engine {
             partition.tidy();
             return;
         }
-        let removed = partition.sweep(now, |slot| {
-            let head = slot.head();
-            match self.mirror.judge(&tenant.marks, &super::judge::depends(head)) {
-                Verdict::Valid { expired_at, .. } if head.mep == tenant.marks.mep() as u32 => {
+        let removed =
+            partition.sweep(now, |slot| match self.mirror.judge(&tenant.marks, &super::judge::depends(&**slot)) {
+                Verdict::Valid { expired_at, .. } if slot.head().mep == tenant.marks.mep() as u32 => {
                     if let Some(at) = expired_at {
-                        head.expire_at(at);
+                        slot.head().expire_at(at);
                     }
-                    self.useless_at(head)
+                    self.useless_at(&**slot)
                 }
                 _ => 0,
-            }
-        });
+            });
         partition.tidy();
         if removed > 0 {
             // counted for the tenant, not for a namespace: nobody asked for these

@@ -7,7 +7,7 @@ use stratacache_core::{Key, Policy, Stamp, Tag, clock::Millis, stamp::Seq};
 use super::{Door, Engine, Life};
 use crate::{
     codec::CacheValue,
-    memory::{Entry, Head, Held, LookupKey, MapKey},
+    memory::{Entry, Held, LookupKey, MapKey},
 };
 
 /// Everything an entry is made of besides its value.
@@ -45,9 +45,8 @@ impl<V: CacheValue> Making<'_, V> {
         let life = Life::new(self.policy, ttl, absent, load_ms, now, &engine.jitter);
         let map_key = self.map_key();
         let scopes = self.ns.entry_scopes(self.tags);
-        let mut head = Head::new(map_key, self.stamp, self.own, life.times, scopes, life.cold(self.etag));
-        head.load_ms = load_ms;
-        let mut entry = Entry { head, held };
+        let mut entry = Entry::new(map_key, self.stamp, self.own, life.times, scopes, life.cold(self.etag), held);
+        entry.meta.load_ms = load_ms;
         engine.weigh(&mut entry, keyspace.and_then(|k| k.weigher()));
         Arc::new(entry)
     }

@@ -32,12 +32,12 @@ impl Engine {
         ns.count(key, if error.is_timeout() { Counter::load_timeouts } else { Counter::load_errors });
         tracing::debug!(reason = error.reason(), "load failed");
         self.report(Some(&ns.tenant), EventKind::LoadFailed { reason: error.reason() });
-        let failed = |one: &Outdated<'_, V>| one.entry.head.cold_or_default().failures.fetch_add(1, Relaxed) + 1;
+        let failed = |one: &Outdated<'_, V>| one.entry.meta.cold_or_default().failures.fetch_add(1, Relaxed) + 1;
         let Some(failures) = outdated.iter().map(failed).max() else { return };
         let wait = back_off(failures, &self.jitter);
         let retry_at = self.timeline.now() + wait;
         for one in outdated {
-            one.entry.head.cold_or_default().retry_at.store(retry_at, Relaxed);
+            one.entry.meta.cold_or_default().retry_at.store(retry_at, Relaxed);
             if one.behind {
                 ns.count(one.key, Counter::refresh_errors);
             }

@@ -13,12 +13,12 @@ use crate::{codec::CacheValue, memory::Entry};
 impl Engine {
     /// Writes an idle entry below again, at most once in a quarter of its `idle_ttl`, behind the reader.
     pub(crate) fn touch_below<V: CacheValue>(self: &Arc<Self>, ns: &Arc<Door>, key: &Key<V>, entry: &Arc<Entry<V>>) {
-        let Some(cold) = entry.head.cold().filter(|c| c.idle_ms > 0) else { return };
+        let Some(cold) = entry.meta.cold().filter(|c| c.idle_ms > 0) else { return };
         if self.tiers.is_empty() || !V::PORTABLE {
             return;
         }
         let now = self.timeline.now();
-        let touched = cold.touched.load(Relaxed).max(entry.head.times().created);
+        let touched = cold.touched.load(Relaxed).max(entry.meta.created);
         let due = now.saturating_sub(touched) >= u64::from(cold.idle_ms) / 4;
         if !due || cold.touched.compare_exchange(cold.touched.load(Relaxed), now, AcqRel, Relaxed).is_err() {
             return;

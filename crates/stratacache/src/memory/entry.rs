@@ -120,9 +120,7 @@ impl Cold {
     }
 }
 
-/// The metadata of an entry.
-///
-/// What every hit looks at comes first: few lines of memory are touched.
+/// What every hit looks at; the value follows it, so that few lines of memory are touched.
 #[repr(C)]
 pub(crate) struct Head {
     /// The last positions (lane, global) up to which the entry was found valid; 0 until it was judged.
@@ -136,9 +134,13 @@ pub(crate) struct Head {
     pub(crate) settled: AtomicBool,
     /// Reads since it entered its queue or was passed over, up to three.
     pub(super) visits: AtomicU8,
-    pub(super) queue: AtomicU8,
     pub(crate) key: MapKey,
+}
+
+/// What a plain hit does not look at.
+pub(crate) struct Meta {
     pub(super) ticket: AtomicU32,
+    pub(super) queue: AtomicU8,
     pub(crate) weight: u32,
     pub(crate) load_ms: u32,
     revalidate_ms: u32,
@@ -146,63 +148,12 @@ pub(crate) struct Head {
     pub(crate) lane_seq: u64,
     pub(crate) global_seq: u64,
     pub(crate) own: u64,
-    created: Millis,
+    pub(crate) created: Millis,
     pub(crate) scopes: Arc<EntryScopes>,
     cold: OnceBox<Cold>,
 }
 
 impl Head {
-    pub(crate) fn new(
-        key: MapKey,
-        stamp: &Stamp,
-        own: u64,
-        times: Times,
-        scopes: Arc<EntryScopes>,
-        cold: Option<Cold>,
-    ) -> Self {
-        let plain = times.fresh_until.min(times.memory_until);
-        let mut attention_at = plain;
-        let mut cold = cold;
-        if let Some(cold) = &cold {
-            attention_at = cold.attention_at(plain);
-        }
-        if times.memory_until < Millis::MAX {
-            cold.get_or_insert_default().memory_until = times.memory_until;
-        }
-        Self {
-            seen_lane: AtomicU64::new(0),
-            seen_global: AtomicU64::new(0),
-            attention_at: AtomicU64::new(attention_at),
-            fresh_until: AtomicU64::new(times.fresh_until),
-            mep: stamp.mep as u32,
-            settled: AtomicBool::new(false),
-            visits: AtomicU8::new(0),
-            queue: AtomicU8::new(0),
-            key,
-            ticket: AtomicU32::new(0),
-            weight: 0,
-            load_ms: 0,
-            revalidate_ms: times.revalidate_ms,
-            error_ms: times.error_ms,
-            lane_seq: stamp.lane.seq,
-            global_seq: stamp.global.seq,
-            own,
-            created: times.created,
-            scopes,
-            cold: cold.map_or_else(OnceBox::new, |c| OnceBox::with_value(Box::new(c))),
-        }
-    }
-
-    pub(crate) fn times(&self) -> Times {
-        Times {
-            created: self.created,
-            fresh_until: self.fresh_until.load(Relaxed),
-            revalidate_ms: self.revalidate_ms,
-            error_ms: self.error_ms,
-            memory_until: self.cold().map_or(Millis::MAX, |c| c.memory_until),
-        }
-    }
-
     #[inline]
     pub(crate) fn fresh_until(&self) -> Millis {
         self.fresh_until.load(Relaxed)
@@ -212,6 +163,13 @@ impl Head {
     pub(crate) fn expire_at(&self, at: Millis) {
         self.fresh_until.fetch_min(at, Relaxed);
         self.attention_at.fetch_min(at, Relaxed);
+    }
+}
+
+impl Meta {
+    /// Returns the position that tells older from newer among the entries of a key.
+    pub(crate) fn place(&self) -> u64 {
+        self.lane_seq.max(self.own)
     }
 
     pub(crate) fn cold(&self) -> Option<&Cold> {
@@ -242,10 +200,54 @@ pub(crate) enum Held<V> {
 #[repr(C)]
 pub(crate) struct Entry<V> {
     pub(crate) head: Head,
-    pub(crate) held: Held<V>,
+    held: Held<V>,
+    pub(crate) meta: Meta,
 }
 
 impl<V> Entry<V> {
+    /// Makes an entry without weight. `own` is the position of its own insert, 0 for a load.
+    pub(crate) fn new(
+        key: MapKey,
+        stamp: &Stamp,
+        own: u64,
+        times: Times,
+        scopes: Arc<EntryScopes>,
+        cold: Option<Cold>,
+        held: Held<V>,
+    ) -> Self {
+        let plain = times.fresh_until.min(times.memory_until);
+        let attention_at = cold.as_ref().map_or(plain, |cold| cold.attention_at(plain));
+        let mut cold = cold;
+        if times.memory_until < Millis::MAX {
+            cold.get_or_insert_default().memory_until = times.memory_until;
+        }
+        let head = Head {
+            seen_lane: AtomicU64::new(0),
+            seen_global: AtomicU64::new(0),
+            attention_at: AtomicU64::new(attention_at),
+            fresh_until: AtomicU64::new(times.fresh_until),
+            mep: stamp.mep as u32,
+            settled: AtomicBool::new(false),
+            visits: AtomicU8::new(0),
+            key,
+        };
+        let meta = Meta {
+            ticket: AtomicU32::new(0),
+            queue: AtomicU8::new(0),
+            weight: 0,
+            load_ms: 0,
+            revalidate_ms: times.revalidate_ms,
+            error_ms: times.error_ms,
+            lane_seq: stamp.lane.seq,
+            global_seq: stamp.global.seq,
+            own,
+            created: times.created,
+            scopes,
+            cold: cold.map_or_else(OnceBox::new, |c| OnceBox::with_value(Box::new(c))),
+        };
+        Self { head, held, meta }
+    }
+
     #[inline]
     pub(crate) fn value(&self) -> Option<&V> {
         // the usual case first, without a jump table
@@ -271,7 +273,19 @@ impl<V> Entry<V> {
 /// An entry whose value type is not known.
 pub(crate) trait Slot: Any + Send + Sync {
     fn head(&self) -> &Head;
+    fn meta(&self) -> &Meta;
     fn is_absent(&self) -> bool;
+
+    fn times(&self) -> Times {
+        let meta = self.meta();
+        Times {
+            created: meta.created,
+            fresh_until: self.head().fresh_until(),
+            revalidate_ms: meta.revalidate_ms,
+            error_ms: meta.error_ms,
+            memory_until: meta.cold().map_or(Millis::MAX, |c| c.memory_until),
+        }
+    }
 }
 
 pub(crate) type SlotRef = Arc<dyn Slot>;
@@ -279,6 +293,10 @@ pub(crate) type SlotRef = Arc<dyn Slot>;
 impl<V: Send + Sync + 'static> Slot for Entry<V> {
     fn head(&self) -> &Head {
         &self.head
+    }
+
+    fn meta(&self) -> &Meta {
+        &self.meta
     }
 
     fn is_absent(&self) -> bool {
@@ -308,8 +326,11 @@ impl<V: Send + Sync + 'static> Entry<V> {
     }
 }
 
-impl fmt::Debug for Head {
+impl fmt::Debug for dyn Slot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Head").field("times", &self.times()).field("lane_seq", &self.lane_seq).finish_non_exhaustive()
+        f.debug_struct("Slot")
+            .field("times", &self.times())
+            .field("place", &self.meta().place())
+            .finish_non_exhaustive()
     }
 }

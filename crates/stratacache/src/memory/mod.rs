@@ -11,7 +11,7 @@ mod shard;
 mod weight;
 
 pub(crate) use arbiter::{Arbiter, Quota};
-pub(crate) use entry::{Cold, Entry, EntryScopes, Head, Held, SlotRef, Times};
+pub(crate) use entry::{Cold, Entry, EntryScopes, Head, Held, Meta, Slot, SlotRef, Times};
 pub(crate) use key::{Hashed, LookupKey, MapKey, NamespacePrefix};
 pub(crate) use limit::machine_memory;
 pub(crate) use partition::{Inserted, Partition};

@@ -153,14 +153,14 @@ impl Partition {
 
     /// Puts an entry in.
     pub(crate) fn insert(&self, slot: SlotRef) -> Inserted {
-        let head = slot.head();
-        let weight = u64::from(head.weight).max(1);
-        let idle = head.cold().map_or(0, |c| c.idle_ms);
-        let mut useless = head.times().useful_until();
+        let meta = slot.meta();
+        let weight = u64::from(meta.weight).max(1);
+        let idle = meta.cold().map_or(0, |c| c.idle_ms);
+        let mut useless = slot.times().useful_until();
         if idle > 0 {
-            useless = useless.min(head.times().created + u64::from(idle));
+            useless = useless.min(meta.created + u64::from(idle));
         }
-        let hash = head.key.hash_value();
+        let hash = slot.head().key.hash_value();
         let mut left = Left::new();
         if weight > self.heaviest() || !self.make_room(hash, weight, &mut left) {
             return Inserted::TooHeavy;

@@ -83,7 +83,7 @@ fn rehash(slot: &SlotRef) -> u64 {
 }
 
 fn weight(slot: &SlotRef) -> u64 {
-    u64::from(slot.head().weight).max(1)
+    u64::from(slot.meta().weight).max(1)
 }
 
 impl Shard {
@@ -130,10 +130,10 @@ impl Shard {
         let hash = half(key.hash());
         if let Some(there) = self.table.find_mut(spread(hash), |there| key.is(&there.head().key)) {
             // it takes over the place in the queue, and the reads
-            let (old, new) = (there.head(), slot.head());
+            let (old, new) = (there.meta(), slot.meta());
             new.ticket.store(old.ticket.load(Relaxed), Relaxed);
             new.queue.store(old.queue.load(Relaxed), Relaxed);
-            new.visits.store(old.visits.load(Relaxed), Relaxed);
+            slot.head().visits.store(there.head().visits.load(Relaxed), Relaxed);
             let queue = &mut self.queues[usize::from(old.queue.load(Relaxed))];
             queue.bytes = queue.bytes - weight(there) + weight(&slot);
             return Some(std::mem::replace(there, slot));
@@ -145,9 +145,9 @@ impl Shard {
 
     fn add(&mut self, hash: u32, queue: u8, slot: SlotRef) {
         self.next_ticket = self.next_ticket.wrapping_add(1);
-        let head = slot.head();
-        head.ticket.store(self.next_ticket, Relaxed);
-        head.queue.store(queue, Relaxed);
+        let meta = slot.meta();
+        meta.ticket.store(self.next_ticket, Relaxed);
+        meta.queue.store(queue, Relaxed);
         self.queues[usize::from(queue)].push(Ticket { hash, number: self.next_ticket }, weight(&slot));
         self.table.insert_unique(spread(hash), slot, rehash);
     }
@@ -160,7 +160,7 @@ impl Shard {
             return None;
         }
         let (slot, _) = found.remove();
-        if slot.head().queue.load(Relaxed) == MAIN {
+        if slot.meta().queue.load(Relaxed) == MAIN {
             // loaded again, it is as welcome as it was
             self.ghosts.add(half(key.hash()), self.table.len());
         }
@@ -171,7 +171,7 @@ impl Shard {
     fn forget(&mut self, slot: &SlotRef) {
         let table = &self.table;
         let alive = |ticket: Ticket| answers(table, ticket).is_some();
-        self.queues[usize::from(slot.head().queue.load(Relaxed))].forget(weight(slot), alive);
+        self.queues[usize::from(slot.meta().queue.load(Relaxed))].forget(weight(slot), alive);
     }
 
     /// Evicts the entry whose turn it is; `None` when there is none left.
@@ -185,13 +185,12 @@ impl Shard {
                 return None;
             };
             let Some(slot) = answers(&self.table, ticket) else { continue };
-            let head = slot.head();
-            let visits = head.visits.load(Relaxed);
+            let visits = slot.head().visits.load(Relaxed);
             let stays = if from_small { visits > FEW_VISITS } else { visits > 0 };
             if stays {
                 let weight = weight(slot);
-                head.visits.store(if from_small { 0 } else { visits - 1 }, Relaxed);
-                head.queue.store(MAIN, Relaxed);
+                slot.head().visits.store(if from_small { 0 } else { visits - 1 }, Relaxed);
+                slot.meta().queue.store(MAIN, Relaxed);
                 self.queues[from].entries -= 1;
                 self.queues[from].bytes -= weight;
                 self.queues[usize::from(MAIN)].push(ticket, weight);
@@ -218,7 +217,7 @@ impl Shard {
 
     /// Takes an entry over from another shard, into the queue it stood in.
     pub(super) fn adopt(&mut self, slot: SlotRef) {
-        let (hash, queue) = (half(slot.head().key.hash_value()), slot.head().queue.load(Relaxed));
+        let (hash, queue) = (half(slot.head().key.hash_value()), slot.meta().queue.load(Relaxed));
         self.add(hash, queue, slot);
     }
 
@@ -240,7 +239,7 @@ fn answers(table: &HashTable<SlotRef>, ticket: Ticket) -> Option<&SlotRef> {
 }
 
 fn is_of(slot: &SlotRef, ticket: Ticket) -> bool {
-    slot.head().ticket.load(Relaxed) == ticket.number
+    slot.meta().ticket.load(Relaxed) == ticket.number
 }
 
 #[cfg(test)]

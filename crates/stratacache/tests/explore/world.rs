@@ -17,7 +17,7 @@ use crate::{
         steps::{self, Apply, Judging},
     },
     judge::{Judge, depends},
-    memory::{Entry, EntryScopes, Head, Held, Inserted, LookupKey, MapKey, NamespacePrefix, Partition, SlotRef, Times},
+    memory::{Entry, EntryScopes, Held, Inserted, LookupKey, MapKey, NamespacePrefix, Partition, Slot, SlotRef, Times},
     sync::{AtomicU64, Mutex},
 };
 
@@ -121,12 +121,13 @@ impl World {
 
     fn put(&self, version: u64, stamp: &stratacache_core::Stamp, own: Seq, began: Seq) -> bool {
         let times = Times { created: 1, fresh_until: 1 << 40, memory_until: u64::MAX, ..Times::default() };
-        let mut head = Head::new(MapKey::from(self.lookup()), stamp, own, times, Arc::clone(&self.scopes), None);
-        head.weight = 200;
-        let slot: SlotRef = Arc::new(Entry { head, held: Held::Own(version) });
+        let (key, scopes) = (MapKey::from(self.lookup()), Arc::clone(&self.scopes));
+        let mut entry = Entry::new(key, stamp, own, times, scopes, None, Held::Own(version));
+        entry.meta.weight = 200;
+        let slot: SlotRef = Arc::new(entry);
         let (judge, lookup) = (self.judge(), self.lookup());
         let first = self.kept.judge_before_put;
-        if first && !judge.may_enter(&self.partition, &lookup, slot.head(), self.key, began) {
+        if first && !judge.may_enter(&self.partition, &lookup, &*slot, self.key, began) {
             return false;
         }
         let inserted = self.partition.insert(Arc::clone(&slot));
@@ -204,8 +205,8 @@ impl World {
         let judge = self.judge();
         let serve = judge.already_seen(slot.head())
             || match self.kept.copies {
-                None => judge.admissible(slot.head(), || self.key),
-                Some((_, order)) => self.admissible_by_copies(slot.head(), order),
+                None => judge.admissible(&*slot, || self.key),
+                Some((_, order)) => self.admissible_by_copies(&*slot, order),
             };
         if !serve {
             self.partition.remove_if(&self.lookup(), |there| Arc::ptr_eq(there, &slot));
@@ -217,16 +218,17 @@ impl World {
         Some(version)
     }
 
-    fn admissible_by_copies(&self, head: &Head, order: Judging) -> bool {
+    fn admissible_by_copies(&self, slot: &dyn Slot, order: Judging) -> bool {
+        let head = slot.head();
         let settled = head.settled.load(Acquire);
-        let Verdict::Valid { lane, global, .. } = steps::judge(&self.marks, &depends(head), order) else {
+        let Verdict::Valid { lane, global, .. } = steps::judge(&self.marks, &depends(slot), order) else {
             return false;
         };
         if settled {
             head.seen_lane.fetch_max(lane, Relaxed);
             head.seen_global.fetch_max(global, Relaxed);
         }
-        settled || self.mirror.key_allows(&self.marks, self.key, head.lane_seq, &depends(head))
+        settled || self.mirror.key_allows(&self.marks, self.key, slot.meta().lane_seq, &depends(slot))
     }
 }
 

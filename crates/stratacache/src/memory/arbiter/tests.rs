@@ -5,7 +5,7 @@ use stratacache_core::{
 };
 
 use super::*;
-use crate::memory::{Entry, EntryScopes, Head, Held, Inserted, LookupKey, MapKey, NamespacePrefix, SlotRef, Times};
+use crate::memory::{Entry, EntryScopes, Held, Inserted, LookupKey, MapKey, NamespacePrefix, SlotRef, Times};
 
 const BUDGET: u64 = 16 << 20;
 const FREELY: Quota = Quota { reserve: 0, limit: u64::MAX };
@@ -18,9 +18,10 @@ fn key(n: u64) -> MapKey {
 fn slot(n: u64, weight: u32) -> SlotRef {
     let nowhere = Position { incarnation: Incarnation(0), seq: 0 };
     let stamp = Stamp { lane: nowhere, global: nowhere, mep: 0 };
-    let mut head = Head::new(key(n), &stamp, 0, Times::default(), Arc::new(EntryScopes::default()), None);
-    head.weight = weight;
-    Arc::new(Entry { head, held: Held::Own(0_u64) })
+    let scopes = Arc::new(EntryScopes::default());
+    let mut entry = Entry::new(key(n), &stamp, 0, Times::default(), scopes, None, Held::Own(0_u64));
+    entry.meta.weight = weight;
+    Arc::new(entry)
 }
 
 /// Puts an entry in as the engine does.

@@ -6,7 +6,7 @@ use stratacache_core::{
 };
 
 use super::*;
-use crate::memory::{Entry, EntryScopes, Head, Held, LookupKey, MapKey, NamespacePrefix, Times};
+use crate::memory::{Entry, EntryScopes, Held, LookupKey, MapKey, NamespacePrefix, Times};
 
 fn key(n: u64) -> MapKey {
     let prefix = NamespacePrefix::new(NamespacePath::default());
@@ -17,9 +17,9 @@ fn slot(n: u64, weight: u32) -> SlotRef {
     let scopes = Arc::new(EntryScopes::default());
     let nowhere = Position { incarnation: Incarnation(0), seq: 0 };
     let stamp = Stamp { lane: nowhere, global: nowhere, mep: 0 };
-    let mut head = Head::new(key(n), &stamp, 0, Times::default(), scopes, None);
-    head.weight = weight;
-    Arc::new(Entry { head, held: Held::Own(0_u64) })
+    let mut entry = Entry::new(key(n), &stamp, 0, Times::default(), scopes, None, Held::Own(0_u64));
+    entry.meta.weight = weight;
+    Arc::new(entry)
 }
 
 /// Puts an entry in as a partition with room for `capacity` bytes of entries does.
@@ -62,7 +62,7 @@ fn what_was_evicted_not_long_ago_comes_back_into_the_main_queue() {
         put(&mut shard, n, 10, 1_000);
     }
     assert!(read(&shard, 90));
-    assert_eq!(shard.peek(&Hashed::stored(&key(90))).unwrap().head().queue.load(Relaxed), MAIN);
+    assert_eq!(shard.peek(&Hashed::stored(&key(90))).unwrap().meta().queue.load(Relaxed), MAIN);
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn an_entry_that_takes_the_place_of_another_keeps_its_turn_and_its_reads() {
     read(&shard, 1);
     read(&shard, 1);
     let old = shard.insert(slot(1, 30)).unwrap();
-    assert_eq!((old.head().weight, shard.account().weight, shard.account().entries), (10, 30, 1));
+    assert_eq!((old.meta().weight, shard.account().weight, shard.account().entries), (10, 30, 1));
     (2..60).for_each(|n| put(&mut shard, n, 10, 300));
     assert!(read(&shard, 1));
     while shard.evict().is_some() {}
