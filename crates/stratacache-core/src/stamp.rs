@@ -72,6 +72,15 @@ pub struct Position {
 ///
 /// It covers the tenant's lane and the lane of the global tags. Take one with `namespace.stamp()` before reading or
 /// writing the source, and hand it to `insert(..).stamped(stamp)`.
+///
+/// Use it within seconds. The marks of single keys, which every insert and every invalidation of a key makes, are kept for
+/// the loads under way; the others are forgotten every 10 s, and sooner when the lane, which tenants share, has more
+/// than 1,024. An insert whose stamp is older than a mark that was forgotten counts as overtaken
+/// ([`Token::is_superseded`]) even if nothing happened to its own key. That is the safe side: the value is missing until
+/// it is loaded or inserted again, and never stale. A stamp since which the lane had no mark of a key is good for any time.
+///
+/// A stamp does not name its tenant, and the orders of two tenants cannot be compared: handed to an insert of another
+/// tenant, it may let that insert outlive invalidations.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Stamp {
     /// The position in the tenant's lane.
@@ -123,7 +132,7 @@ impl Token {
     }
 
     /// Tells whether an insert was overtaken: the old value is gone, but this one was not kept either, since something
-    /// newer than its stamp had been invalidated or written in the meantime.
+    /// newer than its stamp had been invalidated or written in the meantime, or since its [`Stamp`] was too old to tell.
     #[must_use]
     pub const fn is_superseded(&self) -> bool {
         self.superseded

@@ -9,7 +9,25 @@
 //! * [`conformance`]: [`conformance::tier()`] and [`conformance::coordinator()`] run every clause of the contracts.
 //! * [`history`]: [`History`](history::History) checks reads against invalidations while they happen.
 //!
-//! Everything here panics where a test would: on wrong use, with a sentence that says so.
+//! Add it to the `[dev-dependencies]`, with the feature `test-util` of tokio for paused time. A test of an application then
+//! gives its cache a clock that obeys and a tier that fails on command:
+//!
+//! ```ignore
+//! #[tokio::test(start_paused = true)]
+//! async fn prices_are_served_while_the_disk_hangs() {
+//!     let (disk, faults) = FaultyTier::new(MemoryTier::new("disk"), 42);
+//!     let cache = Cache::builder().clock(SimulatedClock::new()).seed(42).tier(disk).build().await.unwrap();
+//!     faults.always(On::Any, Fault::Hang);
+//!     let acme = cache.tenant(&TenantId::parse("acme").unwrap());
+//!     let price = acme.get_or_load("price", async || Ok::<_, Infallible>(7_u32)).await.unwrap();
+//!     assert_eq!(*price, 7);
+//!     tokio::time::advance(minutes(6)).await; // for the timers and for the cache
+//!     assert!(acme.get::<u32>("price").await.is_none());
+//! }
+//! ```
+//!
+//! Everything here panics where a test would: on wrong use, with a sentence that says so. Nothing reads the environment
+//! or draws a seed of its own, so that a run can be repeated.
 
 pub mod clock;
 pub mod conformance;

@@ -227,6 +227,26 @@ async fn an_insert_with_a_stamp_loses_to_what_came_after_the_stamp() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_insert_whose_stamp_is_older_than_what_is_remembered_of_keys_is_never_kept_over_an_invalidation() {
+    for (others, wait) in [(2_000, seconds(0)), (1, seconds(25))] {
+        let cache = cache().await;
+        let acme = tenant(&cache, "acme");
+        let stamp = acme.stamp();
+        acme.invalidate("k").await.unwrap();
+        for n in 0..others {
+            acme.insert(n, 0_u32).await.unwrap();
+        }
+        sleep(wait).await;
+        let token = acme.insert("k", 1_u32).stamped(stamp).await.unwrap();
+        assert!(token.is_superseded(), "{others} others, {wait:?}");
+        assert!(acme.get::<u32>("k").await.is_none(), "{others} others, {wait:?}");
+        let token = acme.insert("k", 2_u32).stamped(acme.stamp()).await.unwrap();
+        assert!(!token.is_superseded(), "a fresh stamp");
+        assert_eq!(acme.get::<u32>("k").await.as_deref(), Some(&2));
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_later_of_two_inserts_stays_whatever_their_stamps_say() {
     let cache = cache().await;
     let acme = tenant(&cache, "acme");

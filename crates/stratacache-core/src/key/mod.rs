@@ -144,6 +144,27 @@ mod tests {
     }
 
     #[test]
+    fn a_keyspace_with_one_key_shares_it_with_no_other() {
+        const RATES: Keyspace<(), String> = Keyspace::new("rates", Policy::ttl(minutes(5)));
+        const PRICES: Keyspace<(), String> = Keyspace::new("prices", Policy::ttl(minutes(5)));
+        const NAMED: Keyspace<str, String> = Keyspace::new("rates", Policy::ttl(minutes(5)));
+        let keys = [
+            RATES.key(&()),
+            PRICES.key(&()),
+            NAMED.key(""),
+            Key::new(()),
+            Key::new(""),
+            Key::new(("rates", ())),
+            Key::new(((),)),
+        ];
+        for (i, a) in keys.iter().enumerate() {
+            for (j, b) in keys.iter().enumerate() {
+                assert_eq!(a == b, i == j, "{i} {j}");
+            }
+        }
+    }
+
+    #[test]
     fn sixty_four_kibibytes_is_a_key_and_more_is_a_clear_error() {
         assert!(Key::<()>::new("x".repeat(64 * 1024)).check().is_ok());
         let error = Key::<()>::new("x".repeat(64 * 1024 + 100)).check().unwrap_err();

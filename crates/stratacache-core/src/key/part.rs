@@ -26,6 +26,7 @@ const GROUP: u8 = 6;
 #[cfg(feature = "uuid")]
 const UUID: u8 = 7;
 const VARIANT: u8 = 8;
+const UNIT: u8 = 9;
 
 /// Writes a part of up to [`INLINE`] - 2 bytes: its type, its length, its bytes.
 ///
@@ -104,6 +105,11 @@ impl PartEncoder {
         self.put(BOOL, &[u8::from(b)]);
     }
 
+    /// Writes the part that has only one value, as `()` does; it is not a group without members.
+    pub fn unit(&mut self) {
+        self.put(UNIT, &[]);
+    }
+
     /// Writes a group of parts, as a tuple does: `fill` writes the members.
     pub fn group(&mut self, fill: impl FnOnce(&mut Self)) {
         self.nested(GROUP, fill);
@@ -136,7 +142,7 @@ impl PartEncoder {
 /// A value that can be a part of a key, namespace or tag.
 ///
 /// Implemented for text, byte slices, byte arrays, integers, `bool`, `Uuid` (feature `uuid`), tuples of up to eight
-/// parts, and references to all of them. Any bytes are legal: empty, NUL, newlines, emoji. Text is compared byte for
+/// parts, `()`, and references to all of them. `()` is the key of a keyspace with exactly one entry. Any bytes are legal: empty, NUL, newlines, emoji. Text is compared byte for
 /// byte, so the NFC and NFD forms of a word are two keys; `*`, `?`, `[`, `]` and `\` mean nothing.
 ///
 /// Own types implement it by writing their fields:
@@ -202,6 +208,12 @@ impl<const N: usize> KeyPart for [u8; N] {
 impl KeyPart for bool {
     fn encode(&self, parts: &mut PartEncoder) {
         parts.boolean(*self);
+    }
+}
+
+impl KeyPart for () {
+    fn encode(&self, parts: &mut PartEncoder) {
+        parts.unit();
     }
 }
 
@@ -292,6 +304,16 @@ mod tests {
             bytes("x".repeat(254)),
             bytes("x".repeat(255)),
             bytes("x".repeat(70_000)),
+            bytes(()),
+            bytes(((),)),
+            bytes(((), ())),
+            bytes(("", ())),
+            bytes(b""),
+            bytes([UNIT, 0]),
+            bytes("\u{9}\0"),
+            bytes(Part::Group(Vec::new())),
+            bytes(Part::Variant(0)),
+            bytes(Part::Variant(9)),
         ];
         for (i, a) in all.iter().enumerate() {
             for (j, b) in all.iter().enumerate() {
@@ -312,6 +334,8 @@ mod tests {
         Text(String),
         Bytes(Vec<u8>),
         Number(i64),
+        Unit,
+        Variant(u32),
         Group(Vec<Part>),
     }
 
@@ -321,6 +345,8 @@ mod tests {
                 Self::Text(t) => t.encode(parts),
                 Self::Bytes(b) => b.encode(parts),
                 Self::Number(n) => n.encode(parts),
+                Self::Unit => ().encode(parts),
+                Self::Variant(index) => parts.variant(*index, |_| {}),
                 Self::Group(members) => parts.group(|g| members.iter().for_each(|m| m.encode(g))),
             }
         }
@@ -331,6 +357,8 @@ mod tests {
             "[ab:]{0,3}".prop_map(Part::Text),
             proptest::collection::vec(0_u8..3, 0..3).prop_map(Part::Bytes),
             (-3_i64..300).prop_map(Part::Number),
+            Just(Part::Unit),
+            (0_u32..10).prop_map(Part::Variant),
         ];
         leaf.prop_recursive(2, 6, 3, |inner| proptest::collection::vec(inner, 0..3).prop_map(Part::Group))
     }

@@ -14,8 +14,18 @@ use super::shift::{ORIGIN, Shift};
 
 /// A clock that moves only when told, from any thread, with or without a runtime.
 ///
-/// Clones are the same clock. Timers of the runtime do not follow it. `now` starts at 1,000 s, the wall clock at
-/// 2026-01-01.
+/// Clones are the same clock. Timers of the runtime do not follow it: what a cache does every so often, its maintenance
+/// among it, goes by the runtime's time. `now` starts at 1,000 s, the wall clock at 2026-01-01.
+///
+/// ```
+/// # use std::time::Duration;
+/// # use stratacache_core::clock::Clock;
+/// # use stratacache_testkit::clock::ManualClock;
+/// let clock = ManualClock::new();
+/// let (before, other) = (clock.now(), clock.clone());
+/// std::thread::spawn(move || other.advance(Duration::from_secs(5))).join().unwrap();
+/// assert_eq!(clock.now() - before, Duration::from_secs(5));
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct ManualClock(Arc<State>);
 
@@ -32,12 +42,12 @@ impl ManualClock {
         Self::default()
     }
 
-    /// Lets time pass.
+    /// Lets time pass: all readings move on.
     pub fn advance(&self, duration: Duration) {
         self.0.passed.fetch_add(duration.as_nanos() as u64, Ordering::SeqCst);
     }
 
-    /// Sets the wall clock; the monotonic readings do not move.
+    /// Sets the wall clock to a time since the Unix epoch; the monotonic readings do not move.
     pub fn set_wall(&self, since_epoch: Duration) {
         self.0.shift.set_wall(self.monotonic(), since_epoch);
     }

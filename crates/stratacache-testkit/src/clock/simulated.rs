@@ -76,7 +76,7 @@ impl SimulatedClock {
         Self(Arc::new(state))
     }
 
-    /// Sets the wall clock; the monotonic readings do not move.
+    /// Sets the wall clock to a time since the Unix epoch; the monotonic readings do not move.
     pub fn set_wall(&self, since_epoch: Duration) {
         self.0.shift.set_wall(self.0.monotonic(), since_epoch);
     }

@@ -28,6 +28,8 @@ impl On {
 }
 
 /// What happens to one call instead of, before or after its work.
+///
+/// Those that wait need a tokio runtime with time enabled; under paused time they take no time at all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault {
@@ -55,16 +57,24 @@ pub enum Fault {
 /// The kinds of [`Fault`], to count by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-#[expect(missing_docs, reason = "each is the variant of `Fault` with the same name")]
 pub enum FaultKind {
+    /// [`Fault::Error`].
     Error,
+    /// [`Fault::EachError`].
     EachError,
+    /// [`Fault::Hang`].
     Hang,
+    /// [`Fault::Slow`].
     Slow,
+    /// [`Fault::SlowReply`].
     SlowReply,
+    /// [`Fault::Corrupt`].
     Corrupt,
+    /// [`Fault::LostReply`].
     LostReply,
+    /// [`Fault::NoReply`].
     NoReply,
+    /// [`Fault::Late`].
     Late,
 }
 

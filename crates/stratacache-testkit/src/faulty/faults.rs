@@ -17,8 +17,26 @@ use crate::{random::Random, spawn::Tasks};
 /// Steers a [`FaultyTier`](super::FaultyTier) while a cache owns it; clones steer the same tier.
 ///
 /// For each call the scripted faults come first ([`next`](Self::next), in the order they were given), then the standing
-/// ones ([`always`](Self::always)), then those by chance ([`sometimes`](Self::sometimes)). One call meets at most one
-/// fault. `close` always works.
+/// ones ([`always`](Self::always)), then those by chance ([`sometimes`](Self::sometimes)); among those of one kind the one
+/// that was given first. One call meets at most one fault. `close` always works.
+///
+/// ```
+/// # use stratacache_core::tier::{Tier, TierErrorKind};
+/// # use stratacache_testkit::{faulty::{Fault, FaultKind, FaultyTier, On}, tiers::MemoryTier};
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let (tier, faults) = FaultyTier::new(MemoryTier::new("disk"), 42);
+/// faults.always(On::Ping, Fault::Hang);
+/// let hanging = async { assert!(tier.ping().await.is_ok()) };
+/// let released = async {
+///     faults.until_hanging(1).await;
+///     faults.clear(); // for calls to come
+///     faults.release(); // for those that hang
+/// };
+/// tokio::join!(hanging, released);
+/// assert_eq!((faults.calls(On::Any), faults.count(On::Ping, FaultKind::Hang)), (1, 1));
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Faults(Arc<State>);
 
@@ -62,7 +80,7 @@ impl Faults {
         self.0.seed
     }
 
-    /// Lets the next `calls` calls of an operation meet a fault.
+    /// Lets the next `calls` calls of an operation meet a fault, after the calls that earlier faults of this kind take.
     pub fn next(&self, calls: usize, on: On, fault: Fault) {
         self.plan().scripted.push((on, fault, calls));
     }
@@ -86,7 +104,8 @@ impl Faults {
         *self.plan() = Plan::default();
     }
 
-    /// Lets every call that hangs now go on.
+    /// Lets every call that hangs now go on: one that met [`Fault::Hang`] does its work, one that met [`Fault::NoReply`]
+    /// answers.
     pub fn release(&self) {
         self.0.releases.send_modify(|n| *n += 1);
     }
@@ -97,7 +116,12 @@ impl Faults {
         self.0.hanging.load(Ordering::SeqCst)
     }
 
-    /// Waits until at least that many calls hang.
+    /// Waits until at least that many calls hang; for ever, if they never do.
+    ///
+    /// It asks again and again, so that paused time does not advance meanwhile.
+    ///
+    /// # Cancel safety
+    /// Dropped before it is ready, it changes nothing.
     pub async fn until_hanging(&self, calls: usize) {
         while self.hanging() < calls {
             tokio::task::yield_now().await;
@@ -113,7 +137,8 @@ impl Faults {
         self.0.unsettled.subscribe().wait_for(|left| *left == 0).await.ok();
     }
 
-    /// Returns how many calls of an operation there were, with and without faults.
+    /// Returns how many calls of an operation there were, with and without faults; [`On::Any`] adds up all, as with every
+    /// count here.
     #[must_use]
     pub fn calls(&self, on: On) -> u64 {
         let per_operation = On::SINGLE.iter().zip(&self.0.calls).filter(|(operation, _)| on.covers(**operation));

@@ -1,5 +1,8 @@
 //! Tiers that misbehave on command.
 //!
+//! A [`FaultyTier`] wraps any tier; its [`Faults`] say which [`Fault`] happens [`On`] which calls: to the next so many, to
+//! all, or to some by chance.
+//!
 //! ```
 //! use stratacache_core::{EntryName, tier::{GetMany, Tier, TierErrorKind}};
 //! use stratacache_testkit::{faulty::{Fault, FaultyTier, On}, tiers::MemoryTier};

@@ -11,7 +11,12 @@ use super::{Fault, Faults, On};
 
 /// Any tier, with faults that a test injects by its [`Faults`].
 ///
-/// Without faults it passes everything on; clones of it are the same tier.
+/// Without faults it passes everything on; clones of it are the same tier. `name`, `capability`, `used_bytes` and `close`
+/// never meet a fault. It wraps the tier alone: a journal of marks is given beside it, with
+/// `TierParts::new(faulty).with_journal(..)`, and has faults of its own (see [`MemoryJournal`](crate::tiers::MemoryJournal)).
+///
+/// A cache cuts a call that hangs or is slow off at the tier's deadline, and leaves a tier alone that failed some times in
+/// a row; a test of what comes after lets time pass.
 #[derive(Debug)]
 pub struct FaultyTier<T> {
     inner: Arc<T>,
@@ -25,7 +30,7 @@ impl<T> Clone for FaultyTier<T> {
 }
 
 impl<T: Tier> FaultyTier<T> {
-    /// Wraps a tier; the seed decides by-chance faults and damaged bits.
+    /// Wraps a tier and returns it with the handle that steers it; the seed decides by-chance faults and damaged bits.
     pub fn new(inner: T, seed: u64) -> (Self, Faults) {
         let faults = Faults::new(seed);
         (Self { inner: Arc::new(inner), faults: faults.clone() }, faults)

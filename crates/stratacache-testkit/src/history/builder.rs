@@ -9,7 +9,7 @@ use stratacache_core::clock::{Clock, SystemClock};
 
 use super::{History, ScopeId, checker::Time, scope::ScopeState};
 
-/// Registers the scopes and sets the clock of a [`History`].
+/// Registers the scopes and sets the clock of a [`History`]; see the [module](super) for an example.
 pub struct HistoryBuilder {
     scopes: Vec<ScopeState>,
     slack: Duration,
@@ -23,7 +23,7 @@ impl HistoryBuilder {
         Self { scopes: Vec::new(), slack: Duration::ZERO, time: Time::Clock(Arc::new(SystemClock::new())) }
     }
 
-    /// Registers a scope; the name is for reports.
+    /// Registers a scope, which is whatever an invalidation can be about; the name is for reports.
     ///
     /// # Panics
     /// After 2^32 scopes.

@@ -64,7 +64,7 @@ impl History {
     /// Begins a read of a key that depends on some scopes; call it right before the cache's operation.
     ///
     /// # Panics
-    /// When a scope is not of this history; so do `invalidation` and `load`.
+    /// When a scope is not of this history.
     pub fn read(&self, tenant: u32, key: u32, scopes: &[ScopeId]) -> Read<'_> {
         let began = self.now();
         let bounds = scopes.iter().map(|id| (self.scope(*id).bound(began, self.slack), *id));
@@ -73,6 +73,9 @@ impl History {
     }
 
     /// Begins an invalidation of some scopes; call it right before the cache's operation.
+    ///
+    /// # Panics
+    /// When a scope is not of this history.
     pub fn invalidation(&self, scopes: &[ScopeId]) -> InvalidationCall<'_> {
         let called = self.now();
         // begun is read before running: a load that starts between the two readings is seen by one of them
@@ -81,7 +84,10 @@ impl History {
         InvalidationCall { history: self, scopes: scopes.to_vec(), called, loads_begun, overlaps, confirmed: false }
     }
 
-    /// Begins a load; call it first thing in the loader, before the source is read.
+    /// Begins a load of a key that depends on some scopes; call it first thing in the loader, before the source is read.
+    ///
+    /// # Panics
+    /// When a scope is not of this history.
     pub fn load(&self, tenant: u32, key: u32, scopes: &[ScopeId]) -> Load<'_> {
         let began = self.now();
         scopes.iter().for_each(|id| self.scope(*id).load_begins());
@@ -96,7 +102,7 @@ impl History {
         Value { tenant, key, load: self.next_load.fetch_add(1, Ordering::Relaxed), began: u64::MAX }
     }
 
-    /// Returns what was found so far.
+    /// Returns what was found so far. While operations run, its counts need not fit each other.
     #[must_use]
     pub fn report(&self) -> Report {
         let (reads, loads, invalidations) = (self.reads.sum(), self.loads.sum(), self.invalidations.sum());

@@ -11,7 +11,8 @@ pub struct Value {
     pub key: u32,
     /// The number of the load within its history, from 1.
     pub load: u64,
-    /// When the load began, in nanoseconds of the history's clock.
+    /// When the load began, in nanoseconds of the history's clock; `u64::MAX` for a value of
+    /// [`History::unstamped`](super::History::unstamped).
     pub began: u64,
 }
 

@@ -16,8 +16,21 @@ use super::store::{Data, Store, mark_key};
 
 /// The marks kept beside the entries of a [`MemoryTier`](super::MemoryTier).
 ///
-/// Beside a fenced tier it keeps no hard marks of keys, as the contract allows: the removed entry itself is gone. A store
-/// that is opened while quarantined is empty and has a new history.
+/// Got from [`MemoryTier::journal`](super::MemoryTier::journal), or given to a cache together with the tier by
+/// [`MemoryTier::with_journal`](super::MemoryTier::with_journal). Beside a fenced tier it keeps no hard marks of keys, as
+/// the contract allows: the removed entry itself is gone. A store that is opened while quarantined is empty and has a new
+/// history.
+///
+/// ```
+/// use stratacache_core::coordinator::MarkJournal;
+/// use stratacache_testkit::tiers::MemoryTier;
+///
+/// let journal = MemoryTier::new("disk").journal();
+/// journal.fail(true); // an invalidation can no longer be written down
+/// assert!(journal.reserve(1_000).is_err());
+/// journal.quarantine().unwrap(); // so nothing of the store may be used after a restart
+/// assert!(journal.is_quarantined());
+/// ```
 #[derive(Debug, Clone)]
 pub struct MemoryJournal {
     store: Arc<Store>,
@@ -29,12 +42,12 @@ impl MemoryJournal {
         Self { store, keeps_keys }
     }
 
-    /// Lets every operation but `quarantine` fail, or work again.
+    /// Lets every operation but `quarantine` fail as unavailable, when `fails`, or work again.
     pub fn fail(&self, fails: bool) {
         self.store.lock().journal_fails = fails;
     }
 
-    /// Tells whether the store is quarantined.
+    /// Tells whether the store is quarantined: the next `load` empties it.
     #[must_use]
     pub fn is_quarantined(&self) -> bool {
         self.store.lock().quarantined
@@ -46,7 +59,7 @@ impl MemoryJournal {
         self.store.lock().marks.values().copied().collect()
     }
 
-    /// Returns the ceiling that was reserved last.
+    /// Returns the highest ceiling that was reserved: every position that was used is below it.
     #[must_use]
     pub fn ceiling(&self) -> Seq {
         self.store.lock().ceiling

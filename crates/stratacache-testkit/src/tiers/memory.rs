@@ -60,7 +60,8 @@ impl Clone for MemoryTier {
 }
 
 impl MemoryTier {
-    /// Makes an empty tier that keeps the fence contract; private, not persistent, without a limit of weight.
+    /// Makes an empty tier that keeps the fence contract; private, not persistent, without a limit of weight, with a
+    /// deadline of 250 ms. Caches know it by its name, which each tier of a cache has to itself.
     pub fn new(name: impl Into<String>) -> Self {
         Self {
             name: name.into(),
@@ -82,27 +83,28 @@ impl MemoryTier {
         self
     }
 
-    /// Sets the largest envelope in bytes.
+    /// Sets the largest envelope in bytes; larger ones are answered as too large. No limit unless set.
     #[must_use]
     pub fn max_weight(mut self, bytes: u64) -> Self {
         self.capability = self.capability.max_weight(bytes);
         self
     }
 
-    /// Sets the deadline it asks for.
+    /// Sets the deadline it asks caches to give its operations; 250 ms unless set. It is always in time itself.
     #[must_use]
     pub fn deadline(mut self, deadline: std::time::Duration) -> Self {
         self.capability = self.capability.deadline(deadline);
         self
     }
 
-    /// Returns the journal over the same data.
+    /// Returns the journal over the same data. That of an unfenced tier keeps marks of keys too.
     #[must_use]
     pub fn journal(&self) -> MemoryJournal {
         MemoryJournal::new(self.store.clone(), !self.capability.fenced)
     }
 
-    /// Returns a new handle together with its journal, as the builder takes them.
+    /// Returns a new handle together with its journal, as `Cache::builder().tier(..)` takes them: a cache that has them
+    /// remembers its invalidations when it is built anew over another handle.
     #[must_use]
     pub fn with_journal(&self) -> TierParts {
         TierParts::new(self.clone()).with_journal(Arc::new(self.journal()))
@@ -114,7 +116,7 @@ impl MemoryTier {
         self.store.reads.load(Ordering::SeqCst)
     }
 
-    /// Returns how many names were read for their fences only.
+    /// Returns how many names were read for their fences only, by all handles, as with every count here.
     #[must_use]
     pub fn fence_reads(&self) -> u64 {
         self.store.fence_reads.load(Ordering::SeqCst)
@@ -138,7 +140,7 @@ impl MemoryTier {
         self.store.removes.load(Ordering::SeqCst)
     }
 
-    /// Returns how many batches of any kind were asked.
+    /// Returns how many batches of any kind were asked, each one call of `get_many`, `put_many` or `remove_many`.
     #[must_use]
     pub fn batches(&self) -> u64 {
         self.store.batches.load(Ordering::SeqCst)
@@ -150,13 +152,14 @@ impl MemoryTier {
         self.store.lock().entries.get(&name).map(|slot| slot.envelope.clone())
     }
 
-    /// Returns the expiry that was given with the entry, in coordinator time.
+    /// Returns the expiry that was given with the entry, in coordinator time; `None` when the entry is absent.
     #[must_use]
     pub fn expires_at(&self, name: EntryName) -> Option<Millis> {
         self.store.lock().entries.get(&name).map(|slot| slot.expires_at)
     }
 
-    /// Stores any bytes under a name, without a fence and without counting. An expiry that is there stays.
+    /// Stores any bytes under a name, without a fence and without counting: damage, say, or an older envelope. An expiry
+    /// that is there stays; a new entry never expires.
     pub fn put_raw(&self, name: EntryName, bytes: impl Into<Bytes>) {
         let mut data = self.store.lock();
         let expires_at = data.entries.get(&name).map_or(Millis::MAX, |slot| slot.expires_at);

@@ -137,6 +137,11 @@ impl Namespace {
     ///
     /// Take it before reading or writing the source, and hand it to `insert(..).stamped(stamp)`: an invalidation that
     /// comes in between then beats the insert.
+    ///
+    /// Use it within seconds: one older than about 10 s, or than 1,024 inserts and invalidations of keys by this tenant and
+    /// those that share its lane, may be superseded without cause, which keeps nothing stale (see [`Stamp`]). And use it
+    /// for inserts of this tenant only, in any of its namespaces: that of another tenant is not refused, and may let the
+    /// insert outlive invalidations.
     #[must_use]
     pub fn stamp(&self) -> Stamp {
         self.door.engine.mirror.stamp(&self.door.tenant.marks)

@@ -12,7 +12,7 @@ use super::{
 use crate::db::{CompanyRows, DbError, Page, Statistics};
 
 /// One entry for each company.
-pub(super) const STATISTICS: Keyspace<str, Statistics> =
+pub(super) const STATISTICS: Keyspace<(), Statistics> =
     Keyspace::new("statistics", Policy::ttl(minutes(10)).stale_if_error(hours(1)));
 
 /// A company at a glance: what it did and sold, and its first contacts.
@@ -23,7 +23,7 @@ pub(crate) struct Dashboard<S, P> {
 }
 
 async fn statistics(acme: &Namespace, rows: CompanyRows) -> Result<Cached<Statistics>, LoadError<DbError>> {
-    acme.get_or_load(STATISTICS.key("all"), async move || rows.statistics().await).tag(CONTACTS).await
+    acme.get_or_load(STATISTICS.key(&()), async move || rows.statistics().await).tag(CONTACTS).await
 }
 
 /// `GET /statistics`

@@ -1,4 +1,5 @@
-//! Clauses of the contract of a coordinator.
+//! Clauses of the contract of a coordinator ([`Coordinator`]), each a function that panics with a sentence naming what is
+//! broken.
 
 mod delivery;
 mod leases;

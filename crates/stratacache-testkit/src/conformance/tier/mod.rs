@@ -1,4 +1,4 @@
-//! Clauses of the contract of a tier.
+//! Clauses of the contract of a tier ([`Tier`]), each a function that panics with a sentence naming what is broken.
 
 mod batches;
 mod entries;
