@@ -79,8 +79,7 @@ pub struct Position {
 /// ([`Token::is_superseded`]) even if nothing happened to its own key. That is the safe side: the value is missing until
 /// it is loaded or inserted again, and never stale. A stamp since which the lane had no mark of a key is good for any time.
 ///
-/// A stamp does not name its tenant, and the orders of two tenants cannot be compared: handed to an insert of another
-/// tenant, it may let that insert outlive invalidations.
+/// It is good for one tenant: the orders of two tenants cannot be compared, and an insert refuses the stamp of another.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Stamp {
     /// The position in the tenant's lane.
@@ -89,6 +88,8 @@ pub struct Stamp {
     pub global: Position,
     /// How many discontinuities the node had seen, both lanes together.
     pub mep: u64,
+    /// Whose it is: the low half of the tenant's scope.
+    pub tenant: u64,
 }
 
 impl fmt::Debug for Stamp {

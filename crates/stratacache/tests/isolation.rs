@@ -215,3 +215,21 @@ async fn namespaces_deeper_than_allowed_refuse_every_operation_by_the_name_of_th
     let error = ns.get_or_load("k", async || Ok::<u32, Infallible>(1)).await.unwrap_err();
     assert!(error.to_string().contains("max_namespace_depth"));
 }
+
+#[tokio::test]
+async fn a_stamp_of_another_tenant_is_refused_and_changes_nothing() {
+    let cache = cache().await;
+    let (a, b) = (tenant(&cache, "a"), tenant(&cache, "b"));
+    for n in 0..50_u32 {
+        a.insert(n, n).await.unwrap(); // its order runs ahead of the other's
+    }
+    let foreign = a.stamp();
+    b.insert("k", 1_u32).await.unwrap();
+    let error = b.insert("k", 2_u32).stamped(foreign).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
+    assert!(error.to_string().contains("stamp"), "{error}");
+    assert_eq!(b.get::<u32>("k").await.as_deref(), Some(&1), "what was there still is");
+    let own = b.namespace("other").stamp();
+    assert!(!b.insert("k", 3_u32).stamped(own).await.unwrap().is_superseded(), "of any namespace of the tenant");
+    assert_eq!(b.get::<u32>("k").await.as_deref(), Some(&3));
+}

@@ -17,6 +17,8 @@ const SLOTS: usize = 64;
 /// Written in this order: exact marks, filter, `last_seq`; read in the opposite one. Then a reader that still sees the
 /// old `last_seq` began before the invalidation was applied.
 pub(crate) struct TenantMarks {
+    /// The low half of the tenant's scope, which its stamps name.
+    pub(crate) tenant: u64,
     pub(crate) lane: Arc<LaneMirror>,
     pub(crate) global: Arc<LaneMirror>,
     /// The last mark of any tag or namespace of the tenant; at least 1.
@@ -27,8 +29,8 @@ pub(crate) struct TenantMarks {
 }
 
 impl TenantMarks {
-    pub(super) fn new(lane: Arc<LaneMirror>, global: Arc<LaneMirror>) -> Self {
-        Self { lane, global, last_seq: AtomicU64::new(1), base: AtomicU64::new(0), filter: OnceLock::new() }
+    pub(super) fn new(tenant: u64, lane: Arc<LaneMirror>, global: Arc<LaneMirror>) -> Self {
+        Self { tenant, lane, global, last_seq: AtomicU64::new(1), base: AtomicU64::new(0), filter: OnceLock::new() }
     }
 
     #[inline]

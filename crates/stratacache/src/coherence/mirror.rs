@@ -79,7 +79,7 @@ impl Mirror {
             return marks;
         }
         let lane = Arc::clone(self.lane(Lane::of(id)));
-        let marks = Arc::new(TenantMarks::new(lane, Arc::clone(self.lane(Lane::GLOBAL))));
+        let marks = Arc::new(TenantMarks::new(scope.low(), lane, Arc::clone(self.lane(Lane::GLOBAL))));
         tenants.retain(|_, known| known.strong_count() > 0);
         tenants.insert(scope.low(), Arc::downgrade(&marks));
         // what was applied before the tenant was known is not in its filter; read after it is known
@@ -109,7 +109,7 @@ impl Mirror {
     fn stamp_at(&self, tenant: &TenantMarks, lane: Position) -> Stamp {
         // mep first: a discontinuity in between then shows
         let mep = tenant.mep();
-        Stamp { lane, global: tenant.global.position(), mep }
+        Stamp { lane, global: tenant.global.position(), mep, tenant: tenant.tenant }
     }
 
     /// Judges by tags, namespaces, tenant and global tags.

@@ -254,7 +254,7 @@ impl Engine {
             ns.space.recent_scopes.of_scopes(&head.tags, &head.global_tags, make)
         };
         // the entry keeps the stamp of its load, but belongs to this node's present history
-        let stamp = Stamp { lane: head.stamp, global: head.global, mep: wanted.stamp.mep };
+        let stamp = Stamp { lane: head.stamp, global: head.global, ..wanted.stamp };
         let cold = life.cold(head.etag.as_deref().map(Into::into));
         if let Some(cold) = &cold {
             cold.last_read.store(now, Relaxed);

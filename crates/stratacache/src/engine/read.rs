@@ -53,7 +53,7 @@ impl Engine {
         E: Send + Sync + 'static,
     {
         let (tags, global_tags) = &flight.tags;
-        let Stamp { lane, global, mep } = flight.stamp;
+        let Stamp { lane, global, mep, .. } = flight.stamp;
         let path = ns.space.scopes.path();
         let depends = Depends { path, tags, global_tags, lane_seq: lane.seq, global_seq: global.seq, own: 0 };
         self.judge(ns).allows(mep as u32, &depends, self.key_scope(ns, key), lane.seq)

@@ -29,6 +29,11 @@ pub(crate) struct WriteRequest<V: 'static> {
 impl Engine {
     /// Inserts a value, to the end even if the caller goes away. The caller has checked the policy and the tags.
     pub(crate) async fn insert<V: CacheValue>(self: &Arc<Self>, request: WriteRequest<V>) -> Result<Token> {
+        if request.stamp.is_some_and(|stamp| stamp.tenant != request.ns.tenant.marks.tenant) {
+            return Err(Error::invalid(
+                "the stamp is another tenant's; take it with stamp() of a namespace of the tenant that is written",
+            ));
+        }
         let engine = Arc::clone(self);
         self.write_to_the_end(async move { engine.insert_here(request).await }).await
     }

@@ -139,9 +139,8 @@ impl Namespace {
     /// comes in between then beats the insert.
     ///
     /// Use it within seconds: one older than about 10 s, or than 1,024 inserts and invalidations of keys by this tenant and
-    /// those that share its lane, may be superseded without cause, which keeps nothing stale (see [`Stamp`]). And use it
-    /// for inserts of this tenant only, in any of its namespaces: that of another tenant is not refused, and may let the
-    /// insert outlive invalidations.
+    /// those that share its lane, may be superseded without cause, which keeps nothing stale (see [`Stamp`]). It is good for
+    /// every namespace of this tenant; an insert of another tenant refuses it.
     #[must_use]
     pub fn stamp(&self) -> Stamp {
         self.door.engine.mirror.stamp(&self.door.tenant.marks)

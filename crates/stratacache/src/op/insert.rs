@@ -36,7 +36,8 @@ impl<V: 'static> Insert<'_, V> {
     /// Fences the insert with a position taken by [`Namespace::stamp`](crate::Namespace::stamp) before the source was read or written.
     ///
     /// An invalidation, or another insert of the key, that came after the stamp then beats this one: the old value is
-    /// gone, this one is not kept, and [`Token::is_superseded`] says so.
+    /// gone, this one is not kept, and [`Token::is_superseded`] says so. A stamp of another tenant is refused when the insert
+    /// is awaited ([`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput)), and nothing is changed.
     pub fn stamped(mut self, stamp: Stamp) -> Self {
         self.options.rare().stamp = Some(stamp);
         self

@@ -17,7 +17,7 @@ fn key(n: u64) -> MapKey {
 
 fn slot(n: u64, weight: u32) -> SlotRef {
     let nowhere = Position { incarnation: Incarnation(0), seq: 0 };
-    let stamp = Stamp { lane: nowhere, global: nowhere, mep: 0 };
+    let stamp = Stamp { lane: nowhere, global: nowhere, mep: 0, tenant: 0 };
     let scopes = Arc::new(EntryScopes::default());
     let mut entry = Entry::new(key(n), &stamp, 0, Times::default(), scopes, None, Held::Own(0_u64));
     entry.meta.weight = weight;
