@@ -26,6 +26,7 @@ mod tier;
 mod timeline;
 mod touch;
 mod write;
+mod write_many;
 
 use std::{
     future::Future,
@@ -54,7 +55,8 @@ pub(crate) use tenant::{Limits, Tenant};
 pub(crate) use tenants::Tenants;
 pub(crate) use tier::TierHandle;
 pub(crate) use timeline::Timeline;
-pub(crate) use write::WriteRequest;
+pub(crate) use write::{WriteItem, WriteRequest};
+pub(crate) use write_many::error_of_item;
 
 use crate::{
     coherence::{Mirror, Rules},

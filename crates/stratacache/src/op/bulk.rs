@@ -16,7 +16,7 @@ use super::{
 use crate::{
     Cached, Freshness, LoadError,
     codec::CacheValue,
-    engine::{BulkCall, BulkLoad, BulkRequest, Door, WriteRequest},
+    engine::{BulkCall, BulkLoad, BulkRequest, Door, WriteItem, WriteRequest, error_of_item},
     observe::Counter,
     value::Value,
 };
@@ -169,20 +169,18 @@ impl<'a, V: CacheValue> IntoFuture for InsertMany<'a, V> {
     fn into_future(self) -> Self::IntoFuture {
         let Self { door, items, options } = self;
         Box::pin(async move {
-            let mut tokens = Vec::with_capacity(items.len());
-            // one stamp for all: what is invalidated while they are written beats those that come later too, and the
-            // marks that tell are kept until the last is written
-            let (_fill, now) = door.engine.mirror.begin_fill(&door.tenant.marks);
-            let stamp = options.rare.as_ref().and_then(|r| r.stamp).unwrap_or(now);
-            for (key, value) in items {
-                let policy = options.policy(door, &key)?;
-                let ttl = policy.fresh_time();
-                let tags = options.tags.clone();
-                let request =
-                    WriteRequest { ns: Arc::clone(door), key, value: value.0, policy, ttl, tags, stamp: Some(stamp) };
-                tokens.push(door.engine.insert(request).await?);
-            }
-            Ok(tokens)
+            door.check()?;
+            door.check_tags(&options.tags)?;
+            let stamp = options.rare.as_ref().and_then(|r| r.stamp);
+            let item = |(index, (key, value)): (usize, (Key<V>, Value<V>))| {
+                let policy = options.policy(door, &key);
+                let policy = policy.map_err(|e| error_of_item(index, door.key_hash(key.as_bytes()), e))?;
+                Ok(WriteItem { key, value: value.0, policy, ttl: policy.fresh_time() })
+            };
+            // all are checked before the first is written
+            let items = items.into_iter().enumerate().map(item).collect::<Result<_>>()?;
+            let request = WriteRequest { ns: Arc::clone(door), items, tags: options.tags, stamp };
+            door.engine.insert_many(request).await
         })
     }
 }
