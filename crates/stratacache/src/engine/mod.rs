@@ -43,7 +43,7 @@ use stratacache_core::{
 use parking_lot::Mutex;
 
 pub(crate) use bulk_load::{BulkCall, BulkLoad, BulkRequest};
-pub(crate) use door::Door;
+pub(crate) use door::{Door, nearest};
 pub(crate) use hit::{Quick, Seen};
 pub use inspect::{Inspection, TierView};
 pub(crate) use invalidate::{Target, Targets};

@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use stratacache_core::{Key, KeyPart, Keyspace, Policy, Result, Token};
+use stratacache_core::{Consistency, Key, KeyPart, Keyspace, Policy, Result, Token};
 
 use super::{
     BoxFuture,
@@ -49,7 +49,10 @@ impl<'a, V: CacheValue> IntoFuture for GetMany<'a, V> {
             let engine = &door.engine;
             // a key that is not valid is a miss: the others are read
             let policy = keys.iter().find_map(|key| options.policy(door, key).ok());
-            let Some(policy) = policy else { return keys.iter().map(|_| None).collect() };
+            let Some(mut policy) = policy else { return keys.iter().map(|_| None).collect() };
+            if options.is_plain() && keys.iter().any(|key| door.consistency_of(key) == Consistency::Latest) {
+                policy = policy.consistency(Consistency::Latest);
+            }
             let found = engine.read_many(door, &keys, &policy).await;
             let now = engine.timeline.now();
             found.into_iter().map(|landed| landed?.cached(now)).collect()

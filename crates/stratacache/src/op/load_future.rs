@@ -29,6 +29,9 @@ pub(super) enum AtOnce<V> {
 /// Asks memory for a simple answer.
 #[inline]
 pub(super) fn at_once<V: CacheValue>(door: &Arc<Door>, key: &Key<V>, optional: bool) -> AtOnce<V> {
+    if door.asks_first(key) {
+        return AtOnce::NotYet { refresh: false };
+    }
     let engine = &door.engine;
     let (entry, now) = match engine.quick::<V>(door, key.as_bytes()) {
         Quick::Hit(entry, now) => (entry, now),
