@@ -7,9 +7,17 @@ mod support;
 use std::collections::{BTreeSet, HashMap};
 
 use stratacache::{
-    Cache, Cached, Freshness, Keyspace, LoadError, Namespace, Policy, event::EventKind, hours, millis, minutes, seconds,
+    Cache, Cached, ErrorKind, Freshness, Keyspace, LoadError, Namespace, OnWriteError, Policy, event::EventKind, hours,
+    millis, minutes, seconds,
 };
-use stratacache_testkit::{clock::SimulatedClock, tiers::MemoryTier};
+use stratacache_core::tier::{
+    Capability, GetMany, Got, PutMany, PutOutcome, RemoveMany, Tier, TierError, TierErrorKind,
+};
+use stratacache_testkit::{
+    clock::SimulatedClock,
+    faulty::{Fault, Faults, FaultyTier, On},
+    tiers::MemoryTier,
+};
 use support::{Loads, builder, settle, tenant};
 use tokio::time::{advance, sleep};
 
@@ -257,4 +265,187 @@ async fn callers_beyond_max_waiters_get_stale_values_or_are_refused() {
     assert_eq!(versions(stale), [(1, Freshness::Stale)]);
     assert!(matches!(refused, Err(LoadError::Overloaded)));
     assert_eq!((attempts.count(), acme.stats().overloads), (1, 3));
+}
+
+/// A tier that has no room for long envelopes, but for all others in their batch.
+struct Small(MemoryTier);
+
+impl Tier for Small {
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+    fn capability(&self) -> Capability {
+        self.0.capability()
+    }
+    async fn get_many(&self, request: GetMany) -> Result<Vec<Got>, TierError> {
+        self.0.get_many(request).await
+    }
+    async fn put_many(&self, request: PutMany) -> Result<Vec<PutOutcome>, TierError> {
+        let mut outcomes = Vec::new();
+        for item in request.items {
+            outcomes.push(match item.envelope.len() > 600 {
+                true => PutOutcome::Failed(TierError::new(TierErrorKind::Full, "no room")),
+                false => self.0.put_many(PutMany::new(vec![item])).await?.remove(0),
+            });
+        }
+        Ok(outcomes)
+    }
+    async fn remove_many(&self, request: RemoveMany) -> Result<Vec<Result<(), TierError>>, TierError> {
+        self.0.remove_many(request).await
+    }
+    async fn ping(&self) -> Result<(), TierError> {
+        self.0.ping().await
+    }
+    fn used_bytes(&self) -> Option<u64> {
+        self.0.used_bytes()
+    }
+    async fn close(&self) -> Result<(), TierError> {
+        self.0.close().await
+    }
+}
+
+fn two_faulty_tiers() -> ([MemoryTier; 2], [Faults; 2], [FaultyTier<MemoryTier>; 2]) {
+    let tiers = ["upper", "lower"].map(MemoryTier::new);
+    let (upper, upper_faults) = FaultyTier::new(tiers[0].clone(), 1);
+    let (lower, lower_faults) = FaultyTier::new(tiers[1].clone(), 2);
+    (tiers, [upper_faults, lower_faults], [upper, lower])
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_values_go_below_in_one_batch_for_each_tier() {
+    let (tiers, faults, [upper, lower]) = two_faulty_tiers();
+    let cache = builder().tier(upper).tier(lower).build().await.unwrap();
+    let acme = tenant(&cache, "acme");
+    let tokens = acme.insert_many((0..100_u32).map(|n| (n, n))).await.unwrap();
+    assert!(tokens.len() == 100 && tokens.iter().all(|token| !token.is_superseded()));
+    for (tier, faults) in tiers.iter().zip(&faults) {
+        assert_eq!([On::Remove, On::Get, On::Put].map(|on| faults.calls(on)), [1, 1, 1], "{tier:?}");
+        assert_eq!(tier.names().len(), 100);
+    }
+    load(&acme, &SWR, &(0..100).collect::<Vec<_>>(), 1, &Loads::default()).await.unwrap();
+    settle().await;
+    for faults in &faults {
+        assert_eq!(
+            [On::Remove, On::Get, On::Put].map(|on| faults.calls(on)),
+            [1, 2, 2],
+            "nor does a bulk load need more"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn more_than_fits_a_batch_is_written_in_several() {
+    let (tiers, faults, [upper, _]) = two_faulty_tiers();
+    let cache = builder().memory(256 << 20).tier(upper).build().await.unwrap();
+    let acme = tenant(&cache, "acme");
+    acme.insert_many((0..3_000_u32).map(|n| (n, n))).await.unwrap();
+    assert_eq!((tiers[0].names().len(), faults[0].calls(On::Put)), (3_000, 3), "by number");
+    // a MiB of noise takes one and a half in MessagePack
+    let large = (0..10_u32).map(|n| ("large", n)).map(|key| (key, support::noise(1 << 20)));
+    acme.insert_many(large).await.unwrap();
+    assert_eq!((tiers[0].names().len(), faults[0].calls(On::Put)), (3_010, 3 + 5), "by weight");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_one_of_many_inserts_is_named_and_in_no_tier_and_the_others_are_stored() {
+    let (upper, lower) = (MemoryTier::new("upper"), MemoryTier::new("lower"));
+    let cache = builder().tier(upper.clone()).tier(Small(lower.clone())).build().await.unwrap();
+    let acme = tenant(&cache, "acme");
+    let values = [("a", 10), ("bread", 10), ("cheese", 2_000), ("d", 10), ("e", 3_000)];
+    acme.insert("cheese", support::noise(1)).await.unwrap();
+    let error = acme.insert_many(values.map(|(key, length)| (key, support::noise(length)))).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Full);
+    assert!(error.message().starts_with("item 2 (key hash ") && error.message().ends_with("): no room"), "{error}");
+    assert!(!format!("{error:?}").contains("cheese"));
+    for (key, length) in values {
+        let there = acme.get::<Vec<u8>>(key).await.map(|value| value.len());
+        assert_eq!(there, (length < 1_000).then_some(length), "{key}");
+    }
+    assert_eq!((upper.names().len(), lower.names().len()), (3, 3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_fails_for_all_of_many_inserts_names_them_all() {
+    let (tiers, [faults, _], [upper, _]) = two_faulty_tiers();
+    let cache = builder().tier(upper).build().await.unwrap();
+    let acme = tenant(&cache, "acme");
+    faults.next(1, On::Remove, Fault::Error(TierErrorKind::Unavailable));
+    let error = acme.insert_many((0..5_u32).map(|n| (n, n))).await.unwrap_err();
+    assert!(error.kind() == ErrorKind::Unavailable && error.message().starts_with("items 0 to 4: "), "{error}");
+    faults.next(1, On::Get, Fault::Error(TierErrorKind::Unavailable));
+    let error = acme.insert_many((0..5_u32).map(|n| (n, n))).await.unwrap_err();
+    assert!(error.message().starts_with("items 0 to 4: "), "{error}");
+    faults.next(1, On::Put, Fault::EachError(TierErrorKind::Full));
+    let error = acme.insert_many((0..5_u32).map(|n| (n, n))).await.unwrap_err();
+    assert!(error.kind() == ErrorKind::Full && error.message().starts_with("item 0 (key hash "), "{error}");
+    assert!(tiers[0].names().is_empty() && acme.get::<u32>(0_u32).await.is_none());
+    let keys = ["short".to_owned(), "long".repeat(20_000)];
+    let error = acme.insert_many(keys.map(|key| (key, 1_u32))).await.unwrap_err();
+    assert!(error.kind() == ErrorKind::InvalidInput && error.message().starts_with("item 1 (key hash "), "{error}");
+    assert!(acme.get::<u32>("short").await.is_none(), "all are checked before the first is written");
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_best_effort_inserts_are_content_with_memory() {
+    let (tiers, faults, [upper, lower]) = two_faulty_tiers();
+    let policy = Policy::ttl(minutes(5)).on_write_error(OnWriteError::BestEffort);
+    let cache = builder().tier(upper).tier(lower).default_policy(policy).build().await.unwrap();
+    let acme = tenant(&cache, "acme");
+    faults[0].always(On::Put, Fault::Error(TierErrorKind::Full));
+    acme.insert_many((0..5_u32).map(|n| (n, n))).await.unwrap();
+    assert_eq!((tiers[0].names().len(), tiers[1].names().len()), (0, 5));
+    assert_eq!(cache.stats().tiers[1].write_failures, 1, "one batch");
+    assert_eq!(acme.get_many::<u32>(0..5_u32).await.iter().flatten().count(), 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_a_key_given_more_than_once_the_last_value_is_stored() {
+    let cache = builder().tier(MemoryTier::new("below")).build().await.unwrap();
+    let acme = tenant(&cache, "acme");
+    let tokens = acme.insert_many([("a", 1_u32), ("b", 2), ("a", 3)]).await.unwrap();
+    assert_eq!(tokens.iter().map(stratacache::Token::is_superseded).collect::<Vec<_>>(), [true, false, false]);
+    assert_eq!((acme.get::<u32>("a").await.as_deref(), acme.get::<u32>("b").await.as_deref()), (Some(&3), Some(&2)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_invalidation_during_many_inserts_beats_those_it_concerns_in_every_tier() {
+    let (tiers, [faults, _], [upper, _]) = two_faulty_tiers();
+    let cache = builder().tier(upper).build().await.unwrap();
+    let acme = tenant(&cache, "acme");
+    for slow in [On::Remove, On::Get, On::Put] {
+        faults.next(1, slow, Fault::Slow(millis(100)));
+        let (tokens, _) = tokio::join!(acme.insert_many((0..5_u32).map(|n| (n, n))), async {
+            sleep(millis(50)).await;
+            acme.invalidate(3_u32).await.unwrap();
+        });
+        let superseded: Vec<bool> = tokens.unwrap().iter().map(stratacache::Token::is_superseded).collect();
+        assert_eq!(superseded, [false, false, false, true, false], "{slow:?}");
+        for n in 0..5_u32 {
+            assert_eq!(acme.get::<u32>(n).await.is_some(), n != 3, "{slow:?}");
+        }
+        assert_eq!(tiers[0].names().len(), 4, "{slow:?}");
+        let stamp = acme.stamp();
+        acme.invalidate_tag("t").await.unwrap();
+        let tokens = acme.insert_many([(0_u32, 7_u32), (1, 7)]).tag("t").stamped(stamp).await.unwrap();
+        assert!(tokens.iter().all(stratacache::Token::is_superseded) && acme.get::<u32>(0_u32).await.is_none());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_inserts_beat_the_loads_of_their_keys_under_way() {
+    let cache = builder().tier(MemoryTier::new("below")).build().await.unwrap();
+    let acme = tenant(&cache, "acme");
+    let slow = async |missing: Vec<u32>| {
+        sleep(millis(100)).await;
+        Ok::<_, &str>(missing.into_iter().map(|key| (key, 1)).collect::<Vec<_>>())
+    };
+    let (_, tokens) = tokio::join!(acme.get_or_load_many(&SIE, [1, 2], slow), async {
+        sleep(millis(50)).await;
+        acme.insert_many([1, 3].map(|n| (SIE.key(&n), 2))).await.unwrap()
+    });
+    assert!(tokens.iter().all(|token| !token.is_superseded()));
+    settle().await;
+    let found = [1, 2, 3].map(|n| SIE.key(&n));
+    let found: Vec<u32> = acme.get_many(found).await.into_iter().flatten().map(|value| *value).collect();
+    assert_eq!(found, [2, 1, 2]);
 }

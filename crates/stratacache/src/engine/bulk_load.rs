@@ -13,7 +13,7 @@ use super::{
     Door, Engine,
     answer::FromMemory,
     catch::run_loader,
-    fill::Kept,
+    fill::{Filling, Kept},
     lead::{BoxFuture, Landed, LoadOutcome},
     lower::Found,
     make::Making,
@@ -317,11 +317,19 @@ impl<V: CacheValue, E: Send + Sync + 'static> BulkLeader<V, E> {
         let mode = policy.on_write_error_mode().unwrap_or(OnWriteError::BestEffort);
         let writer = Arc::clone(&engine);
         engine.spawner.start_lasting(async move {
-            for (index, name, entry, fences, _fill) in to_fill {
-                let key = keys[index].as_bytes();
-                // failures are counted and reported where they happen
-                let _ = writer.fill_below(&ns, key, name, &entry, &fences, &policy, mode).await;
-            }
+            let fillings: Vec<_> = to_fill
+                .iter()
+                .map(|(index, name, entry, fences, _)| Filling {
+                    key: keys[*index].as_bytes(),
+                    name: *name,
+                    entry,
+                    fences,
+                    policy: &policy,
+                    mode,
+                })
+                .collect();
+            // failures are counted and reported where they happen
+            let _ = writer.fill_below(&ns, &fillings).await;
         });
     }
 }

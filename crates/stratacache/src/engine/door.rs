@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use smallvec::SmallVec;
-use stratacache_core::{Error, Key, Policy, Result, Tag};
+use stratacache_core::{Consistency, Error, Key, Policy, Result, Tag};
 
 use super::{Engine, Space, Tenant};
 use crate::{Freshness, memory::EntryScopes, observe::Counter};
@@ -15,11 +15,20 @@ pub(crate) struct Door {
     pub(crate) space: Arc<Space>,
     pub(crate) policy: Option<Policy>,
     pub(crate) ttl: Option<Duration>,
+    /// How new an answer must be where neither the call nor the keyspace says.
+    pub(crate) consistency: Consistency,
+    /// Nodes share the coordinator: this one may be behind.
+    pub(crate) shared: bool,
     pub(crate) tags: SmallVec<[Tag; 1]>,
     /// The scopes of an entry that has no tags beyond the defaults.
     pub(crate) scopes: Arc<EntryScopes>,
     /// A default or level that is not valid; every operation reports it.
     pub(crate) fault: Option<Error>,
+}
+
+/// Returns the first that says anything.
+pub(crate) fn nearest<const N: usize>(all: [Consistency; N]) -> Consistency {
+    all.into_iter().find(|one| *one != Consistency::Inherit).unwrap_or_default()
 }
 
 impl Door {
@@ -53,8 +62,25 @@ impl Door {
         }
     }
 
+    /// Tells whether memory may not answer before the coordinator was asked, going by the keyspace and the namespace.
+    #[inline]
+    pub(crate) fn asks_first<V: 'static>(&self, key: &Key<V>) -> bool {
+        let demands = || matches!(self.consistency_of(key), Consistency::Latest | Consistency::Since(_));
+        self.shared && demands()
+    }
+
+    /// Returns how new the answer to a call that does not say so must be.
+    pub(crate) fn consistency_of<V: 'static>(&self, key: &Key<V>) -> Consistency {
+        nearest([key.keyspace().map_or(Consistency::Inherit, |k| k.policy().consistency_mode()), self.consistency])
+    }
+
     /// Returns the policy of a call: what it says itself, else the keyspace, else the namespace, else the default.
     pub(crate) fn policy_of<V: 'static>(&self, key: &Key<V>, own: Option<&Policy>) -> Result<Policy> {
+        let policy = self.whole_policy_of(key, own)?;
+        Ok(policy.consistency(nearest([policy.consistency_mode(), self.consistency_of(key)])))
+    }
+
+    fn whole_policy_of<V: 'static>(&self, key: &Key<V>, own: Option<&Policy>) -> Result<Policy> {
         self.check()?;
         key.check()?;
         let engine = &self.engine;

@@ -2,6 +2,7 @@
 
 use std::{
     any::TypeId,
+    collections::VecDeque,
     sync::{Arc, atomic::Ordering::Release},
 };
 
@@ -16,7 +17,7 @@ use stratacache_core::{
     tier::{Fence, PutItem, PutMany, PutOutcome, Tier, TierError, TierErrorKind},
 };
 
-use super::{Door, Engine};
+use super::{Door, Engine, TierHandle};
 use crate::{
     codec::{CacheValue, CodecError, pack},
     coherence::Rule,
@@ -32,6 +33,32 @@ pub(crate) enum Kept {
     Overtaken,
     /// It is too heavy.
     TooHeavy,
+}
+
+/// So many entries, or bytes of them, go into one batch, to stay within the tier's deadline.
+pub(super) const BATCH: usize = 1 << 10;
+const BATCH_BYTES: usize = 4 << 20;
+
+/// An entry on its way into the tiers below.
+pub(super) struct Filling<'a, V> {
+    pub(super) key: &'a [u8],
+    pub(super) name: EntryName,
+    pub(super) entry: &'a Entry<V>,
+    /// One for each tier.
+    pub(super) fences: &'a [Option<Fence>],
+    pub(super) policy: &'a Policy,
+    pub(super) mode: OnWriteError,
+}
+
+/// An envelope on its way into one tier.
+pub(super) struct Put<'a> {
+    /// Its place among those that come along.
+    pub(super) place: usize,
+    pub(super) name: EntryName,
+    pub(super) envelope: Bytes,
+    pub(super) fence: Option<Fence>,
+    pub(super) slot: &'a dyn Slot,
+    pub(super) policy: &'a Policy,
 }
 
 /// Says once for each type that its values are weighed by their size alone.
@@ -170,65 +197,89 @@ impl Engine {
         envelope::encode(&envelope, body).map_err(CodecError::envelope)
     }
 
-    /// Writes an entry into the tiers below, each under its fence, and returns the first failure.
+    /// Writes entries into the tiers below, each under its fences, and returns the first failure of each.
     ///
-    /// `fences` has one for each tier; a fenced tier without one is left out. With `strict` the first failure ends it.
-    #[allow(clippy::too_many_arguments)] // each is one thing of the entry or of the call
+    /// A fenced tier is left out without a fence. With `Strict` an entry's first failure ends it.
     pub(super) async fn fill_below<V: CacheValue>(
         &self,
         ns: &Door,
-        key: &[u8],
-        name: EntryName,
-        entry: &Entry<V>,
-        fences: &[Option<Fence>],
-        policy: &Policy,
-        mode: OnWriteError,
-    ) -> Result<(), TierError> {
-        if !self.goes_below::<V>(policy) {
-            return Ok(());
-        }
-        let envelope = match self.envelope_of(ns, key, entry, policy) {
-            Ok(envelope) => envelope,
-            Err(error) => {
-                self.report(Some(&ns.tenant), EventKind::NotStored { reason: "the value cannot be encoded" });
-                return Err(TierError::new(TierErrorKind::Corrupt, "the value cannot be encoded").with_source(error));
+        entries: &[Filling<'_, V>],
+    ) -> Vec<Result<(), TierError>> {
+        let mut results: Vec<_> = entries.iter().map(|_| Ok(())).collect();
+        let mut puts = Vec::with_capacity(if self.tiers.is_empty() { 0 } else { entries.len() });
+        for (place, Filling { key, name, entry, policy, .. }) in entries.iter().enumerate() {
+            if !self.goes_below::<V>(policy) {
+                continue;
             }
-        };
-        let mut first = Ok(());
-        for (index, _) in self.tiers.iter().enumerate() {
-            let fence = fences.get(index).copied().flatten();
-            let result = self.put_below(ns, index, name, &envelope, fence, entry, policy).await;
-            if let Err(error) = result {
-                if mode == OnWriteError::Strict {
-                    return Err(error);
+            match self.envelope_of(ns, key, entry, policy) {
+                Ok(envelope) => puts.push(Put { place, name: *name, envelope, fence: None, slot: *entry, policy }),
+                Err(error) => {
+                    self.report(Some(&ns.tenant), EventKind::NotStored { reason: "the value cannot be encoded" });
+                    let error =
+                        TierError::new(TierErrorKind::Corrupt, "the value cannot be encoded").with_source(error);
+                    results[place] = Err(error);
                 }
-                first = first.and(Err(error));
             }
         }
-        first
+        for index in 0..self.tiers.len() {
+            puts.retain(|put| results[put.place].is_ok() || entries[put.place].mode != OnWriteError::Strict);
+            for put in &mut puts {
+                put.fence = entries[put.place].fences.get(index).copied().flatten();
+            }
+            for (place, error) in self.put_below(ns, index, &puts).await {
+                results[place] = std::mem::replace(&mut results[place], Ok(())).and(Err(error));
+            }
+        }
+        results
     }
 
-    /// Puts one envelope into one tier.
-    #[allow(clippy::too_many_arguments)] // each is one thing of the entry or of the call
-    pub(super) async fn put_below(
-        &self,
-        ns: &Door,
-        index: usize,
-        name: EntryName,
-        envelope: &Bytes,
-        fence: Option<Fence>,
-        slot: &dyn Slot,
-        policy: &Policy,
-    ) -> Result<(), TierError> {
+    /// Puts envelopes into one tier, in one batch if they are not too many, and returns what failed by its place.
+    pub(super) async fn put_below(&self, ns: &Door, index: usize, puts: &[Put<'_>]) -> Vec<(usize, TierError)> {
         let tier = &self.tiers[index];
+        let mut items: VecDeque<_> =
+            puts.iter().filter_map(|put| Some((put.place, self.put_item(tier, put)?))).collect();
+        let mut failed = Vec::new();
+        while !items.is_empty() {
+            let mut bytes = 0;
+            let fits = items.iter().take(BATCH).take_while(|(_, item)| {
+                let first = bytes == 0;
+                bytes += item.envelope.len();
+                first || bytes <= BATCH_BYTES
+            });
+            let (places, batch): (Vec<usize>, Vec<PutItem>) = items.drain(..fits.count()).unzip();
+            TierCounters::count(&tier.counters.writes);
+            let before = failed.len();
+            match tier.tier.put_many(PutMany::new(batch)).await {
+                Ok(outcomes) => {
+                    for (place, outcome) in places.into_iter().zip(outcomes) {
+                        match outcome {
+                            PutOutcome::Fenced => TierCounters::count(&tier.counters.fenced),
+                            PutOutcome::Failed(error) => failed.push((place, error)),
+                            _ => {}
+                        }
+                    }
+                }
+                Err(error) => failed.extend(places.into_iter().map(|place| (place, error.clone()))),
+            }
+            if let Some((_, error)) = failed.get(before) {
+                TierCounters::count(&tier.counters.write_failures);
+                tier.note("put", error, |kind| self.report(Some(&ns.tenant), kind));
+            }
+        }
+        failed
+    }
+
+    /// Returns what a tier is asked to store; `None` if it is not for this tier.
+    fn put_item(&self, tier: &TierHandle, put: &Put<'_>) -> Option<PutItem> {
+        let Put { name, envelope, fence, slot, policy, .. } = put;
         let rule = policy.tier_rule(&tier.name);
         let heaviest = policy.weight_limit().unwrap_or(u64::MAX).min(tier.capability.max_weight);
         let unfenced = tier.capability.fenced && fence.is_none();
-        if unfenced || envelope.len() as u64 > heaviest || !tier.may_use(name) {
-            return Ok(());
+        if unfenced || envelope.len() as u64 > heaviest || !tier.may_use(*name) {
+            return None;
         }
-        if !tier.admits(name, rule.map_or(1, |r| r.min_hits)) {
-            return Ok(());
+        if !tier.admits(*name, rule.map_or(1, |r| r.min_hits)) {
+            return None;
         }
         let now = self.timeline.now();
         let times = slot.times();
@@ -240,21 +291,6 @@ impl Engine {
         if let Some(idle) = policy.idle_time() {
             expires_at = expires_at.min(now.saturating_add(idle.as_millis() as u64));
         }
-        TierCounters::count(&tier.counters.writes);
-        let item = PutItem::new(name, envelope.clone(), expires_at, fence);
-        let outcome = match tier.tier.put_many(PutMany::new(vec![item])).await {
-            Ok(outcomes) => outcomes.into_iter().next().unwrap_or(PutOutcome::Stored),
-            Err(error) => PutOutcome::Failed(error),
-        };
-        match outcome {
-            PutOutcome::Fenced => TierCounters::count(&tier.counters.fenced),
-            PutOutcome::Failed(error) => {
-                TierCounters::count(&tier.counters.write_failures);
-                tier.note("put", &error, |kind| self.report(Some(&ns.tenant), kind));
-                return Err(error);
-            }
-            _ => {}
-        }
-        Ok(())
+        Some(PutItem::new(*name, envelope.clone(), expires_at, *fence))
     }
 }

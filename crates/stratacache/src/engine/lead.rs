@@ -13,7 +13,7 @@ use stratacache_core::{EntryName, Key, OnWriteError, Policy, Stamp, Tag, clock::
 use super::{
     Door, Engine,
     catch::run_loader,
-    fill::Kept,
+    fill::{Filling, Kept, Put},
     lower::{Below, Found, Wanted},
     make::Making,
     refresh::Outdated,
@@ -246,7 +246,8 @@ impl<V: CacheValue> Leader<V> {
         let key = self.call.key.as_bytes();
         let mode = self.call.policy.on_write_error_mode().unwrap_or(OnWriteError::BestEffort);
         // failures are counted and reported where they happen; the callers have their value
-        let _ = self.engine().fill_below(ns, key, name, entry, fences, &self.call.policy, mode).await;
+        let filling = Filling { key, name, entry, fences, policy: &self.call.policy, mode };
+        let _ = self.engine().fill_below(ns, &[filling]).await;
     }
 
     /// Returns the stale value that stands in for a failed load, if it may still be served.
@@ -294,7 +295,8 @@ impl Engine {
         for index in 0..found.tier {
             if let Ok(envelope) = stratacache_core::envelope::encode(&head, &found.body) {
                 let fence = fences.get(index).copied().flatten();
-                let _ = self.put_below(ns, index, name, &envelope, fence, &**entry, policy).await;
+                let put = Put { place: 0, name, envelope, fence, slot: &**entry, policy };
+                let _ = self.put_below(ns, index, &[put]).await;
             }
         }
     }

@@ -27,6 +27,7 @@ mod tier;
 mod timeline;
 mod touch;
 mod write;
+mod write_many;
 
 use std::{
     future::Future,
@@ -43,7 +44,7 @@ use stratacache_core::{
 use parking_lot::Mutex;
 
 pub(crate) use bulk_load::{BulkCall, BulkLoad, BulkRequest};
-pub(crate) use door::Door;
+pub(crate) use door::{Door, nearest};
 pub(crate) use hit::{Quick, Seen};
 pub use inspect::{Inspection, TierView};
 pub(crate) use invalidate::{Target, Targets};
@@ -55,7 +56,8 @@ pub(crate) use tenant::{Limits, Tenant};
 pub(crate) use tenants::Tenants;
 pub(crate) use tier::TierHandle;
 pub(crate) use timeline::Timeline;
-pub(crate) use write::WriteRequest;
+pub(crate) use write::{WriteItem, WriteRequest};
+pub(crate) use write_many::error_of_item;
 
 use crate::{
     coherence::{Mirror, Rules},

@@ -7,7 +7,7 @@ use std::sync::{
 
 use stratacache_core::Key;
 
-use super::{Door, Engine};
+use super::{Door, Engine, fill::Filling};
 use crate::{codec::CacheValue, memory::Entry};
 
 impl Engine {
@@ -38,6 +38,7 @@ impl Engine {
         }
         let mode = stratacache_core::OnWriteError::BestEffort;
         // failures are counted and reported where they happen
-        let _ = self.fill_below(ns, key.as_bytes(), name, entry, &fences, &policy, mode).await;
+        let filling = Filling { key: key.as_bytes(), name, entry, fences: &fences, policy: &policy, mode };
+        let _ = self.fill_below(ns, &[filling]).await;
     }
 }

@@ -4,30 +4,71 @@ use std::{sync::Arc, time::Duration};
 
 use smallvec::SmallVec;
 use stratacache_core::{
-    Error, Key, OnWriteError, Policy, Result, Stamp, Tag, Token,
-    tier::{GetMany, Tier, TierErrorKind},
+    EntryName, Error, ErrorKind, Key, OnWriteError, Policy, Result, Stamp, Tag, Token,
+    coordinator::Strength,
+    tier::{Fence, TierError, TierErrorKind},
 };
 
-use super::{Door, Engine, fill::Kept, invalidate::Target, make::Making};
+use super::{
+    Door, Engine,
+    fill::{Filling, Kept},
+    invalidate::Target,
+    make::Making,
+};
 use crate::{
     codec::CacheValue,
-    memory::{Held, LookupKey},
+    memory::{Entry, Held, LookupKey},
     observe::Counter,
 };
 
-/// An insert, owned.
+/// Inserts, owned: of one key, or of several that are written together.
 pub(crate) struct WriteRequest<V: 'static> {
     pub(crate) ns: Arc<Door>,
-    pub(crate) key: Key<V>,
-    pub(crate) value: Held<V>,
-    pub(crate) policy: Policy,
-    pub(crate) ttl: Duration,
+    pub(crate) items: Few<WriteItem<V>>,
     pub(crate) tags: SmallVec<[Tag; 1]>,
     pub(crate) stamp: Option<Stamp>,
 }
 
+/// One value to insert; its key is no other item's.
+pub(crate) struct WriteItem<V: 'static> {
+    pub(crate) key: Key<V>,
+    pub(crate) value: Held<V>,
+    pub(crate) policy: Policy,
+    pub(crate) ttl: Duration,
+}
+
+fn mode_of(policy: &Policy) -> OnWriteError {
+    policy.on_write_error_mode().unwrap_or(OnWriteError::Strict)
+}
+
+/// Mostly one.
+pub(crate) type Few<T> = SmallVec<[T; 1]>;
+
+/// A value on its way in: its entry is made, and was valid then.
+struct Written<V: 'static> {
+    place: usize,
+    key: Key<V>,
+    name: EntryName,
+    policy: Policy,
+    mode: OnWriteError,
+    entry: Arc<Entry<V>>,
+}
+
+/// Why inserts failed.
+pub(super) struct WriteFailure {
+    /// The item's place among those written together, and what stands for its key in logs; `None` for all of them.
+    pub(super) item: Option<(usize, u64)>,
+    pub(super) error: Error,
+}
+
+impl From<Error> for WriteFailure {
+    fn from(error: Error) -> Self {
+        Self { item: None, error }
+    }
+}
+
 impl Engine {
-    /// Inserts a value, to the end even if the caller goes away. The caller has checked the policy and the tags.
+    /// Inserts one value, to the end even if the caller goes away. The caller has checked the policy and the tags.
     pub(crate) async fn insert<V: CacheValue>(self: &Arc<Self>, request: WriteRequest<V>) -> Result<Token> {
         if request.stamp.is_some_and(|stamp| stamp.tenant != request.ns.tenant.marks.tenant) {
             return Err(Error::invalid(
@@ -35,83 +76,129 @@ impl Engine {
             ));
         }
         let engine = Arc::clone(self);
-        self.write_to_the_end(async move { engine.insert_here(request).await }).await
+        self.write_to_the_end(async move {
+            let tokens = engine.insert_here(request).await.map_err(|failure| failure.error)?;
+            tokens.first().copied().ok_or_else(|| Error::new(ErrorKind::Internal, "an insert without an item"))
+        })
+        .await
     }
 
-    async fn insert_here<V: CacheValue>(self: &Arc<Self>, request: WriteRequest<V>) -> Result<Token> {
+    /// Inserts values together: one position, and one batch for each tier. Returns a token for each.
+    ///
+    /// Of those that failed, the first is returned, and none is in any tier; the others are stored.
+    pub(super) async fn insert_here<V: CacheValue>(
+        &self,
+        request: WriteRequest<V>,
+    ) -> Result<Few<Token>, WriteFailure> {
         self.check_open()?;
-        let ns = request.ns.clone();
-        let inner = &ns;
-        let key = request.key.clone();
-        // registered before anything else: marks that this fill may need are kept
+        let WriteRequest { ns, items, tags, stamp } = request;
+        let inner = &*ns;
+        // registered before anything else: marks that these fills may need are kept
         let (fill, now_stamp) = self.mirror.begin_fill(&inner.tenant.marks);
-        let stamp = request.stamp.unwrap_or(now_stamp);
-        let began = request.stamp.map_or(fill.began(), |s| s.lane.seq);
-        let name = self.name(inner, key.as_bytes());
-        let below = self.goes_below::<V>(&request.policy);
-        let strict = request.policy.on_write_error_mode().unwrap_or(OnWriteError::Strict) == OnWriteError::Strict;
+        let began = stamp.map_or(fill.began(), |s| s.lane.seq);
+        let stamp = stamp.unwrap_or(now_stamp);
+        let keys = || items.iter().map(|item| item.key.as_bytes());
+        let names: Few<EntryName> = keys().map(|key| self.name(inner, key)).collect();
         // void what others may write, and take the right to write
-        self.remove_below(inner, &[name]).await?;
-        let mut fences = Vec::with_capacity(self.tiers.len());
-        for tier in &self.tiers {
-            let wanted = below && tier.capability.fenced && tier.may_use(name);
-            let reply = match wanted {
-                true => tier.tier.get_many(GetMany::fences(vec![name])).await.map(Some),
-                false => Ok(None),
-            };
-            fences.push(match reply {
-                Ok(reply) => reply.and_then(|r| r.into_iter().next()).and_then(|got| got.fence),
-                Err(error) if strict => return Err(error.into()),
-                Err(error) => {
-                    tier.note("fence", &error, |kind| self.report(Some(&inner.tenant), kind));
-                    None
-                }
-            });
-        }
-        let target = Target::key(self.key_scope(inner, key.as_bytes()));
-        let token = self.order(inner, &[target], stratacache_core::coordinator::Strength::Hard).await?;
+        self.remove_below(inner, &names).await?;
+        let fences = self.fences_to_write(inner, &items, &names).await?;
+        let targets: Few<Target> = keys().map(|key| Target::key(self.key_scope(inner, key))).collect();
+        let token = self.order(inner, &targets, Strength::Hard).await?;
         let own = token.position().seq;
-        self.remove_overtaken(inner, std::iter::once(key.as_bytes()), fill.began(), &token).await?;
-        let lookup = LookupKey { prefix: &inner.space.prefix, key: key.as_bytes() };
-        self.drop_older(inner, &lookup, own);
+        self.remove_overtaken(inner, keys(), fill.began(), &token).await?;
+        for key in keys() {
+            self.drop_older(inner, &LookupKey { prefix: &inner.space.prefix, key }, own);
+        }
+        let mut tokens: Few<Token> = items.iter().map(|_| token.into_superseded()).collect();
         if stamp.mep != inner.tenant.marks.mep() || stamp.lane.incarnation != token.position().incarnation {
-            return Ok(token.into_superseded());
+            return Ok(tokens);
         }
-        let making = Making {
-            ns: inner,
-            key: &key,
-            policy: &request.policy,
-            ttl: request.ttl,
-            tags: &request.tags,
-            stamp: &stamp,
-            own,
-            began: None,
-            etag: None,
-        };
-        let entry = making.entry(self, request.value);
-        ns.count(&key, Counter::inserts);
-        // before anything is written
-        if !self.still_good(inner, key.as_bytes(), &entry, began) {
-            return Ok(token.into_superseded());
+        let mut written: Few<Written<V>> = Few::new();
+        for (place, (item, name)) in items.into_iter().zip(names).enumerate() {
+            let WriteItem { key, value, policy, ttl } = item;
+            let (ns, stamp) = (inner, &stamp);
+            let making =
+                Making { ns, key: &key, policy: &policy, ttl, tags: &tags, stamp, own, began: None, etag: None };
+            let entry = making.entry(self, value);
+            ns.count(&key, Counter::inserts);
+            // before anything is written
+            if self.still_good(ns, key.as_bytes(), &entry, began) {
+                written.push(Written { place, key, name, policy, mode: mode_of(&policy), entry });
+            }
         }
-        let mode = if strict { OnWriteError::Strict } else { OnWriteError::BestEffort };
-        let filled = self.fill_below(inner, key.as_bytes(), name, &entry, &fences, &request.policy, mode).await;
-        if let (Err(error), true) = (filled, strict) {
-            // in no tier: what a lost reply may have left behind is removed, or can never be served
-            let gone = self.remove_below(inner, &[name]).await;
-            let lost = matches!(error.kind(), TierErrorKind::Timeout | TierErrorKind::ReplyLost);
-            return Err(match (lost, gone) {
-                (true, Err(_)) => Error::new(
-                    stratacache_core::ErrorKind::WriteUnknown,
-                    "a tier did not answer: it may hold the value, until the next invalidation of its key",
-                )
-                .with_source(error),
-                _ => error.into(),
-            });
+        let filled = self.write_below(inner, &written, &fences).await;
+        let mut failure = None;
+        for (one, filled) in written.iter().zip(filled) {
+            if let Err(error) = filled {
+                let item = Some((one.place, inner.key_hash(one.key.as_bytes())));
+                failure = failure.or(Some(WriteFailure { item, error }));
+                continue;
+            }
+            let (key, max_weight) = (one.key.as_bytes(), one.policy.weight_limit());
+            match self.put_memory(inner, key, &one.entry, began, max_weight) {
+                Kept::Overtaken => {}
+                Kept::Yes | Kept::TooHeavy => tokens[one.place] = token,
+            }
         }
-        match self.put_memory(inner, key.as_bytes(), &entry, began, request.policy.weight_limit()) {
-            Kept::Overtaken => Ok(token.into_superseded()),
-            Kept::Yes | Kept::TooHeavy => Ok(token),
-        }
+        failure.map_or(Ok(tokens), Err)
     }
+
+    /// Takes the fences of what goes below, for each item one of each tier.
+    async fn fences_to_write<V: CacheValue>(
+        &self,
+        ns: &Door,
+        items: &[WriteItem<V>],
+        names: &[EntryName],
+    ) -> Result<Few<Vec<Option<Fence>>>> {
+        let mut fences: Few<_> = items.iter().map(|_| vec![None; self.tiers.len()]).collect();
+        let below: Few<usize> = (0..items.len()).filter(|i| self.goes_below::<V>(&items[*i].policy)).collect();
+        let strict = |item: &WriteItem<V>| mode_of(&item.policy) == OnWriteError::Strict;
+        let names: Few<EntryName> = below.iter().map(|place| names[*place]).collect();
+        for (index, tier) in self.tiers.iter().enumerate() {
+            match tier.fences(&names).await {
+                Ok(taken) => below.iter().zip(taken).for_each(|(place, fence)| fences[*place][index] = fence),
+                Err(error) if below.iter().any(|place| strict(&items[*place])) => return Err(error.into()),
+                Err(error) => tier.note("fence", &error, |kind| self.report(Some(&ns.tenant), kind)),
+            }
+        }
+        Ok(fences)
+    }
+
+    /// Fills the tiers below. What fails strictly is removed again, and is an error.
+    async fn write_below<V: CacheValue>(
+        &self,
+        ns: &Door,
+        written: &[Written<V>],
+        fences: &[Vec<Option<Fence>>],
+    ) -> Vec<Result<()>> {
+        let fillings = written.iter().map(|Written { place, key, name, policy, mode, entry }| Filling {
+            key: key.as_bytes(),
+            name: *name,
+            entry,
+            fences: &fences[*place],
+            policy,
+            mode: *mode,
+        });
+        let fillings: Few<_> = fillings.collect();
+        let filled = self.fill_below(ns, &fillings).await;
+        // in no tier: what a lost reply may have left behind is removed, or can never be served
+        let strict = |one: &Written<V>| one.mode == OnWriteError::Strict;
+        let failed = written.iter().zip(&filled).filter(|(one, filled)| filled.is_err() && strict(one));
+        let failed: Few<EntryName> = failed.map(|(one, _)| one.name).collect();
+        let gone = self.remove_below(ns, &failed).await;
+        let results = written.iter().zip(filled).map(|(one, filled)| match filled {
+            Err(error) if strict(one) => Err(of_a_strict_insert(error, gone.is_ok())),
+            _ => Ok(()),
+        });
+        results.collect()
+    }
+}
+
+fn of_a_strict_insert(error: TierError, gone: bool) -> Error {
+    let lost = matches!(error.kind(), TierErrorKind::Timeout | TierErrorKind::ReplyLost);
+    if lost && !gone {
+        let message = "a tier did not answer: it may hold the value, until the next invalidation of its key";
+        return Error::new(ErrorKind::WriteUnknown, message).with_source(error);
+    }
+    error.into()
 }

@@ -63,13 +63,20 @@ impl Namespace {
         GetOrLoadMany::new(&self.door, keyspace, keys.into_iter().collect(), load)
     }
 
-    /// Stores many values, one after the other, under one stamp; returns a token for each, in order.
+    /// Stores many values under one stamp, in one batch for each tier; returns a token for each, in order.
+    ///
+    /// Each value is stored as by [`insert`](Self::insert). Of a key that is there more than once the last value is stored,
+    /// and the tokens of the others say that they are superseded. More than 1,024 values, or 4 MiB of them below memory,
+    /// go in several batches. Give at most 65,536 values to one call: so many marks of keys are kept, and what comes later
+    /// could not be judged under the stamp of the call, and is superseded.
     ///
     /// # Errors
-    /// As [`insert`](Self::insert), from the first that fails: those before it are stored, those after it are not.
+    /// As [`insert`](Self::insert); the message names the item by its index and the hash of its key. An invalid key, tag or
+    /// policy is found before anything is written. When a tier fails for some of the values, the first is named, every one
+    /// that failed is in no tier, and the others of its batch are stored; later batches are not.
     ///
     /// # Cancel safety
-    /// As [`insert`](Self::insert), for each value.
+    /// As [`insert`](Self::insert), for each value; those that are not yet written are written all the same.
     pub fn insert_many<V: CacheValue>(
         &self,
         items: impl IntoIterator<Item = (impl IntoKey<V>, impl IntoValue<V>)>,

@@ -9,10 +9,10 @@ mod write;
 use std::{sync::Arc, time::Duration};
 
 use smallvec::SmallVec;
-use stratacache_core::{IntoTag, KeyPart, NamespacePath, Policy, Result, Stamp, TenantId};
+use stratacache_core::{IntoTag, KeyPart, NamespacePath, Policy, Result, Stamp, TenantId, coordinator::Coordinator};
 
 use crate::{
-    engine::{Door, Engine, Space, Tenant},
+    engine::{Door, Engine, Space, Tenant, nearest},
     observe::{Filter, Stats},
 };
 
@@ -51,6 +51,8 @@ impl Namespace {
             space,
             policy: None,
             ttl: None,
+            consistency: engine.default_policy.consistency_mode(),
+            shared: engine.coordinator.is_shared(),
             tags: SmallVec::new(),
             scopes,
             fault: None,
@@ -70,6 +72,8 @@ impl Namespace {
             space: Arc::clone(&old.space),
             policy: old.policy,
             ttl: old.ttl,
+            consistency: old.consistency,
+            shared: old.shared,
             tags: old.tags.clone(),
             scopes: Arc::clone(&old.scopes),
             fault: old.fault.clone(),
@@ -114,6 +118,7 @@ impl Namespace {
         self.changed(|door| {
             door.ttl = None;
             door.policy = Some(policy);
+            door.consistency = nearest([policy.consistency_mode(), door.consistency]);
             door.fault = door.fault.take().or(policy.check(&door.engine.ceilings).err());
         })
     }

@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use stratacache_core::{Key, KeyPart, Keyspace, Policy, Result, Token};
+use stratacache_core::{Consistency, Key, KeyPart, Keyspace, Policy, Result, Token};
 
 use super::{
     BoxFuture,
@@ -16,7 +16,7 @@ use super::{
 use crate::{
     Cached, Freshness, LoadError,
     codec::CacheValue,
-    engine::{BulkCall, BulkLoad, BulkRequest, Door, WriteRequest},
+    engine::{BulkCall, BulkLoad, BulkRequest, Door, WriteItem, WriteRequest, error_of_item},
     observe::Counter,
     value::Value,
 };
@@ -49,7 +49,10 @@ impl<'a, V: CacheValue> IntoFuture for GetMany<'a, V> {
             let engine = &door.engine;
             // a key that is not valid is a miss: the others are read
             let policy = keys.iter().find_map(|key| options.policy(door, key).ok());
-            let Some(policy) = policy else { return keys.iter().map(|_| None).collect() };
+            let Some(mut policy) = policy else { return keys.iter().map(|_| None).collect() };
+            if options.is_plain() && keys.iter().any(|key| door.consistency_of(key) == Consistency::Latest) {
+                policy = policy.consistency(Consistency::Latest);
+            }
             let found = engine.read_many(door, &keys, &policy).await;
             let now = engine.timeline.now();
             found.into_iter().map(|landed| landed?.cached(now)).collect()
@@ -169,20 +172,18 @@ impl<'a, V: CacheValue> IntoFuture for InsertMany<'a, V> {
     fn into_future(self) -> Self::IntoFuture {
         let Self { door, items, options } = self;
         Box::pin(async move {
-            let mut tokens = Vec::with_capacity(items.len());
-            // one stamp for all: what is invalidated while they are written beats those that come later too, and the
-            // marks that tell are kept until the last is written
-            let (_fill, now) = door.engine.mirror.begin_fill(&door.tenant.marks);
-            let stamp = options.rare.as_ref().and_then(|r| r.stamp).unwrap_or(now);
-            for (key, value) in items {
-                let policy = options.policy(door, &key)?;
-                let ttl = policy.fresh_time();
-                let tags = options.tags.clone();
-                let request =
-                    WriteRequest { ns: Arc::clone(door), key, value: value.0, policy, ttl, tags, stamp: Some(stamp) };
-                tokens.push(door.engine.insert(request).await?);
-            }
-            Ok(tokens)
+            door.check()?;
+            door.check_tags(&options.tags)?;
+            let stamp = options.rare.as_ref().and_then(|r| r.stamp);
+            let item = |(index, (key, value)): (usize, (Key<V>, Value<V>))| {
+                let policy = options.policy(door, &key);
+                let policy = policy.map_err(|e| error_of_item(index, door.key_hash(key.as_bytes()), e))?;
+                Ok(WriteItem { key, value: value.0, policy, ttl: policy.fresh_time() })
+            };
+            // all are checked before the first is written
+            let items = items.into_iter().enumerate().map(item).collect::<Result<_>>()?;
+            let request = WriteRequest { ns: Arc::clone(door), items, tags: options.tags, stamp };
+            door.engine.insert_many(request).await
         })
     }
 }

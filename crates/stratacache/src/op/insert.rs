@@ -2,6 +2,7 @@
 
 use std::{future::IntoFuture, sync::Arc};
 
+use smallvec::smallvec;
 use stratacache_core::{Key, Result, Stamp, Token};
 
 use super::{
@@ -10,7 +11,7 @@ use super::{
 };
 use crate::{
     codec::CacheValue,
-    engine::{Door, WriteRequest},
+    engine::{Door, WriteItem, WriteRequest},
     value::Value,
 };
 
@@ -54,8 +55,8 @@ impl<'a, V: CacheValue> IntoFuture for Insert<'a, V> {
             let policy = options.policy(door, &key)?;
             let stamp = options.rare.as_ref().and_then(|r| r.stamp);
             let ttl = policy.fresh_time();
-            let request =
-                WriteRequest { ns: Arc::clone(door), key, value: value.0, policy, ttl, tags: options.tags, stamp };
+            let items = smallvec![WriteItem { key, value: value.0, policy, ttl }];
+            let request = WriteRequest { ns: Arc::clone(door), items, tags: options.tags, stamp };
             door.engine.insert(request).await
         })
     }

@@ -32,6 +32,9 @@ pub(super) fn at_once<V: CacheValue>(
     key: &Key<V>,
     optional: bool,
 ) -> Result<Option<Cached<V>>, NotYet> {
+    if door.asks_first(key) {
+        return Err(NotYet::Ask);
+    }
     let engine = &door.engine;
     let (entry, now) = match engine.quick::<V>(door, key.as_bytes()) {
         Quick::Hit(entry, now) => (entry, now),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use smallvec::SmallVec;
 use stratacache_core::{Consistency, Policy, Result, Stamp, Tag};
 
-use crate::engine::Door;
+use crate::engine::{Door, nearest};
 
 /// What few calls say.
 #[derive(Debug, Clone, Default)]
@@ -15,6 +15,13 @@ pub(crate) struct Rare {
     pub(crate) consistency: Option<Consistency>,
     pub(crate) stamp: Option<Stamp>,
     pub(crate) alone: bool,
+}
+
+impl Rare {
+    fn policy_is_plain(&self) -> bool {
+        let own = self.policy.map_or(Consistency::Inherit, |policy| policy.consistency_mode());
+        matches!(own, Consistency::Inherit | Consistency::Bounded(_))
+    }
 }
 
 /// What a call may say that neither loads nor writes; small, for a hit moves it about.
@@ -53,10 +60,10 @@ impl Options {
         self.rare.get_or_insert_default()
     }
 
-    /// Tells whether the call asks for more than `Bounded` consistency.
+    /// Tells whether the call itself asks for no more than `Bounded` consistency.
     #[inline]
     pub(crate) fn is_plain(&self) -> bool {
-        self.rare.as_ref().is_none_or(|r| r.consistency.is_none())
+        self.rare.as_ref().is_none_or(|rare| rare.consistency.is_none() && rare.policy_is_plain())
     }
 
     /// Returns the policy of the call, checked, its ttl in it.
@@ -68,7 +75,7 @@ impl Options {
                 policy = policy.tier_ttl(tier, *ttl);
             }
             if let Some(consistency) = rare.consistency {
-                policy = policy.consistency(consistency);
+                policy = policy.consistency(nearest([consistency, policy.consistency_mode()]));
             }
         }
         if let Some(ttl) = self.ttl {

@@ -1,8 +1,11 @@
 //! The coordinator of a single node: one counter for each lane, and a journal where a tier brings one.
 
-use std::sync::{
-    Arc, OnceLock,
-    atomic::Ordering::{AcqRel, Acquire, Relaxed},
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc, OnceLock,
+        atomic::Ordering::{AcqRel, Acquire, Relaxed},
+    },
 };
 
 use stratacache_core::{
@@ -30,7 +33,7 @@ struct Journalled {
     journal: Arc<dyn MarkJournal>,
     ceiling: AtomicU64,
     /// Marks that could not be appended; while there are any, the journal is in quarantine.
-    missed: Mutex<Vec<Applied>>,
+    missed: Mutex<VecDeque<Applied>>,
     overflowed: AtomicBool,
 }
 
@@ -63,7 +66,7 @@ impl LocalCoordinator {
         let journalled = Journalled {
             journal,
             ceiling: AtomicU64::new(ceiling),
-            missed: Mutex::new(Vec::new()),
+            missed: Mutex::new(VecDeque::new()),
             overflowed: AtomicBool::new(false),
         };
         Ok(Self::build(start, Some(journalled), rules))
@@ -144,7 +147,7 @@ impl Journalled {
             self.journal.quarantine().map_err(|_| Error::from(error))?;
         }
         if missed.len() < MAX_MISSED {
-            missed.push(message.clone());
+            missed.push_back(message.clone());
         } else {
             self.overflowed.store(true, Relaxed);
         }
@@ -157,9 +160,9 @@ impl Journalled {
         if missed.is_empty() || self.overflowed.load(Relaxed) {
             return Ok(());
         }
-        while let Some(message) = missed.first() {
+        while let Some(message) = missed.front() {
             self.journal.append(message)?;
-            missed.remove(0);
+            missed.pop_front();
         }
         Ok(self.journal.restore()?)
     }
