@@ -119,7 +119,7 @@ impl<V: CacheValue> Leader<V> {
                     // as for a stale entry of memory: served at once, refreshed behind
                     let entry = Arc::clone(&found.entry);
                     lead.land(Ok(Landed { entry: found.entry, freshness: Freshness::Stale }));
-                    engine.refresh_behind(Request { call: self.call, load }, entry);
+                    engine.refresh_behind(Box::new(Request { call: self.call, load }), entry);
                     return;
                 }
                 self.stale = Some(found.entry);

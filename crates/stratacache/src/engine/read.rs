@@ -60,7 +60,7 @@ impl Engine {
     }
 
     /// Reads through with a loader. The caller has already found memory without a simple hit.
-    pub(crate) async fn read_through<V, E>(self: &Arc<Self>, request: Request<V, E>) -> ReadThrough<V, E>
+    pub(crate) async fn read_through<V, E>(self: &Arc<Self>, request: Box<Request<V, E>>) -> ReadThrough<V, E>
     where
         V: CacheValue,
         E: Send + Sync + 'static,
@@ -93,7 +93,7 @@ impl Engine {
 
     async fn wait_for_flight<V, E>(
         self: &Arc<Self>,
-        request: Request<V, E>,
+        request: Box<Request<V, E>>,
         stale: Option<Arc<Entry<V>>>,
         start: Stamp,
     ) -> ReadThrough<V, E>
@@ -140,7 +140,8 @@ impl Engine {
             }
             let outcome = match soft {
                 None => flight.wait().await,
-                Some(soft) => match timeout(soft, flight.wait()).await {
+                // few have a soft time-out: its timer does not make every caller larger
+                Some(soft) => match Box::pin(timeout(soft, flight.wait())).await {
                     Ok(outcome) => outcome,
                     Err(_) => {
                         if let Some(entry) = stale {

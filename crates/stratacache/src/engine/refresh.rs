@@ -49,7 +49,7 @@ impl Engine {
     }
 
     /// Starts a load behind the reader of `entry`, unless one is under way. Nobody waits for it.
-    pub(super) fn refresh_behind<V, E>(self: &Arc<Self>, mut request: Request<V, E>, entry: Arc<Entry<V>>)
+    pub(super) fn refresh_behind<V, E>(self: &Arc<Self>, mut request: Box<Request<V, E>>, entry: Arc<Entry<V>>)
     where
         V: CacheValue,
         E: Send + Sync + 'static,

@@ -63,7 +63,7 @@ impl Engine {
     /// Starts the task of a leader.
     pub(super) fn take_off<V, E>(
         &self,
-        request: Request<V, E>,
+        request: Box<Request<V, E>>,
         lead: Lead<MapKey, LoadOutcome<V, E>>,
         fill: FillGuard,
         stale: Option<Arc<Entry<V>>>,
@@ -76,7 +76,8 @@ impl Engine {
         let key = request.call.key.as_bytes();
         // hashed only where somebody listens
         let span = tracing::debug_span!("strata.load", tenant = %ns.tenant.id, key = ns.key_hash(key), forced = request.call.forced);
-        let leader = Leader { call: request.call, stamp, fill, stale };
-        self.spawner.start(leader.run(request.load, lead).instrument(span));
+        let Request { call, load } = *request;
+        let leader = Leader { call, stamp, fill, stale };
+        self.spawner.start(leader.run(load, lead).instrument(span));
     }
 }

@@ -92,7 +92,7 @@ where
         optional,
         refresh,
     };
-    let landed = engine.read_through(Request { call, load }).await?;
+    let landed = engine.read_through(Box::new(Request { call, load })).await?;
     let freshness = landed.freshness;
     let cached = landed.cached(engine.timeline.now());
     if cached.is_none() && freshness != Freshness::Loaded {
