@@ -1,7 +1,7 @@
 //! Explores schedules of the real flight table, of the mirror, and of "put into the memory map, then judge again".
 //!
 //! The sources are those of the library, compiled here a second time with locks and atomics whose every use is a point
-//! where another thread may go on. `quick_cache` keeps its own locks: each of its operations is one step.
+//! where another thread may go on. The partition keeps real locks: each of its operations is one step.
 //!
 //! A failing schedule is printed with the seed; `STRATA_SEED` takes another one.
 #![allow(dead_code, unused_imports, unreachable_pub)] // the sources are used in part
