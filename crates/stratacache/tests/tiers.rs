@@ -347,3 +347,24 @@ async fn closing_waits_for_what_is_being_written_below() {
     cache.close().await.unwrap();
     assert_eq!((disk.names().len(), cache.active_tasks()), (1, 0));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_value_loaded_over_an_absence_of_an_upper_tier_fills_the_tiers_below_it_too() {
+    let tiers = ["upper", "middle", "lower"].map(MemoryTier::new);
+    let policy = policy().tier_ttl("memory", millis(1));
+    let builder = tiers.iter().fold(builder().default_policy(policy), |builder, tier| builder.tier(tier.clone()));
+    let cache = builder.build().await.unwrap();
+    let acme = tenant(&cache, "acme");
+    assert!(acme.get_or_load_optional::<usize, _>("k", async || Ok::<_, Infallible>(None)).await.unwrap().is_none());
+    settle().await;
+    let name = tiers[0].names()[0];
+    let absent = tiers.each_ref().map(|tier| tier.raw(name).unwrap());
+    sleep(millis(5)).await; // memory has let go of it
+    assert_eq!(read(&acme, "k", &Loads::default()).await, 1);
+    settle().await;
+    for (tier, absent) in tiers.iter().zip(absent) {
+        assert_ne!(tier.raw(name), Some(absent), "{tier:?}");
+    }
+    let reads = tiers.each_ref().map(|tier| (tier.reads(), tier.fence_reads()));
+    assert_eq!(reads, [(2, 0), (1, 1), (1, 1)], "those below it were asked for their fences only");
+}

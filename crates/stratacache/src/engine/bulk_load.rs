@@ -220,7 +220,7 @@ impl<V: CacheValue, E: Send + Sync + 'static> BulkLeader<V, E> {
         let (refreshed, refreshed_names) = names(true);
         let (read, read_names) = names(false);
         if !refreshed.is_empty() {
-            let fences = engine.fences_below::<V>(&call.ns, &refreshed_names, &call.policy).await;
+            let fences = engine.fences_below::<V>(&call.ns, &refreshed_names, &call.policy, 0).await;
             for (index, fences) in refreshed.iter().zip(fences) {
                 self.led.entry(*index).and_modify(|one| one.fences = fences);
             }

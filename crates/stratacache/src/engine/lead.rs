@@ -99,22 +99,18 @@ impl<V: CacheValue> Leader<V> {
         let ns = self.call.ns.clone();
         let engine = Arc::clone(&ns.engine);
         let name = engine.name(&ns, self.call.key.as_bytes());
-        let below = match self.call.forced {
-            true => {
-                let fences = engine.fences_below::<V>(&ns, &[name], &self.call.policy).await;
-                Below { found: None, fences: fences.into_iter().next().unwrap_or_default() }
-            }
+        let mut below = match self.call.forced {
+            true => Below { found: None, fences: Vec::new() },
             false => self.read_below(name).await,
         };
-        let fences = below.fences;
-        if let Some(found) = below.found {
+        if let Some(found) = below.found.take() {
             if found.fresh && (self.call.optional || found.entry.value().is_some()) {
-                let landed = self.promote(name, &found, &fences).await;
+                let landed = self.promote(name, &found, &below.fences).await;
                 lead.land(Ok(landed));
                 return;
             }
             if !found.fresh && self.stale.is_none() {
-                self.promote(name, &found, &fences).await;
+                self.promote(name, &found, &below.fences).await;
                 if engine.may_revalidate(&found.entry) {
                     // as for a stale entry of memory: served at once, refreshed behind
                     let entry = Arc::clone(&found.entry);
@@ -125,6 +121,10 @@ impl<V: CacheValue> Leader<V> {
                 self.stale = Some(found.entry);
             }
         }
+        let mut fences = below.fences;
+        // of the tiers that were not asked: those of a forced load, or below an absence that is no answer here
+        let others = engine.fences_below::<V>(&ns, &[name], &self.call.policy, fences.len()).await;
+        fences.extend(others.into_iter().flatten());
         let began = engine.timeline.now();
         match self.load(load).await {
             Ok(loaded) => {

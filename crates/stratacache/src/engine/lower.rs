@@ -95,18 +95,20 @@ impl Engine {
         below
     }
 
-    /// Takes the fences of all tiers for loads that do not look at what they hold: for each name one of each tier.
+    /// Takes the fences of the tiers from `first` on, for loads that do not look at what they hold: for each name one of
+    /// each tier.
     pub(super) async fn fences_below<V: CacheValue>(
         &self,
         ns: &Door,
         names: &[EntryName],
         policy: &Policy,
+        first: usize,
     ) -> Vec<Vec<Option<Fence>>> {
         let mut fences = vec![Vec::new(); names.len()];
         if !self.goes_below::<V>(policy) {
             return fences;
         }
-        for tier in &self.tiers {
+        for tier in self.tiers.iter().skip(first) {
             let of_tier = tier.fences(names).await.unwrap_or_else(|error| {
                 tier.note("fence", &error, |kind| self.report(Some(&ns.tenant), kind));
                 vec![None; names.len()]

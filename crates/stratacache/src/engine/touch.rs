@@ -32,7 +32,7 @@ impl Engine {
         // the fence first, then the judgement: a removal in between voids the fence
         let (fill, _) = self.mirror.begin_fill(&ns.tenant.marks);
         let name = self.name(ns, key.as_bytes());
-        let fences = self.fences_below::<V>(ns, &[name], &policy).await.into_iter().next().unwrap_or_default();
+        let fences = self.fences_below::<V>(ns, &[name], &policy, 0).await.into_iter().next().unwrap_or_default();
         if !self.may_stand_in(ns, key.as_bytes(), entry, fill.began()) {
             return;
         }
