@@ -65,8 +65,12 @@ impl Door {
     /// Tells whether memory may not answer before the coordinator was asked, going by the keyspace and the namespace.
     #[inline]
     pub(crate) fn asks_first<V: 'static>(&self, key: &Key<V>) -> bool {
-        let demands = || matches!(self.consistency_of(key), Consistency::Latest | Consistency::Since(_));
-        self.shared && demands()
+        self.shared && self.demands(key)
+    }
+
+    #[cold] // apart, so that a hit without a shared coordinator pays for one flag
+    fn demands<V: 'static>(&self, key: &Key<V>) -> bool {
+        matches!(self.consistency_of(key), Consistency::Latest | Consistency::Since(_))
     }
 
     /// Returns how new the answer to a call that does not say so must be.
