@@ -47,6 +47,17 @@ async fn a_flood_evicts_nobody_else_below_their_reserve_and_stays_within_its_lim
 }
 
 #[tokio::test(start_paused = true)]
+async fn nothing_is_evicted_while_there_is_room_however_a_tenant_fills_up() {
+    let cache = builder().memory(64 << 20).build().await.unwrap();
+    for (name, entries, bytes) in [("many", 60_000, 10), ("middling", 20_000, 500), ("few", 100, 100_000)] {
+        fill(&tenant(&cache, name), 0..entries, bytes).await;
+        let stats = cache.tenant_stats(&id(name));
+        let found = (stats.entries, stats.evicted_for_capacity);
+        assert_eq!(found, (Some(entries as usize), Some(0)), "{name}: {:?} bytes", stats.weight);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_budget_changes_while_the_cache_runs() {
     let cache = builder().memory(8 << 20).build().await.unwrap();
     let acme = tenant(&cache, "acme");
