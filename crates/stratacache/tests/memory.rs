@@ -53,7 +53,7 @@ async fn nothing_is_evicted_while_there_is_room_however_a_tenant_fills_up() {
         fill(&tenant(&cache, name), 0..entries, bytes).await;
         let stats = cache.tenant_stats(&id(name));
         let found = (stats.entries, stats.evicted_for_capacity);
-        assert_eq!(found, (Some(entries as usize), Some(0)), "{name}: {:?} bytes", stats.weight);
+        assert_eq!(found, (Some(u64::from(entries)), Some(0)), "{name}: {:?} bytes", stats.weight);
     }
 }
 
