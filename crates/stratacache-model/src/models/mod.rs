@@ -1,0 +1,12 @@
+//! The models: each file one subject.
+
+pub mod below;
+pub mod fill;
+pub mod insert;
+pub mod lease;
+
+/// Returns what is explored, of every model.
+#[must_use]
+pub fn cases() -> Vec<crate::Case> {
+    [fill::cases(), lease::cases(), insert::cases(), below::cases()].into_iter().flatten().collect()
+}
