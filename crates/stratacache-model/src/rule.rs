@@ -92,8 +92,6 @@ pub enum Rule {
     PromotionKeepsStamp,
     /// BELOW: what is valid no more is not written to the disk. Off: the disk is written unjudged.
     JudgeBeforeDisk,
-    /// BELOW: a disk is used only under a header whose flag is known to be set. Off: it is used at once.
-    DiskNeedsFlag,
     /// TAIL: `as_of` moves only by SYNC. Off: a non-empty dense reply of the stream moves it too.
     AsOfBySync,
     /// TAIL: `as_of` is the time the SYNC was sent. Off: the time its reply came.

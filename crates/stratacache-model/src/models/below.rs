@@ -72,10 +72,6 @@ impl Below {
         state.world.nodes[node].judge(self.rules, &Entry { carried, ..*entry })
     }
 
-    fn may_use_disk(&self, state: &State, node: usize) -> bool {
-        state.world.nodes[node].flag || !self.rules.has(Rule::DiskNeedsFlag)
-    }
-
     /// Takes the next step of a read, which looks at the disk between memory and Redis.
     fn read(&self, state: &mut State, i: usize) {
         let before = state.world.readers[i];
@@ -83,7 +79,7 @@ impl Below {
             let mirror = &state.world.nodes[i];
             before.step == Step::Synced && !mirror.memory.is_some_and(|entry| mirror.judge(self.rules, &entry))
         };
-        let found = state.disks[i].filter(|entry| self.may_use_disk(state, i) && self.valid_on_disk(state, i, entry));
+        let found = state.disks[i].filter(|entry| self.valid_on_disk(state, i, entry));
         if let Some(entry) = found.filter(|_| at_disk) {
             state.world.readers[i].stamp = state.world.nodes[i].stamp();
             state.promotions[i] = Some(Promotion::Read(entry));
@@ -134,7 +130,7 @@ impl Below {
     fn write_disk(&self, state: &mut State, node: usize) {
         let Some((entry, began)) = state.pending[node].take() else { return };
         let judged = self.valid_on_disk(state, node, &entry) && state.world.nodes[node].mep == began.mep;
-        if self.may_use_disk(state, node) && (judged || !self.rules.has(Rule::JudgeBeforeDisk)) {
+        if judged || !self.rules.has(Rule::JudgeBeforeDisk) {
             state.disks[node] = Some(Entry { id: 0, dinc: 0, ..entry });
         }
     }
@@ -194,12 +190,16 @@ impl Model for Below {
         match action {
             Action::Read(i) => self.read(&mut state, i),
             Action::LoadWithoutLease(i) => state.world.load_without_lease(i),
-            Action::Promote(i) => self.promote(&mut state, i, state.promotions[i]?),
+            Action::Promote(i) => self.promote(&mut state, i, last.promotions[i]?),
             Action::WriteDisk(node) => self.write_disk(&mut state, node),
             Action::Open(node) => {
                 state.openings -= 1;
                 state.world.lane.set_flag(self.rules.has(Rule::FlagRaisesKfloor));
-                state.world.nodes[node].sync(self.rules, &state.world.lane);
+                let (mirror, lane) = (&mut state.world.nodes[node], &state.world.lane);
+                if mirror.incarnation == lane.incarnation {
+                    mirror.flag = true;
+                    mirror.kfloor = mirror.kfloor.max(lane.kfloor);
+                }
             }
             Action::Write(scope) => {
                 if state.writer == Invalidator::Idle {
@@ -250,21 +250,22 @@ pub fn cases() -> Vec<Case> {
         Case::holds("below", "2 nodes x 2 reads, 1 inv., any 1 of 4 faults", two(FAULTS, 1)).deep(),
         Case::holds("below", "2 nodes x 2 reads, 1 inv., any 2 of 4 faults", two(FAULTS, 2)).deep(),
     ];
-    for (off, faults, open) in [
-        (Rule::KeyMarksBelow, &[Fault::Restart][..], true),
-        (Rule::DiskByKfloor, &[Fault::Restart, Fault::DropGeneration], true),
-        (Rule::DropRaisesKfloor, &[Fault::Restart, Fault::DropGeneration], true),
-        (Rule::DropRaisesFloor, &[Fault::Restart, Fault::DropGeneration], true),
-        (Rule::FlagRaisesKfloor, &[Fault::Trim], false),
-        (Rule::EvictRaisesKfloor, &[Fault::Evict], true),
-        (Rule::PutAboveKfloor, &[Fault::Evict], true),
-        (Rule::PromotionCarries, &[Fault::Restart, Fault::DropGeneration], true),
-        (Rule::DiskNeedsFlag, &[Fault::Restart], false),
+    for (off, faults, budget) in [
+        (Rule::KeyMarksBelow, &[Fault::Restart][..], 1),
+        (Rule::DiskByKfloor, &[Fault::Restart, Fault::DropGeneration], 2),
+        (Rule::DropRaisesKfloor, &[Fault::Restart, Fault::DropGeneration], 2),
+        (Rule::DropRaisesFloor, &[Fault::Restart, Fault::DropGeneration], 2),
+        (Rule::EvictRaisesKfloor, &[Fault::Evict], 1),
+        (Rule::PutAboveKfloor, &[Fault::Evict], 1),
+        (Rule::PromotionCarries, &[Fault::Restart, Fault::DropGeneration], 3),
     ] {
         let off = &[off];
-        let instance = Below { rules: Rules::without(off), open, ..of(faults, faults.len() as u8) };
-        cases.push(Case::refuted("below", off, format!("1 node x 3 reads, 1 inv., {faults:?}"), instance));
+        let instance = Below { rules: Rules::without(off), ..of(faults, budget) };
+        cases.push(Case::refuted("below", off, format!("1 node x 3 reads, 1 inv., {budget} of {faults:?}"), instance));
     }
+    let off = &[Rule::FlagRaisesKfloor];
+    let instance = Below { rules: Rules::without(off), ..opening(&[Fault::Restart], 1) };
+    cases.push(Case::refuted("below", off, "1 node x 3 reads, 1 inv., 1 of [Restart], opened at any time", instance));
     for off in [Rule::PromotionKeepsStamp, Rule::JudgeBeforeDisk] {
         let off = &[off];
         let instance = Below { rules: Rules::without(off), ..of(FAULTS, 2) };
