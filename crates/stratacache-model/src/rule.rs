@@ -39,6 +39,9 @@ pub enum Rule {
     JudgeJoin,
     /// FLIGHT: a result is judged again when the flight lands. Off: the judgement at joining is enough.
     JudgeLanding,
+    /// FLIGHT: a flight that began below the mirror's kfloor is not joined, and its result is not taken. Off: marks of the
+    /// key that were forgotten are taken for none.
+    JoinAboveKfloor,
     /// FLIGHT: a discontinuity orphans flights. Off: only marks separate a reader from a flight.
     OrphanFlights,
     /// FLIGHT: a refused waiter re-enters only onto a flight at least as new as its own start, in the same unbroken
@@ -46,6 +49,8 @@ pub enum Rule {
     ReenterSameHistory,
     /// FLIGHT: the flight a refused waiter re-enters is at least as new as the waiter's start. Off: any flight is.
     ReenterNotOlder,
+    /// FLIGHT: who is refused puts its own flight in the place of the one it found. Off: that one is found again.
+    TableHoldsNewest,
     /// FLIGHT: a waiter re-enters at most once, and then takes what it gets. Off: it judges and re-enters without end.
     ReenterOnce,
     /// FLIGHT: a flight captures the position of the lane of global tags too. Off: only the tenant's lane.

@@ -2,11 +2,12 @@
 
 pub mod below;
 pub mod fill;
+pub mod flight;
 pub mod insert;
 pub mod lease;
 
 /// Returns what is explored, of every model.
 #[must_use]
 pub fn cases() -> Vec<crate::Case> {
-    [fill::cases(), lease::cases(), insert::cases(), below::cases()].into_iter().flatten().collect()
+    [fill::cases(), lease::cases(), insert::cases(), below::cases(), flight::cases()].into_iter().flatten().collect()
 }

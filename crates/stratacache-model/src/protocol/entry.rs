@@ -10,7 +10,7 @@ pub type Version = u8;
 pub type Token = u8;
 
 /// A place in one history of a lane.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Position {
     /// The history.
     pub incarnation: Incarnation,
@@ -19,7 +19,7 @@ pub struct Position {
 }
 
 /// What a node knew when a load, a GET or a write began.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Stamp {
     /// The position it had applied.
     pub position: Position,
