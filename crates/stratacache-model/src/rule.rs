@@ -101,6 +101,11 @@ pub enum Rule {
     AsOfBySync,
     /// TAIL: `as_of` is the time the SYNC was sent. Off: the time its reply came.
     AsOfWhenSent,
+    /// TAIL: `as_of` moves only when the SYNC ended at the clock. Off: also when there was more to fetch.
+    AsOfAtClock,
+    /// BYPASS: what is loaded while the lane cannot be reached is kept for delta from when its load *began*. Off: from when
+    /// it was put.
+    BypassFromStart,
     /// READ: SYNC contains a write, which a demoted primary refuses. Off: it only reads.
     SyncWrites,
     /// TAIL: a SYNC that cannot continue from the applied position is a gap. Off: what is missing is not missed.
@@ -114,8 +119,9 @@ pub enum Rule {
     BoundedByAsOf,
     /// TIME: `as_of` is kept on a clock that runs while the machine is suspended. Off: on one that stops.
     BootTime,
-    /// READ: the history of a data shard is verified within delta by its answers. Off: the connection is believed.
-    ShardHeartbeat,
+    /// READ: what is sent with a GET contains a write on the data shard, which an old primary refuses. Off: it only asks for
+    /// the `replid`.
+    ShardWrites,
     /// FAST: applying writes marks before the last mark. Off: after it.
     MarksBeforeLast,
     /// FAST: readers read the last mark before the marks. Off: after them.

@@ -1,6 +1,7 @@
 //! The models: each file one subject.
 
 pub mod below;
+pub mod bounded;
 pub mod fill;
 pub mod flight;
 pub mod insert;
@@ -9,5 +10,8 @@ pub mod lease;
 /// Returns what is explored, of every model.
 #[must_use]
 pub fn cases() -> Vec<crate::Case> {
-    [fill::cases(), lease::cases(), insert::cases(), below::cases(), flight::cases()].into_iter().flatten().collect()
+    [fill::cases(), lease::cases(), insert::cases(), below::cases(), flight::cases(), bounded::cases()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
