@@ -136,8 +136,11 @@ pub enum Rule {
     JudgeAfterPut,
     /// MEMORY: applying writes the mark of a key before it removes the entry. Off: after it.
     KeyMarkBeforeRemove,
-    /// TAIL: a new snapshot replays the stream from where it began to read marks. Off: the marks as read are the snapshot.
+    /// TAIL: a new snapshot replays the stream from the position read before the marks. Off: it claims the position reached
+    /// after them.
     ReplayAfterScan,
+    /// TAIL: the floors of a snapshot are those of the header read after the marks. Off: of the one read before.
+    FloorAfterScan,
     /// TAIL: a snapshot during which the incarnation changed is taken again. Off: it is believed.
     RescanOnIncarnation,
     /// TAIL: a snapshot during which the generation of marks changed is taken again. Off: it is believed.
@@ -152,8 +155,6 @@ pub enum Rule {
     DeleteTogether,
     /// VALID: expired and valid may be served stale, invalid never. Off: what is past its time is served stale unjudged.
     JudgeBeforeStale,
-    /// VALID: `expire` is a mark. Off: it rewrites the entry it read.
-    ExpireIsAMark,
     /// VALID: a soft mark concerns what was stamped before it. Off: it concerns what is stored when it comes.
     SoftByStamp,
 }
