@@ -1,8 +1,21 @@
 //! The rules of the protocol, each of which an exploration can do without.
 
-/// One rule of the protocol. The first word of the docs of a rule is its paragraph in the design.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Rule {
+macro_rules! rules {
+    ($($(#[$doc:meta])* $rule:ident,)*) => {
+        /// One rule of the protocol. The first word of the docs of a rule is its paragraph in the design.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Rule {
+            $($(#[$doc])* $rule,)*
+        }
+
+        impl Rule {
+            /// All of them.
+            pub const ALL: &'static [Self] = &[$(Self::$rule,)*];
+        }
+    };
+}
+
+rules! {
     /// READ: the stamp of a load is the position applied *before* the load. Off: the position applied when it is stored.
     StampBeforeLoad,
     /// WRITES: FILL stores only while the caller's token is in the lease. Off: it always stores.

@@ -253,22 +253,29 @@ impl<const R: usize> Flights<R> {
                     }
                 }
             }
-            Step::Waits(leader) => match state.flights[leader] {
-                Some(flight) => match flight.load {
-                    Load::Landed(version) if self.takes(state, &reader, &flight) => {
-                        state.shared = true;
-                        state.shared_again |= reader.joined > 1;
-                        Self::finish(state, i, version);
-                    }
-                    Load::Landed(_) => state.readers[i].step = Step::Synced,
-                    Load::Failed => state.readers[i].step = Step::Ended,
-                    Load::Running | Load::Loaded(_) => {}
-                },
-                None => {}
-            },
+            Step::Waits(leader) => {
+                if let Some(flight) = state.flights[leader] {
+                    self.look(state, i, &flight);
+                }
+            }
             Step::Leads | Step::Ended => {}
         }
         Self::sweep(state);
+    }
+
+    /// A waiter looks at its flight: it takes what it brought, fails with it, or is refused and begins again.
+    fn look(&self, state: &mut State<R>, i: usize, flight: &Flight) {
+        let reader = state.readers[i];
+        match flight.load {
+            Load::Landed(version) if self.takes(state, &reader, flight) => {
+                state.shared = true;
+                state.shared_again |= reader.joined > 1;
+                Self::finish(state, i, version);
+            }
+            Load::Landed(_) => state.readers[i].step = Step::Synced,
+            Load::Failed => state.readers[i].step = Step::Ended,
+            Load::Running | Load::Loaded(_) => {}
+        }
     }
 
     fn fly(&self, state: &mut State<R>, leader: usize) {

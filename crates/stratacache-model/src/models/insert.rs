@@ -275,7 +275,7 @@ pub fn cases() -> Vec<Case> {
     let faulty = |budget| Inserts { faults: Faults::of(Fault::ALL, budget), ..one.clone() };
     let mut cases = vec![
         Case::holds("insert", "2 writers x 1, 1 reader x 2, no fault", one.clone()),
-        Case::holds("insert", "2 writers x 1, 2 readers x 1, no fault", two.clone()),
+        Case::holds("insert", "2 writers x 1, 2 readers x 1, no fault", two.clone()).deep(),
         Case::holds("insert", "2 writers x 1, 1 reader x 2, any 1 of 7 faults", faulty(1)),
         Case::holds("insert", "2 writers x 1, 2 readers x 2, no fault", Inserts { reads: 2, ..two.clone() }).deep(),
         Case::holds("insert", "2 writers (2 and 1), 1 reader x 2, no fault", Inserts { writes: [2, 1], ..one.clone() })
