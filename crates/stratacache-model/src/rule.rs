@@ -108,12 +108,16 @@ rules! {
     PromotionCarries,
     /// BELOW: promotion keeps the stamp. Off: the promoted entry is stamped when it is promoted.
     PromotionKeepsStamp,
+    /// WRITES: a promotion into Redis is a FILL under a token. Off: it stores what it was about to store.
+    PromotionNeedsToken,
     /// BELOW: what is valid no more is not written to the disk. Off: the disk is written unjudged.
     JudgeBeforeDisk,
     /// TAIL: `as_of` moves only by SYNC. Off: a non-empty dense reply of the stream moves it too.
     AsOfBySync,
     /// TAIL: `as_of` is the time the SYNC was sent. Off: the time its reply came.
     AsOfWhenSent,
+    /// READ: a SYNC serves those who asked before it was sent. Off: those who ask while it is under way too.
+    AskBeforeSent,
     /// TAIL: `as_of` moves only when the SYNC ended at the clock. Off: also when there was more to fetch.
     AsOfAtClock,
     /// BYPASS: what is loaded while the lane cannot be reached is kept for delta from when its load *began*. Off: from when

@@ -118,8 +118,9 @@ impl Below {
         let carried = self.rules.has(Rule::PromotionCarries);
         let promoted = Entry { id: reader.token, stamp, dinc: reader.dinc, carried, ..entry };
         if self.valid_on_disk(state, i, &entry) {
-            if reader.token != 0 {
-                state.world.shard.fill(reader.token, promoted);
+            if reader.token != 0 && !state.world.shard.fill(reader.token, promoted) {
+                let anyway = !self.rules.has(Rule::PromotionNeedsToken);
+                state.world.shard.entry = state.world.shard.entry.or(Some(promoted).filter(|_| anyway));
             }
             state.world.put(self.rules, i, promoted);
         }
@@ -266,10 +267,12 @@ pub fn cases() -> Vec<Case> {
     let off = &[Rule::FlagRaisesKfloor];
     let instance = Below { rules: Rules::without(off), ..opening(&[Fault::Restart], 1) };
     cases.push(Case::refuted("below", off, "1 node x 3 reads, 1 inv., 1 of [Restart], opened at any time", instance));
-    for off in [Rule::PromotionKeepsStamp, Rule::JudgeBeforeDisk] {
+    for off in [Rule::PromotionKeepsStamp, Rule::PromotionNeedsToken, Rule::JudgeBeforeDisk] {
         let off = &[off];
         let instance = Below { rules: Rules::without(off), ..of(FAULTS, 2) };
         cases.push(Case::unneeded("below", off, "1 node x 3 reads, 1 inv., any 2 of 4 faults", instance));
+        let instance = Below { rules: Rules::without(off), ..two(FAULTS, 2) };
+        cases.push(Case::unneeded("below", off, "2 nodes x 2 reads, 1 inv., any 2 of 4 faults", instance).deep());
     }
     cases
 }

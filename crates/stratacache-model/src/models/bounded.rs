@@ -1,4 +1,5 @@
-//! `Bounded` reads: what moves `as_of`, and what may be kept without the lane (READ, TAIL, TIME).
+//! `Bounded` reads: what moves `as_of`, and what may be kept without the lane (READ, TAIL, TIME); `Latest` reads that share a
+//! SYNC.
 //!
 //! One node, a primary and its replica, time in steps. Reads of the stream and SYNCs are sent, run and answered in steps of
 //! their own. An entry that depends on the invalidations is taken to be in memory from the beginning, so that a read may be
@@ -28,6 +29,8 @@ pub struct Bounded {
     count: u8,
     /// A load while the lane cannot be reached.
     bypass: bool,
+    /// How many `Latest` reads ask for a SYNC.
+    asks: u8,
 }
 
 /// An invalidation in a stream.
@@ -65,6 +68,15 @@ struct Bypassed {
     includes: u8,
 }
 
+/// A `Latest` read that waits for a SYNC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Asked {
+    /// The invalidations it must not miss.
+    due: u8,
+    /// The SYNC under way is the one it waits for.
+    served: bool,
+}
+
 /// The state.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct State {
@@ -83,6 +95,10 @@ pub struct State {
     tail: Call,
     sync: Call,
     bypassed: Option<Bypassed>,
+    asked: Option<Asked>,
+    asks: u8,
+    /// A `Latest` read was served without knowing all it had to.
+    missed: bool,
     /// When the invalidations ran.
     ran: [Option<u8>; MOST],
     trims: u8,
@@ -112,6 +128,8 @@ pub enum Action {
     Sync,
     /// A load without the lane goes on.
     Bypass,
+    /// A `Latest` read asks for a SYNC.
+    Ask,
 }
 
 impl Server {
@@ -183,12 +201,18 @@ impl Bounded {
         let now = self.clock(state);
         let demoted = state.primary != state.connected;
         state.sync = match state.sync {
-            Call::None => Call::Sent(now),
-            Call::Sent(_) if demoted && self.has(Rule::SyncWrites) => Call::None,
+            Call::None => {
+                state.asked = state.asked.map(|asked| Asked { served: true, ..asked });
+                Call::Sent(now)
+            }
+            Call::Sent(_) if demoted && self.has(Rule::SyncWrites) => Self::cut(state),
             Call::Sent(sent) => Call::Ran(sent, state.servers[state.connected]),
             Call::Ran(sent, server) => {
                 self.sync_reply(state, if self.has(Rule::AsOfWhenSent) { sent } else { now }, &server);
-                Call::None
+                if let Some(asked) = state.asked.take_if(|asked| asked.served && state.applied >= server.clk) {
+                    state.missed |= asked.due & !state.known != 0;
+                }
+                Self::cut(state)
             }
         };
     }
@@ -210,6 +234,17 @@ impl Bounded {
         if state.applied >= server.clk || !self.has(Rule::AsOfAtClock) {
             state.as_of = state.as_of.max(time);
         }
+    }
+
+    /// The SYNC under way is over; who still waits for it waits for another.
+    fn cut(state: &mut State) -> Call {
+        state.asked = state.asked.map(|asked| Asked { served: false, ..asked });
+        Call::None
+    }
+
+    /// Returns the invalidations that have run.
+    fn ran(state: &State) -> u8 {
+        ((1u16 << state.ran.iter().flatten().count()) - 1) as u8
     }
 
     /// Returns the invalidations that a read which begins now must not miss.
@@ -247,6 +282,9 @@ impl Model for Bounded {
             tail: Call::None,
             sync: Call::None,
             bypassed: None,
+            asked: None,
+            asks: self.asks,
+            missed: false,
             ran: [None; MOST],
             trims: self.trims,
             suspends: self.suspends,
@@ -270,6 +308,7 @@ impl Model for Bounded {
         may(state.primary != state.connected, Action::Reconnect);
         may(!self.bypass, Action::Tail);
         may(!self.bypass, Action::Sync);
+        may(state.asks > 0 && state.asked.is_none(), Action::Ask);
         may(self.bypass && state.bypassed.is_none_or(|each| each.put.is_none()), Action::Bypass);
     }
 
@@ -303,23 +342,27 @@ impl Model for Bounded {
             }
             Action::Failover => {
                 // the first script there finds another `replid`: what was before is invalid, whatever was lost
-                let all = state.ran.iter().flatten().count() as u32;
                 state.primary = 1;
-                state.servers[1] = Server::new(2, ((1u16 << all) - 1) as u8);
+                state.servers[1] = Server::new(2, Self::ran(&state));
             }
             Action::Reconnect => {
                 state.connected = state.primary;
-                (state.tail, state.sync) = (Call::None, Call::None);
+                (state.tail, state.sync) = (Call::None, Self::cut(&mut state));
             }
             Action::Tail => self.tail(&mut state)?,
             Action::Sync => self.sync(&mut state),
             Action::Bypass => match &mut state.bypassed {
                 Some(bypassed) => bypassed.put = Some(state.now),
                 None => {
-                    let includes = ((1u16 << state.ran.iter().flatten().count()) - 1) as u8;
+                    let includes = Self::ran(&state);
                     state.bypassed = Some(Bypassed { began: state.now, put: None, includes });
                 }
             },
+            Action::Ask => {
+                state.asks -= 1;
+                let served = state.sync != Call::None && !self.has(Rule::AskBeforeSent);
+                state.asked = Some(Asked { due: Self::ran(&state), served });
+            }
         }
         Some(state)
     }
@@ -330,6 +373,9 @@ impl Model for Bounded {
             let lane = !model.serves(state) || due & !state.known == 0;
             lane && model.serves_bypassed(state).is_none_or(|each| due & !each.includes == 0)
         })];
+        if self.asks > 0 {
+            properties.push(Property::always("latest", |_, state: &State| !state.missed));
+        }
         if self.bypass {
             properties.push(Property::sometimes(
                 "served although the lane is out of reach",
@@ -357,12 +403,14 @@ pub fn cases() -> Vec<Case> {
         timed: false,
         count: 9,
         bypass: false,
+        asks: 0,
     };
     let trimmed = Bounded { trims: 1, ..plain.clone() };
     let failing = Bounded { failover: true, ..plain.clone() };
     let timed = Bounded { timed: true, ..failing.clone() };
     let bypass = Bounded { bypass: true, ..plain.clone() };
     let all = Bounded { trims: 1, failover: true, ..plain.clone() };
+    let latest = Bounded { asks: 1, until: 3, ..failing.clone() };
     let mut cases = vec![
         Case::holds("bounded", "time 4, 2 inv., trim, failover", all.clone()),
         Case::holds("bounded", "time 4, 2 inv., failover, times in the stream", timed.clone()),
@@ -373,6 +421,7 @@ pub fn cases() -> Vec<Case> {
             Bounded { count: 1, invalidations: 3, ..plain.clone() },
         ),
         Case::holds("bounded", "time 4, 2 inv., lane out of reach", bypass.clone()),
+        Case::holds("bounded", "time 3, 2 inv., failover, a Latest read", latest.clone()),
         Case::holds("bounded", "time 5, 3 inv., trim, failover", Bounded { until: 5, invalidations: 3, ..all.clone() })
             .deep(),
         Case::holds(
@@ -392,11 +441,13 @@ pub fn cases() -> Vec<Case> {
         (Rule::EntryTime, "failover, times in the stream", &timed),
         (Rule::BoundedByAsOf, "no fault", &plain),
         (Rule::BootTime, "1 suspend", &Bounded { suspends: 1, ..plain.clone() }),
+        (Rule::AskBeforeSent, "failover, a Latest read", &latest),
         (Rule::BypassFromStart, "lane out of reach", &bypass),
     ] {
         let off = &[rule];
         let instance = Bounded { rules: Rules::without(off), ..instance.clone() };
-        cases.push(Case::refuted("bounded", off, format!("time 4, {} inv., {size}", instance.invalidations), instance));
+        let size = format!("time {}, {} inv., {size}", instance.until, instance.invalidations);
+        cases.push(Case::refuted("bounded", off, size, instance));
     }
     let off = &[Rule::StreamCarriesIncarnation];
     let instance = Bounded { rules: Rules::without(off), invalidations: 3, ..failing };

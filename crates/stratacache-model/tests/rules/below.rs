@@ -56,3 +56,8 @@ fn a_promoted_entry_may_take_the_stamp_of_its_promotion_if_it_is_judged_after_it
 fn a_disk_may_be_written_unjudged_since_it_is_judged_when_read() {
     holds_even_without(&cases(), &[Rule::JudgeBeforeDisk]);
 }
+
+#[test]
+fn the_token_of_a_promotion_is_not_what_keeps_reads_fresh() {
+    holds_even_without(&cases(), &[Rule::PromotionNeedsToken]);
+}

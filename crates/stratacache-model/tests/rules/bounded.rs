@@ -56,3 +56,8 @@ fn a_clock_that_stops_while_the_machine_sleeps_makes_as_of_look_recent() {
 fn what_is_loaded_without_the_lane_counts_from_when_its_load_began() {
     breaks_without(&cases(), &[Rule::BypassFromStart]);
 }
+
+#[test]
+fn a_sync_that_was_already_sent_does_not_serve_who_asks_now() {
+    breaks_without(&cases(), &[Rule::AskBeforeSent]);
+}
