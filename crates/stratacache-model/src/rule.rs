@@ -153,6 +153,10 @@ rules! {
     JudgeAfterPut,
     /// MEMORY: applying writes the mark of a key before it removes the entry. Off: after it.
     KeyMarkBeforeRemove,
+    /// MEMORY: an entry carries mep, and one of before a discontinuity is invalid. Off: only marks and positions count.
+    EntryCarriesMep,
+    /// MEMORY: a snapshot raises kfloor and mep before it drops what is in memory. Off: after it.
+    KfloorBeforeDrop,
     /// TAIL: a new snapshot replays the stream from the position read before the marks. Off: it claims the position reached
     /// after them.
     ReplayAfterScan,

@@ -267,7 +267,7 @@ pub fn cases() -> Vec<Case> {
     let off = &[Rule::FlagRaisesKfloor];
     let instance = Below { rules: Rules::without(off), ..opening(&[Fault::Restart], 1) };
     cases.push(Case::refuted("below", off, "1 node x 3 reads, 1 inv., 1 of [Restart], opened at any time", instance));
-    for off in [Rule::PromotionKeepsStamp, Rule::PromotionNeedsToken, Rule::JudgeBeforeDisk] {
+    for off in [Rule::PutAfterSameMep, Rule::PromotionKeepsStamp, Rule::PromotionNeedsToken, Rule::JudgeBeforeDisk] {
         let off = &[off];
         let instance = Below { rules: Rules::without(off), ..of(FAULTS, 2) };
         cases.push(Case::unneeded("below", off, "1 node x 3 reads, 1 inv., any 2 of 4 faults", instance));

@@ -146,5 +146,7 @@ pub fn cases() -> Vec<Case> {
     let off = &[Rule::PutAfterSameMep];
     let instance = Fill { rules: Rules::without(off), ..any(1, 1) };
     cases.push(Case::unneeded("fill", off, "2 nodes x 2 reads, 1 inv., any 1 of 7 faults", instance));
+    let instance = Fill { rules: Rules::without(off), ..any(2, 1) };
+    cases.push(Case::unneeded("fill", off, "2 nodes x 2 reads, 1 inv., any 2 of 7 faults", instance).deep());
     cases
 }

@@ -34,6 +34,8 @@ pub enum Scope {
     OtherTag,
     /// The global tag.
     GlobalTag,
+    /// Not an invalidation that came, but one of the key that was missed: a snapshot of the tenant's lane.
+    MissedKey,
 }
 
 /// One number for each lane, the tenant's first.
@@ -47,6 +49,7 @@ struct Entry {
     stamp: Pair,
     /// Nothing it depends on was invalidated up to here.
     validated: Pair,
+    mep: u8,
     judged: bool,
 }
 
@@ -58,6 +61,9 @@ enum Write {
     Last,
     KeyMark,
     Remove,
+    Kfloor,
+    Mep,
+    Drop,
 }
 
 /// A message being applied.
@@ -94,7 +100,7 @@ struct Reader {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Load {
     Idle,
-    Stamped(Pair),
+    Stamped(Pair, u8),
     Loaded(Entry),
     Judged(Entry),
     Put(u8),
@@ -117,6 +123,8 @@ pub struct State<const R: usize, const L: usize> {
     exact: Pair,
     filter: Pair,
     key: Seq,
+    kfloor: Seq,
+    mep: u8,
     last: Pair,
     applied: Pair,
     covered: Version,
@@ -143,7 +151,7 @@ pub enum Action {
 const fn lane(scope: Scope) -> usize {
     match scope {
         Scope::GlobalTag => GLOBAL,
-        Scope::Key | Scope::Tag | Scope::OtherTag => TENANT,
+        Scope::Key | Scope::Tag | Scope::OtherTag | Scope::MissedKey => TENANT,
     }
 }
 
@@ -152,10 +160,16 @@ impl<const R: usize, const L: usize> Memory<R, L> {
         self.rules.has(rule)
     }
 
+    fn key_allows(state: &State<R, L>, entry: &Entry) -> bool {
+        state.key <= entry.stamp[TENANT] && entry.stamp[TENANT] >= state.kfloor
+    }
+
     fn writes(&self, scope: Scope) -> &'static [Write] {
         match scope {
             Scope::Key if self.has(Rule::KeyMarkBeforeRemove) => &[Write::KeyMark, Write::Remove],
             Scope::Key => &[Write::Remove, Write::KeyMark],
+            Scope::MissedKey if self.has(Rule::KfloorBeforeDrop) => &[Write::Kfloor, Write::Mep, Write::Drop],
+            Scope::MissedKey => &[Write::Drop, Write::Kfloor, Write::Mep],
             _ if self.has(Rule::MarksBeforeLast) => &[Write::Exact, Write::Filter, Write::Last],
             _ => &[Write::Last, Write::Exact, Write::Filter],
         }
@@ -175,6 +189,9 @@ impl<const R: usize, const L: usize> Memory<R, L> {
             Write::Filter => state.filter[lane] = seq,
             Write::Last => state.last[lane] = seq,
             Write::KeyMark => state.key = seq,
+            Write::Kfloor => (state.key, state.kfloor) = (0, seq),
+            Write::Mep => state.mep += 1,
+            Write::Drop => state.map = None,
             Write::Remove => state.map = state.map.filter(|entry| entry.stamp[TENANT] >= seq),
         }
         state.applying = Some(Applying { written: message.written + 1, ..message });
@@ -203,7 +220,8 @@ impl<const R: usize, const L: usize> Memory<R, L> {
             },
             Look::Held(entry) => {
                 let by_key = !entry.judged && self.has(Rule::UnjudgedByKey);
-                if by_key && state.key > entry.stamp[TENANT] {
+                let other = entry.mep != state.mep && self.has(Rule::EntryCarriesMep);
+                if other || (by_key && !Self::key_allows(state, &entry)) {
                     Look::Idle
                 } else if !self.has(Rule::LastBeforeMarks) {
                     Look::Marks(entry, allows(&entry))
@@ -246,24 +264,25 @@ impl<const R: usize, const L: usize> Memory<R, L> {
         let next = match loader.load {
             Load::Idle => {
                 state.loaders[i].left -= 1;
-                Load::Stamped(state.applied)
+                // mep first: a discontinuity in between then shows
+                Load::Stamped(state.applied, state.mep)
             }
-            Load::Stamped(stamp) => {
+            Load::Stamped(stamp, mep) => {
                 let id = 1 + i as u8 * 4 + loader.left;
-                Load::Loaded(Entry { id, version: state.source, stamp, validated: stamp, judged: false })
+                Load::Loaded(Entry { id, version: state.source, stamp, validated: stamp, mep, judged: false })
             }
             Load::Loaded(entry) if self.has(Rule::JudgeAfterPut) => {
                 state.map = Some(entry);
                 Load::Put(entry.id)
             }
-            Load::Loaded(entry) if state.key > entry.stamp[TENANT] => Load::Idle,
+            Load::Loaded(entry) if !Self::key_allows(state, &entry) => Load::Idle,
             Load::Loaded(entry) => Load::Judged(entry),
             Load::Judged(entry) => {
                 state.map = Some(Entry { judged: true, ..entry });
                 Load::Idle
             }
             Load::Put(id) => match by_id(state.map, id) {
-                Some(entry) if state.key > entry.stamp[TENANT] => Load::Refused(id),
+                Some(entry) if !Self::key_allows(state, &entry) => Load::Refused(id),
                 Some(entry) => {
                     state.map = Some(Entry { judged: true, ..entry });
                     Load::Idle
@@ -292,6 +311,8 @@ impl<const R: usize, const L: usize> Model for Memory<R, L> {
             exact: [0; 2],
             filter: [0; 2],
             key: 0,
+            kfloor: 0,
+            mep: 0,
             last: [0; 2],
             applied: [0; 2],
             covered: 1,
@@ -357,30 +378,37 @@ impl<const R: usize, const L: usize> Model for Memory<R, L> {
 /// Returns what is explored.
 #[must_use]
 pub fn cases() -> Vec<Case> {
-    const ALL: &[Scope] = &[Scope::Key, Scope::Tag, Scope::OtherTag, Scope::GlobalTag];
+    const ALL: &[Scope] = &[Scope::Key, Scope::Tag, Scope::OtherTag, Scope::GlobalTag, Scope::MissedKey];
     const TAGS: &[Scope] = &[Scope::Tag, Scope::OtherTag];
     fn of<const R: usize, const L: usize>(messages: u8, reads: u8, loads: u8) -> Memory<R, L> {
         Memory { rules: Rules::ALL, scopes: ALL, messages, reads, loads }
     }
     let mut cases = vec![
-        Case::holds("memory", "1 reader x 3, 1 loader x 2, 2 messages of 4 kinds", of::<1, 1>(2, 3, 2)),
-        Case::holds("memory", "2 readers x 1, 2 loaders x 1, 2 messages of 4 kinds", of::<2, 2>(2, 1, 1)),
-        Case::holds("memory", "2 readers x 2, 2 loaders x 1, 2 messages of 4 kinds", of::<2, 2>(2, 2, 1)).deep(),
-        Case::holds("memory", "1 reader x 3, 1 loader x 2, 3 messages of 4 kinds", of::<1, 1>(3, 3, 2)).deep(),
-        Case::holds("memory", "2 readers x 2, 1 loader x 2, 3 messages of 4 kinds", of::<2, 1>(3, 2, 2)).deep(),
+        Case::holds("memory", "1 reader x 3, 1 loader x 2, 2 messages of 5 kinds", of::<1, 1>(2, 3, 2)),
+        Case::holds("memory", "2 readers x 1, 2 loaders x 1, 2 messages of 5 kinds", of::<2, 2>(2, 1, 1)),
+        Case::holds("memory", "2 readers x 2, 2 loaders x 1, 2 messages of 5 kinds", of::<2, 2>(2, 2, 1)).deep(),
+        Case::holds("memory", "1 reader x 3, 1 loader x 2, 3 messages of 5 kinds", of::<1, 1>(3, 3, 2)).deep(),
+        Case::holds("memory", "2 readers x 2, 1 loader x 2, 3 messages of 5 kinds", of::<2, 1>(3, 2, 2)).deep(),
     ];
-    for (rule, scopes) in [
-        (Rule::MarksBeforeLast, TAGS),
-        (Rule::LastBeforeMarks, TAGS),
-        (Rule::NoteWhatWasRead, TAGS),
-        (Rule::PairOfLanes, &[Scope::Tag, Scope::GlobalTag][..]),
-        (Rule::UnjudgedByKey, &[Scope::Key]),
-        (Rule::JudgeAfterPut, &[Scope::Key]),
-        (Rule::KeyMarkBeforeRemove, &[Scope::Key]),
+    for (off, scopes) in [
+        (&[Rule::MarksBeforeLast][..], TAGS),
+        (&[Rule::LastBeforeMarks], TAGS),
+        (&[Rule::NoteWhatWasRead], TAGS),
+        (&[Rule::PairOfLanes], &[Scope::Tag, Scope::GlobalTag][..]),
+        (&[Rule::UnjudgedByKey], &[Scope::Key]),
+        (&[Rule::JudgeAfterPut], &[Scope::Key]),
+        (&[Rule::KeyMarkBeforeRemove], &[Scope::Key]),
+        (&[Rule::EntryCarriesMep, Rule::KfloorBeforeDrop], &[Scope::MissedKey]),
     ] {
-        let off = &[rule];
         let instance = Memory { rules: Rules::without(off), scopes, ..of::<2, 1>(3, 2, 2) };
         cases.push(Case::refuted("memory", off, format!("2 readers x 2, 1 loader x 2, 3 of {scopes:?}"), instance));
+    }
+    for off in [Rule::EntryCarriesMep, Rule::KfloorBeforeDrop] {
+        let off = &[off];
+        let instance = Memory { rules: Rules::without(off), ..of::<1, 1>(2, 3, 2) };
+        cases.push(Case::unneeded("memory", off, "1 reader x 3, 1 loader x 2, 2 messages of 5 kinds", instance));
+        let instance = Memory { rules: Rules::without(off), ..of::<1, 1>(3, 3, 2) };
+        cases.push(Case::unneeded("memory", off, "1 reader x 3, 1 loader x 2, 3 messages of 5 kinds", instance).deep());
     }
     cases
 }

@@ -61,3 +61,8 @@ fn a_disk_may_be_written_unjudged_since_it_is_judged_when_read() {
 fn the_token_of_a_promotion_is_not_what_keeps_reads_fresh() {
     holds_even_without(&cases(), &[Rule::PromotionNeedsToken]);
 }
+
+#[test]
+fn what_began_before_a_discontinuity_is_judged_by_key_marks_that_are_kept() {
+    holds_even_without(&cases(), &[Rule::PutAfterSameMep]);
+}

@@ -1,6 +1,6 @@
 use stratacache_model::{Rule, models::memory::cases};
 
-use crate::{breaks_without, holds};
+use crate::{breaks_without, holds, holds_even_without};
 
 #[test]
 fn the_fast_path_of_memory_is_fresh_in_every_order_of_its_loads_and_stores() {
@@ -40,4 +40,11 @@ fn an_entry_judged_only_before_it_is_put_misses_a_mark_in_between() {
 #[test]
 fn the_mark_of_a_key_is_written_before_its_entry_is_removed() {
     breaks_without(&cases(), &[Rule::KeyMarkBeforeRemove]);
+}
+
+#[test]
+fn a_put_during_a_snapshot_is_caught_by_the_kfloor_or_by_mep() {
+    breaks_without(&cases(), &[Rule::EntryCarriesMep, Rule::KfloorBeforeDrop]);
+    holds_even_without(&cases(), &[Rule::EntryCarriesMep]);
+    holds_even_without(&cases(), &[Rule::KfloorBeforeDrop]);
 }
