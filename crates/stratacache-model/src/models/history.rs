@@ -309,10 +309,10 @@ pub fn cases() -> Vec<Case> {
         invalidations: 3,
         reads: 4,
     };
-    let large = Histories { invalidations: 6, reads: 6, ..of(&[], ALL, 4) };
+    let large = Histories { invalidations: 4, reads: 5, ..of(&[], ALL, 3) };
     let mut cases = vec![
         Case::holds("history", "3 inv., 4 reads, any 2 of 5 losses", of(&[], ALL, 2)),
-        Case::holds("history", "6 inv., 6 reads, any 4 of 5 losses", large).deep(),
+        Case::holds("history", "4 inv., 5 reads, any 3 of 5 losses", large).deep(),
     ];
     for (rule, losses) in
         [(Rule::MarksCarryIncarnation, &[Loss::Marks, Loss::Stream][..]), (Rule::HeaderReplid, &[Loss::Newest])]

@@ -169,8 +169,8 @@ pub fn cases() -> Vec<Case> {
     let without = |off: &[Rule], model: Leases| Leases { rules: Rules::without(off), ..model };
     let mut cases = vec![
         Case::holds("lease", "2 nodes x 2 reads, 1 inv., 1 trim, 1 expiry, 1 death", with(1, 1, 1, 1)),
+        Case::holds("lease", "2 nodes x 2 reads, 1 inv., 1 trim, 2 expiries, 2 deaths", with(1, 2, 2, 1)).deep(),
         Case::holds("lease", "2 nodes x 2 reads, 2 inv., 1 trim, 1 expiry, 1 death", with(1, 1, 1, 2)).deep(),
-        Case::holds("lease", "2 nodes x 2 reads, 2 inv., 1 trim, 2 expiries, 2 deaths", with(1, 2, 2, 2)).deep(),
     ];
     for off in [Rule::FillNeedsToken, Rule::RenewOnlyOwn, Rule::FillRefusesNoLease, Rule::LeaselessStaysInMemory] {
         let off = &[off];

@@ -388,7 +388,7 @@ pub fn cases() -> Vec<Case> {
         Case::holds("memory", "2 readers x 1, 2 loaders x 1, 2 messages of 5 kinds", of::<2, 2>(2, 1, 1)),
         Case::holds("memory", "2 readers x 2, 2 loaders x 1, 2 messages of 5 kinds", of::<2, 2>(2, 2, 1)).deep(),
         Case::holds("memory", "1 reader x 3, 1 loader x 2, 3 messages of 5 kinds", of::<1, 1>(3, 3, 2)).deep(),
-        Case::holds("memory", "2 readers x 2, 1 loader x 2, 3 messages of 5 kinds", of::<2, 1>(3, 2, 2)).deep(),
+        Case::holds("memory", "2 readers x 2, 1 loader x 2, 2 messages of 5 kinds", of::<2, 1>(2, 2, 2)).deep(),
     ];
     for (off, scopes) in [
         (&[Rule::MarksBeforeLast][..], TAGS),
