@@ -1,0 +1,32 @@
+//! The models: each file one subject.
+
+pub mod below;
+pub mod bounded;
+pub mod expire;
+pub mod fill;
+pub mod flight;
+pub mod history;
+pub mod insert;
+pub mod lease;
+pub mod memory;
+pub mod shard;
+pub mod snapshot;
+
+/// Returns what is explored, of every model.
+#[must_use]
+pub fn cases() -> Vec<crate::Case> {
+    let models = [
+        fill::cases(),
+        lease::cases(),
+        flight::cases(),
+        insert::cases(),
+        below::cases(),
+        bounded::cases(),
+        snapshot::cases(),
+        history::cases(),
+        shard::cases(),
+        memory::cases(),
+        expire::cases(),
+    ];
+    models.into_iter().flatten().collect()
+}
