@@ -228,7 +228,10 @@ async fn a_stamp_of_another_tenant_is_refused_and_changes_nothing() {
     let error = b.insert("k", 2_u32).stamped(foreign).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
     assert!(error.to_string().contains("stamp"), "{error}");
+    let many = b.insert_many([("k", 2_u32), ("l", 2)]).stamped(foreign).await.unwrap_err();
+    assert_eq!(many.kind(), ErrorKind::InvalidInput, "{many}");
     assert_eq!(b.get::<u32>("k").await.as_deref(), Some(&1), "what was there still is");
+    assert!(b.get::<u32>("l").await.is_none());
     let own = b.namespace("other").stamp();
     assert!(!b.insert("k", 3_u32).stamped(own).await.unwrap().is_superseded(), "of any namespace of the tenant");
     assert_eq!(b.get::<u32>("k").await.as_deref(), Some(&3));

@@ -70,11 +70,6 @@ impl From<Error> for WriteFailure {
 impl Engine {
     /// Inserts one value, to the end even if the caller goes away. The caller has checked the policy and the tags.
     pub(crate) async fn insert<V: CacheValue>(self: &Arc<Self>, request: WriteRequest<V>) -> Result<Token> {
-        if request.stamp.is_some_and(|stamp| stamp.tenant != request.ns.tenant.marks.tenant) {
-            return Err(Error::invalid(
-                "the stamp is another tenant's; take it with stamp() of a namespace of the tenant that is written",
-            ));
-        }
         let engine = Arc::clone(self);
         self.write_to_the_end(async move {
             let tokens = engine.insert_here(request).await.map_err(|failure| failure.error)?;
@@ -93,6 +88,11 @@ impl Engine {
         self.check_open()?;
         let WriteRequest { ns, items, tags, stamp } = request;
         let inner = &*ns;
+        if stamp.is_some_and(|stamp| stamp.tenant != inner.tenant.marks.tenant) {
+            let message =
+                "the stamp is another tenant's; take it with stamp() of a namespace of the tenant that is written";
+            return Err(Error::invalid(message).into());
+        }
         // registered before anything else: marks that these fills may need are kept
         let (fill, now_stamp) = self.mirror.begin_fill(&inner.tenant.marks);
         let began = stamp.map_or(fill.began(), |s| s.lane.seq);
