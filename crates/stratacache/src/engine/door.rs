@@ -6,7 +6,11 @@ use smallvec::SmallVec;
 use stratacache_core::{Consistency, Error, Key, Policy, Result, Tag};
 
 use super::{Engine, Space, Tenant};
-use crate::{Freshness, memory::EntryScopes, observe::Counter};
+use crate::{
+    Freshness,
+    memory::{EntryScopes, LookupKey},
+    observe::Counter,
+};
 
 /// What a handle of a namespace holds.
 pub(crate) struct Door {
@@ -20,8 +24,6 @@ pub(crate) struct Door {
     /// Nodes share the coordinator: this one may be behind.
     pub(crate) shared: bool,
     pub(crate) tags: SmallVec<[Tag; 1]>,
-    /// The scopes of an entry that has no tags beyond the defaults.
-    pub(crate) scopes: Arc<EntryScopes>,
     /// A default or level that is not valid; every operation reports it.
     pub(crate) fault: Option<Error>,
 }
@@ -35,6 +37,12 @@ impl Door {
     pub(crate) fn check(&self) -> Result<()> {
         self.engine.check_open()?;
         self.fault.clone().map_or(Ok(()), Err)
+    }
+
+    /// Returns a key of this namespace, to look up in memory.
+    #[inline]
+    pub(crate) fn lookup<'a>(&'a self, key: &'a [u8]) -> LookupKey<'a> {
+        LookupKey { prefix: &self.space.prefix, key }
     }
 
     /// Returns what stands for a key in logs: a keyed hash, never the key.

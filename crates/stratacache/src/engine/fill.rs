@@ -106,7 +106,7 @@ impl Engine {
         max_weight: Option<u64>,
     ) -> Kept {
         let weight = u64::from(entry.meta.weight);
-        let lookup = LookupKey { prefix: &ns.space.prefix, key };
+        let lookup = ns.lookup(key);
         if max_weight.is_some_and(|max| weight > max) {
             // the old value, if there is one, must not outlive the new one
             self.drop_older(ns, &lookup, entry.meta.place());

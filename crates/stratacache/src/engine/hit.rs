@@ -10,7 +10,7 @@ use super::{
     timeline::COARSE_LAG,
 };
 use crate::{
-    memory::{Entry, LookupKey, Meta, Slot, SlotRef},
+    memory::{Entry, Meta, Slot, SlotRef},
     observe::Counter,
 };
 
@@ -48,7 +48,7 @@ impl Engine {
     #[inline]
     pub(crate) fn quick<V: Send + Sync + 'static>(&self, ns: &Door, key: &[u8]) -> Quick<V> {
         let Some(partition) = ns.tenant.partition() else { return Quick::Miss };
-        let Some(slot) = partition.get(&LookupKey { prefix: &ns.space.prefix, key }) else { return Quick::Miss };
+        let Some(slot) = partition.get(&ns.lookup(key)) else { return Quick::Miss };
         let Some(entry) = Entry::of_slot(slot) else { return Quick::OtherType };
         let head = &entry.head;
         let now = self.timeline.coarse();
@@ -58,7 +58,7 @@ impl Engine {
 
     /// Looks at memory with the whole judgement.
     pub(crate) fn look<V: Send + Sync + 'static>(&self, ns: &Door, key: &[u8]) -> Seen<V> {
-        let lookup = LookupKey { prefix: &ns.space.prefix, key };
+        let lookup = ns.lookup(key);
         let slot = ns.tenant.partition().and_then(|p| p.get(&lookup));
         slot.map_or(Seen::Nothing, |slot| self.examine(ns, key, slot))
     }
@@ -70,7 +70,7 @@ impl Engine {
     /// Judges an entry of memory, and removes it if it can never be served again.
     pub(crate) fn examine<V: Send + Sync + 'static>(&self, ns: &Door, key: &[u8], slot: SlotRef) -> Seen<V> {
         let now = self.timeline.now();
-        let useless = !self.admissible(ns, key, &slot) || self.useless_at(&*slot) <= now;
+        let useless = !self.admissible(ns, key, &slot) || slot.useless_at() <= now;
         if useless {
             self.remove_exactly(ns, key, &slot);
             return Seen::Nothing;
@@ -126,18 +126,9 @@ impl Engine {
             && self.admissible(ns, key, &slot)
     }
 
-    /// Returns until when an entry is of any use to memory.
-    pub(super) fn useless_at(&self, slot: &dyn Slot) -> Millis {
-        let useful = slot.times().useful_until();
-        match slot.meta().cold() {
-            Some(cold) if cold.idle_ms > 0 => useful.min(cold.last_read.load(Relaxed) + u64::from(cold.idle_ms)),
-            _ => useful,
-        }
-    }
-
     pub(super) fn remove_exactly(&self, ns: &Door, key: &[u8], slot: &SlotRef) {
         if let Some(partition) = ns.tenant.partition() {
-            let lookup = LookupKey { prefix: &ns.space.prefix, key };
+            let lookup = ns.lookup(key);
             if partition.remove_if(&lookup, |s| Arc::ptr_eq(s, slot)).is_some() {
                 ns.space.plain().count(Counter::expirations);
             }

@@ -11,7 +11,6 @@ use stratacache_core::{
 };
 
 use super::{Door, Engine};
-use crate::memory::LookupKey;
 
 /// What is known of a key.
 #[derive(Debug, Clone, Serialize)]
@@ -58,14 +57,14 @@ fn until(at: Millis, now: Millis) -> Duration {
 impl Engine {
     pub(crate) async fn inspect(&self, inner: &Door, bytes: &[u8]) -> Inspection {
         let now = self.timeline.now();
-        let lookup = LookupKey { prefix: &inner.space.prefix, key: bytes };
+        let lookup = inner.lookup(bytes);
         let mut tiers = Vec::new();
         if let Some(slot) = inner.tenant.partition().and_then(|p| p.peek(&lookup)) {
             let meta = slot.meta();
             let times = slot.times();
             tiers.push(TierView {
                 tier: "memory".into(),
-                valid: self.admissible(inner, bytes, &slot) && self.useless_at(&*slot) > now,
+                valid: self.admissible(inner, bytes, &slot) && slot.useless_at() > now,
                 absent: slot.is_absent(),
                 fresh_for: until(times.fresh_until, now),
                 stale_for: until(times.useful_until(), now),

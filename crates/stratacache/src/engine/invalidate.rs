@@ -12,7 +12,7 @@ use stratacache_core::{
 use tracing::Instrument;
 
 use super::{Door, Engine};
-use crate::{memory::LookupKey, observe::Counter};
+use crate::observe::Counter;
 
 /// One thing to invalidate, as the engine sees it.
 #[derive(Debug, Clone, Copy)]
@@ -72,7 +72,7 @@ impl Engine {
         if strength == Strength::Hard {
             self.remove_overtaken(inner, targets.keys.iter().map(Vec::as_slice), fill.began(), &token).await?;
             for key in &targets.keys {
-                self.drop_older(inner, &LookupKey { prefix: &inner.space.prefix, key }, token.position().seq);
+                self.drop_older(inner, &inner.lookup(key), token.position().seq);
             }
             if targets.everything
                 && let Some(partition) = inner.tenant.partition()

@@ -19,7 +19,7 @@ use super::{Door, Engine, Life, TierHandle};
 use crate::{
     codec::{CacheValue, unpack},
     coherence::{Depends, Verdict},
-    memory::{Entry, EntryScopes, Held, LookupKey, MapKey, Times},
+    memory::{Entry, EntryScopes, Held, MapKey, Times},
     observe::{Counter, TierCounters},
 };
 
@@ -261,7 +261,7 @@ impl Engine {
         if let Some(cold) = &cold {
             cold.last_read.store(now, Relaxed);
         }
-        let map_key = MapKey::from(LookupKey { prefix: &ns.space.prefix, key: wanted.key });
+        let map_key = MapKey::from(ns.lookup(wanted.key));
         let mut entry = Entry::new(map_key, &stamp, head.own, life.times, scopes, cold, held);
         entry.meta.load_ms = head.load_ms;
         self.weigh(&mut entry, wanted.weigher);

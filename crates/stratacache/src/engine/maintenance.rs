@@ -77,7 +77,7 @@ impl Engine {
                     if let Some(at) = expired_at {
                         slot.head().expire_at(at);
                     }
-                    self.useless_at(&**slot)
+                    slot.useless_at()
                 }
                 _ => 0,
             });

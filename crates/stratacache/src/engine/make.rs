@@ -7,7 +7,7 @@ use stratacache_core::{Key, Policy, Stamp, Tag, clock::Millis, stamp::Seq};
 use super::{Door, Engine, Life};
 use crate::{
     codec::CacheValue,
-    memory::{Entry, Held, LookupKey, MapKey},
+    memory::{Entry, Held, MapKey},
 };
 
 /// Everything an entry is made of besides its value.
@@ -27,7 +27,7 @@ pub(super) struct Making<'a, V: 'static> {
 
 impl<V: CacheValue> Making<'_, V> {
     fn map_key(&self) -> MapKey {
-        MapKey::from(LookupKey { prefix: &self.ns.space.prefix, key: self.key.as_bytes() })
+        MapKey::from(self.ns.lookup(self.key.as_bytes()))
     }
 
     pub(super) fn entry(self, engine: &Engine, held: Held<V>) -> Arc<Entry<V>> {

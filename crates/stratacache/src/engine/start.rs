@@ -13,7 +13,7 @@ use crate::{
     codec::CacheValue,
     coherence::FillGuard,
     flight::{Flight, FlightKey, Lead, Role},
-    memory::{Entry, LookupKey, MapKey},
+    memory::{Entry, MapKey},
 };
 
 impl Engine {
@@ -23,7 +23,7 @@ impl Engine {
         V: CacheValue,
         E: Send + Sync + 'static,
     {
-        let map_key = MapKey::from(LookupKey { prefix: &ns.space.prefix, key: key.as_bytes() });
+        let map_key = MapKey::from(ns.lookup(key.as_bytes()));
         FlightKey::new::<LoadOutcome<V, E>>(ns.tenant.number, map_key, forced, alone)
     }
 

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     codec::CacheValue,
-    memory::{Entry, Held, LookupKey},
+    memory::{Entry, Held},
     observe::Counter,
 };
 
@@ -107,7 +107,7 @@ impl Engine {
         let own = token.position().seq;
         self.remove_overtaken(inner, keys(), fill.began(), &token).await?;
         for key in keys() {
-            self.drop_older(inner, &LookupKey { prefix: &inner.space.prefix, key }, own);
+            self.drop_older(inner, &inner.lookup(key), own);
         }
         let mut tokens: Few<Token> = items.iter().map(|_| token.into_superseded()).collect();
         if stamp.mep != inner.tenant.marks.mep() || stamp.lane.incarnation != token.position().incarnation {

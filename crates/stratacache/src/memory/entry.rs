@@ -286,6 +286,15 @@ pub(crate) trait Slot: Any + Send + Sync {
             memory_until: meta.cold().map_or(Millis::MAX, |c| c.memory_until),
         }
     }
+
+    /// Returns until when the entry is of any use to memory.
+    fn useless_at(&self) -> Millis {
+        let useful = self.times().useful_until();
+        match self.meta().cold() {
+            Some(cold) if cold.idle_ms > 0 => useful.min(cold.last_read.load(Relaxed) + u64::from(cold.idle_ms)),
+            _ => useful,
+        }
+    }
 }
 
 pub(crate) type SlotRef = Arc<dyn Slot>;

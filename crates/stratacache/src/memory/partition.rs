@@ -10,7 +10,7 @@ use stratacache_core::clock::Millis;
 
 use super::{
     Hashed, LookupKey, MapKey, SlotRef,
-    shard::{Account, Left, Shard},
+    shard::{Account, Left, Shard, weight},
 };
 
 /// One tenant's entries: shards under locks of their own, and one count of bytes for all.
@@ -153,20 +153,14 @@ impl Partition {
 
     /// Puts an entry in.
     pub(crate) fn insert(&self, slot: SlotRef) -> Inserted {
-        let meta = slot.meta();
-        let weight = u64::from(meta.weight).max(1);
-        let idle = meta.cold().map_or(0, |c| c.idle_ms);
-        let mut useless = slot.times().useful_until();
-        if idle > 0 {
-            useless = useless.min(meta.created + u64::from(idle));
-        }
+        let (weight, useless) = (weight(&slot), slot.useless_at());
         let hash = slot.head().key.hash_value();
         let mut left = Left::new();
         if weight > self.heaviest() || !self.make_room(hash, weight, &mut left) {
             return Inserted::TooHeavy;
         }
         let mut shard = self.lock(hash);
-        left.extend(self.work(&mut shard, |shard| shard.insert(slot)));
+        left.extend(self.work(&mut shard, |shard| shard.insert(hash, slot)));
         // from now on the shard counts it
         self.bytes.fetch_sub(weight, Relaxed);
         // its blocks may have grown

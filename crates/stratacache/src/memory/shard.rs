@@ -82,7 +82,8 @@ fn rehash(slot: &SlotRef) -> u64 {
     spread(half(slot.head().key.hash_value()))
 }
 
-fn weight(slot: &SlotRef) -> u64 {
+/// Returns what an entry counts.
+pub(super) fn weight(slot: &SlotRef) -> u64 {
     u64::from(slot.meta().weight).max(1)
 }
 
@@ -124,11 +125,10 @@ impl Shard {
         self.table.allocation_size() as u64 + queues + self.ghosts.structure()
     }
 
-    /// Puts an entry in, and returns the one it took the place of.
-    pub(super) fn insert(&mut self, slot: SlotRef) -> Option<SlotRef> {
-        let key = Hashed::stored(&slot.head().key);
-        let hash = half(key.hash());
-        if let Some(there) = self.table.find_mut(spread(hash), |there| key.is(&there.head().key)) {
+    /// Puts an entry in whose key has this hash, and returns the one it took the place of.
+    pub(super) fn insert(&mut self, hash: u64, slot: SlotRef) -> Option<SlotRef> {
+        let hash = half(hash);
+        if let Some(there) = self.table.find_mut(spread(hash), |there| there.head().key == slot.head().key) {
             // it takes over the place in the queue, and the reads
             let (old, new) = (there.meta(), slot.meta());
             new.ticket.store(old.ticket.load(Relaxed), Relaxed);

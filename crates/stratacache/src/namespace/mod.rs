@@ -44,7 +44,6 @@ impl Namespace {
     pub(crate) fn root(engine: &Arc<Engine>, id: &TenantId) -> Self {
         let tenant = engine.tenants.get(id, &engine.mirror, &engine.deployment, &engine.limits);
         let space = Self::space(engine, &tenant, &NamespacePath::default());
-        let scopes = Arc::clone(&space.scopes);
         let door = Door {
             engine: Arc::clone(engine),
             tenant,
@@ -54,7 +53,6 @@ impl Namespace {
             consistency: engine.default_policy.consistency_mode(),
             shared: engine.coordinator.is_shared(),
             tags: SmallVec::new(),
-            scopes,
             fault: None,
         };
         Self { door: Arc::new(door) }
@@ -75,11 +73,9 @@ impl Namespace {
             consistency: old.consistency,
             shared: old.shared,
             tags: old.tags.clone(),
-            scopes: Arc::clone(&old.scopes),
             fault: old.fault.clone(),
         };
         change(&mut door);
-        door.scopes = door.entry_scopes(&[]);
         Self { door: Arc::new(door) }
     }
 
