@@ -3,6 +3,7 @@
 //! Applications use the crate `stratacache`, which re-exports what they need. This crate is for those who implement
 //! a [`Tier`](tier::Tier) or a [`Coordinator`](coordinator::Coordinator): it has no runtime and does no I/O.
 
+pub mod breaker;
 pub mod clock;
 pub mod coordinator;
 pub mod envelope;
@@ -22,8 +23,8 @@ pub use key::{
     PartEncoder, Scope, check_key_length,
 };
 pub use policy::{
-    Ceilings, Codec, Compress, Consistency, MAX_TIER_RULES, OnWriteError, Policy, RefreshAhead, TierRule, WriteMode,
-    hours, millis, minutes, parse_duration, seconds,
+    Ceilings, Codec, Compress, Consistency, MAX_TIER_RULES, OnDisconnect, OnWriteError, Policy, RefreshAhead, TierRule,
+    WriteMode, hours, millis, minutes, parse_duration, seconds,
 };
 pub use stamp::{Stamp, Token};
 pub use tag::{IntoTag, Tag};

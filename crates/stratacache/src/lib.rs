@@ -57,8 +57,8 @@ pub use observe::{EventStream, Lagged, Stats, TierStats};
 pub use op::Lookup;
 pub use stratacache_core::{
     Ceilings, Codec, Compress, Consistency, Error, ErrorKind, IntoKey, IntoTag, IntoTargets, Key, KeyPart, Keyspace,
-    OnWriteError, PartEncoder, Policy, RefreshAhead, Result, Stamp, Tag, Target, TenantId, Token, WriteMode, clock,
-    event, hours, millis, minutes, parse_duration, seconds, tier,
+    OnDisconnect, OnWriteError, PartEncoder, Policy, RefreshAhead, Result, Stamp, Tag, Target, TenantId, Token,
+    WriteMode, clock, event, hours, millis, minutes, parse_duration, seconds, tier,
 };
 #[cfg(feature = "disk")]
 pub use stratacache_disk::{Disk, DiskBuilder};

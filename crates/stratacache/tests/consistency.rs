@@ -6,6 +6,7 @@ mod support;
 
 use std::{
     convert::Infallible,
+    future::Future,
     sync::{
         Arc, Mutex, OnceLock,
         atomic::{AtomicUsize, Ordering::SeqCst},
@@ -14,7 +15,7 @@ use std::{
 
 use stratacache::{Cache, Consistency, Keyspace, Lookup, Namespace, Policy, millis, minutes, tier::TierParts};
 use stratacache_core::{
-    Result,
+    EntryName, Result,
     clock::Millis,
     coordinator::{Applied, Coordinator, Invalidate, LaneSnapshot, Lease, LeaseReply, LeaseRequest, Subscriber},
     stamp::{Incarnation, LANES, Lane, Position},
@@ -67,6 +68,9 @@ impl Coordinator for Node {
     fn is_shared(&self) -> bool {
         true
     }
+    async fn time(&self) -> Result<Option<Millis>> {
+        Ok(None)
+    }
     async fn subscribe(&self, subscriber: Arc<dyn Subscriber>) -> Result<()> {
         Lane::all().for_each(|lane| subscriber.snapshot(LaneSnapshot::empty(lane, Incarnation(5))));
         assert!(self.0.subscriber.set(subscriber).is_ok());
@@ -74,6 +78,9 @@ impl Coordinator for Node {
     }
     async fn position(&self, lane: Lane) -> Result<Position> {
         Ok(at(self.0.bus[lane.index()].lock().unwrap().len()))
+    }
+    async fn keep_key_marks(&self) -> Result<()> {
+        Ok(())
     }
     async fn sync(&self, lane: Lane) -> Result<Position> {
         self.0.syncs.fetch_add(1, SeqCst);
@@ -87,8 +94,11 @@ impl Coordinator for Node {
         }
         Ok(self.hear(request.lane))
     }
+    fn watch(&self, _: EntryName) -> impl Future<Output = ()> + Send + 'static {
+        std::future::pending()
+    }
     async fn lease(&self, request: LeaseRequest) -> Result<LeaseReply> {
-        Ok(LeaseReply::Granted(Lease { lane: request.lane, name: request.name, token: 1 }))
+        Ok(LeaseReply::Granted(Lease { lane: request.lane, name: request.name, token: 1, life: request.life }))
     }
     async fn renew(&self, _: Lease) -> Result<bool> {
         Ok(true)

@@ -4,7 +4,7 @@ use std::{fmt, future::Future, pin::Pin, sync::Arc};
 
 use super::{Coordinator, Invalidate, Lease, LeaseReply, LeaseRequest, Subscriber};
 use crate::{
-    Result,
+    EntryName, Result,
     clock::Millis,
     stamp::{Lane, Position},
 };
@@ -14,10 +14,13 @@ type Boxed<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
 trait DynCoordinator: Send + Sync + 'static {
     fn name(&self) -> &str;
     fn is_shared(&self) -> bool;
+    fn time(&self) -> Boxed<'_, Option<Millis>>;
     fn subscribe(&self, subscriber: Arc<dyn Subscriber>) -> Boxed<'_, ()>;
+    fn keep_key_marks(&self) -> Boxed<'_, ()>;
     fn position(&self, lane: Lane) -> Boxed<'_, Position>;
     fn sync(&self, lane: Lane) -> Boxed<'_, Position>;
     fn invalidate(&self, request: Invalidate) -> Boxed<'_, Position>;
+    fn watch(&self, name: EntryName) -> Pin<Box<dyn Future<Output = ()> + Send>>;
     fn lease(&self, request: LeaseRequest) -> Boxed<'_, LeaseReply>;
     fn renew(&self, lease: Lease) -> Boxed<'_, bool>;
     fn release(&self, lease: Lease) -> Boxed<'_, ()>;
@@ -32,17 +35,26 @@ impl<C: Coordinator> DynCoordinator for C {
     fn is_shared(&self) -> bool {
         Coordinator::is_shared(self)
     }
+    fn time(&self) -> Boxed<'_, Option<Millis>> {
+        Box::pin(Coordinator::time(self))
+    }
     fn subscribe(&self, subscriber: Arc<dyn Subscriber>) -> Boxed<'_, ()> {
         Box::pin(Coordinator::subscribe(self, subscriber))
     }
     fn position(&self, lane: Lane) -> Boxed<'_, Position> {
         Box::pin(Coordinator::position(self, lane))
     }
+    fn keep_key_marks(&self) -> Boxed<'_, ()> {
+        Box::pin(Coordinator::keep_key_marks(self))
+    }
     fn sync(&self, lane: Lane) -> Boxed<'_, Position> {
         Box::pin(Coordinator::sync(self, lane))
     }
     fn invalidate(&self, request: Invalidate) -> Boxed<'_, Position> {
         Box::pin(Coordinator::invalidate(self, request))
+    }
+    fn watch(&self, name: EntryName) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        Box::pin(Coordinator::watch(self, name))
     }
     fn lease(&self, request: LeaseRequest) -> Boxed<'_, LeaseReply> {
         Box::pin(Coordinator::lease(self, request))
@@ -79,17 +91,26 @@ impl Coordinator for AnyCoordinator {
     fn is_shared(&self) -> bool {
         self.0.is_shared()
     }
+    fn time(&self) -> impl Future<Output = Result<Option<Millis>>> + Send {
+        self.0.time()
+    }
     fn subscribe(&self, subscriber: Arc<dyn Subscriber>) -> impl Future<Output = Result<()>> + Send {
         self.0.subscribe(subscriber)
     }
     fn position(&self, lane: Lane) -> impl Future<Output = Result<Position>> + Send {
         self.0.position(lane)
     }
+    fn keep_key_marks(&self) -> impl Future<Output = Result<()>> + Send {
+        self.0.keep_key_marks()
+    }
     fn sync(&self, lane: Lane) -> impl Future<Output = Result<Position>> + Send {
         self.0.sync(lane)
     }
     fn invalidate(&self, request: Invalidate) -> impl Future<Output = Result<Position>> + Send {
         self.0.invalidate(request)
+    }
+    fn watch(&self, name: EntryName) -> impl Future<Output = ()> + Send + 'static {
+        self.0.watch(name)
     }
     fn lease(&self, request: LeaseRequest) -> impl Future<Output = Result<LeaseReply>> + Send {
         self.0.lease(request)

@@ -3,7 +3,7 @@
 mod any;
 mod journal;
 
-use std::{future::Future, sync::Arc};
+use std::{future::Future, sync::Arc, time::Duration};
 
 pub use any::AnyCoordinator;
 pub use journal::{JournalSnapshot, MarkJournal, MarkRecord};
@@ -23,13 +23,20 @@ use crate::{
 /// * positions of a lane are dense and grow by one within an incarnation;
 /// * when `invalidate` returns a position, this node's [`Subscriber`] has applied everything up to it;
 /// * when `sync` returns, the subscriber has applied everything that was ordered before `sync` was called;
-/// * a subscriber that may have missed something is told by `snapshot`, never left to guess.
+/// * a subscriber that may have missed something is told by `snapshot`, never left to guess;
+/// * [`Subscriber::up_to_date`] is called only for what the coordinator itself said, with the time it was asked.
 pub trait Coordinator: Send + Sync + 'static {
     /// Returns the name for events and errors.
     fn name(&self) -> &str;
 
     /// Tells whether nodes share it; if not, this node is never behind and `sync` does nothing.
     fn is_shared(&self) -> bool;
+
+    /// Returns the time that all nodes go by, where the coordinator has one: the node's timeline begins there.
+    ///
+    /// # Errors
+    /// An error when it cannot be reached.
+    fn time(&self) -> impl Future<Output = Result<Option<Millis>>> + Send;
 
     /// Starts the delivery: a snapshot of every lane first, then each invalidation in order.
     ///
@@ -43,10 +50,19 @@ pub trait Coordinator: Send + Sync + 'static {
     /// An error when it cannot be reached.
     fn position(&self, lane: Lane) -> impl Future<Output = Result<Position>> + Send;
 
+    /// Asks that the marks of keys be kept with the others from now on: a tier outlives the marks that nodes remember.
+    ///
+    /// # Errors
+    /// An error when it is not known whether they are kept in every lane.
+    fn keep_key_marks(&self) -> impl Future<Output = Result<()>> + Send;
+
     /// Brings the subscriber up to date with a lane.
     ///
     /// # Errors
     /// An error when it cannot be reached in time.
+    ///
+    /// # Cancel safety
+    /// May be dropped at any await; others who wait for the same answer get it.
     fn sync(&self, lane: Lane) -> impl Future<Output = Result<Position>> + Send;
 
     /// Orders one invalidation of some scopes of a lane and returns its position.
@@ -57,6 +73,12 @@ pub trait Coordinator: Send + Sync + 'static {
     /// # Cancel safety
     /// Dropped at an await, the invalidation may or may not take place; never a part of it.
     fn invalidate(&self, request: Invalidate) -> impl Future<Output = Result<Position>> + Send;
+
+    /// Begins to watch an entry: what is returned ends when a lease of it has ended, filled or not, as far as it is known.
+    ///
+    /// It is a hint, and may never end. Watching begins with the call, so that nothing is missed by a caller that asks for
+    /// a lease afterwards.
+    fn watch(&self, name: EntryName) -> impl Future<Output = ()> + Send + 'static;
 
     /// Asks for the right to load an entry.
     ///
@@ -96,6 +118,24 @@ pub trait Subscriber: Send + Sync + 'static {
 
     /// Applies one invalidation. The subscriber has applied it when this returns.
     fn apply(&self, message: &Applied);
+
+    /// Raises the floors of a lane: older marks were dropped where they are kept.
+    fn raise_floors(&self, lane: Lane, floors: Floors);
+
+    /// Notes that everything was applied which had been ordered in a lane at a time of [`now`](Self::now).
+    fn up_to_date(&self, lane: Lane, at: Millis);
+
+    /// Returns the node's time, for [`up_to_date`](Self::up_to_date): read before the coordinator is asked.
+    fn now(&self) -> Millis;
+}
+
+/// Below what positions a lane says nothing any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Floors {
+    /// Entries stamped below this are invalid: marks of tags, namespaces and tenants up to here were dropped.
+    pub marks: Seq,
+    /// Marks of keys up to here were dropped or never kept: what began below it cannot be judged by its key.
+    pub keys: Seq,
 }
 
 /// How strong a mark is.
@@ -190,23 +230,28 @@ pub struct LaneSnapshot {
     pub lane: Lane,
     /// The place up to which it speaks.
     pub position: Position,
-    /// Entries stamped below this are invalid: marks up to here were forgotten.
-    pub floor: Seq,
-    /// The marks.
+    /// Below what it says nothing.
+    pub floors: Floors,
+    /// The marks; those of keys only where they are kept.
     pub marks: Vec<MarkRecord>,
 }
 
 impl LaneSnapshot {
     /// Makes a snapshot.
     #[must_use]
-    pub const fn new(lane: Lane, position: Position, floor: Seq, marks: Vec<MarkRecord>) -> Self {
-        Self { lane, position, floor, marks }
+    pub const fn new(lane: Lane, position: Position, floors: Floors, marks: Vec<MarkRecord>) -> Self {
+        Self { lane, position, floors, marks }
     }
 
     /// Makes the snapshot of a lane without a past.
     #[must_use]
     pub const fn empty(lane: Lane, incarnation: Incarnation) -> Self {
-        Self { lane, position: Position { incarnation, seq: 1 }, floor: 0, marks: Vec::new() }
+        Self {
+            lane,
+            position: Position { incarnation, seq: 1 },
+            floors: Floors { marks: 0, keys: 1 },
+            marks: Vec::new(),
+        }
     }
 }
 
@@ -220,13 +265,20 @@ pub struct LeaseRequest {
     pub name: EntryName,
     /// The position the load is stamped with.
     pub stamp: Position,
+    /// The id of the envelope that the caller found and could not use.
+    pub seen: Option<u64>,
+    /// The newest mark the caller knows of anything the entry depends on; 0 for none. A lease taken below it is of no use to
+    /// anybody, and is taken over.
+    pub newest: Seq,
+    /// How long the lease lives unless it is renewed.
+    pub life: Duration,
 }
 
 impl LeaseRequest {
     /// Asks for the right to load an entry.
     #[must_use]
-    pub const fn new(lane: Lane, name: EntryName, stamp: Position) -> Self {
-        Self { lane, name, stamp }
+    pub const fn new(lane: Lane, name: EntryName, stamp: Position, life: Duration) -> Self {
+        Self { lane, name, stamp, seen: None, newest: 0, life }
     }
 }
 
@@ -237,8 +289,10 @@ pub struct Lease {
     pub lane: Lane,
     /// The entry.
     pub name: EntryName,
-    /// What proves the right.
+    /// What proves the right; a tier whose fences are leases takes it for one.
     pub token: u128,
+    /// How long it lives from when it was granted or renewed.
+    pub life: Duration,
 }
 
 /// The answer to a [`LeaseRequest`].

@@ -107,6 +107,17 @@ impl Policy {
         if self.soft_timeout.is_some_and(|soft| soft >= self.load_timeout) {
             return refuse("soft_timeout must be shorter than load_timeout".into());
         }
+        if !(Duration::from_millis(100)..=hours(1)).contains(&self.lease) {
+            return refuse(format!("lease is {:?} but must be between 100 ms and 1 h", self.lease));
+        }
+        if self.lease_wait > LONGEST {
+            return refuse(format!("lease_wait is {:?} but must be at most 49 days", self.lease_wait));
+        }
+        if let super::OnDisconnect::ServeStale(max) = self.on_disconnect
+            && (max.as_millis() == 0 || max > LONGEST)
+        {
+            return refuse(format!("on_disconnect: serve_stale is {max:?} but must be between 1 ms and 49 days"));
+        }
         if self.max_weight == Some(0) {
             return refuse("max_weight must be at least 1 byte; use WriteMode or no cache to store nothing".into());
         }

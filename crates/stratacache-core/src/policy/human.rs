@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, de};
 
-use super::{Ceilings, Codec, Compress, OnWriteError, Policy, WriteMode};
+use super::{Ceilings, Codec, Compress, Consistency, OnDisconnect, OnWriteError, Policy, WriteMode};
 use crate::{Error, Result};
 
 /// Reads a duration such as `"500ms"`, `"1.5s"`, `"5m"`, `"1h"`, `"1h30m"` or `"1d"`.
@@ -68,6 +68,22 @@ enum Ahead {
     Probabilistic { probabilistic: f64 },
 }
 
+/// A token means nothing in a file.
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum HowNew {
+    Bounded(Human),
+    Latest,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum WhenAway {
+    Bypass,
+    ServeStale(Human),
+    Fail,
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
@@ -83,6 +99,10 @@ struct File {
     max_weight: Option<u64>,
     write: Option<WriteMode>,
     on_write_error: Option<OnWriteError>,
+    consistency: Option<HowNew>,
+    on_disconnect: Option<WhenAway>,
+    lease: Option<Human>,
+    lease_wait: Option<Human>,
     promote: Option<bool>,
     compress: Option<Compress>,
     codec: Option<Codec>,
@@ -113,10 +133,23 @@ impl<'de> Deserialize<'de> for Policy {
             max_weight,
             write,
             on_write_error,
+            lease.0,
+            lease_wait.0,
             promote,
             compress,
             codec
         );
+        policy = match file.consistency {
+            None => policy,
+            Some(HowNew::Bounded(delta)) => policy.consistency(Consistency::Bounded(delta.0)),
+            Some(HowNew::Latest) => policy.consistency(Consistency::Latest),
+        };
+        policy = match file.on_disconnect {
+            None => policy,
+            Some(WhenAway::Bypass) => policy.on_disconnect(OnDisconnect::Bypass),
+            Some(WhenAway::ServeStale(max)) => policy.on_disconnect(OnDisconnect::ServeStale(max.0)),
+            Some(WhenAway::Fail) => policy.on_disconnect(OnDisconnect::Fail),
+        };
         policy = match file.refresh_ahead {
             None => policy,
             Some(Ahead::Fraction(fraction)) => policy.refresh_ahead(fraction),
@@ -145,6 +178,11 @@ mod tests {
         let policy: Policy =
             serde_json::from_str(r#"{"compress": {"lz4": {"over": 10}}, "refresh_ahead": 0.5}"#).unwrap();
         assert_eq!(policy.compression(), Compress::Lz4 { over: 10 });
+        let policy: Policy =
+            serde_json::from_str(r#"{"consistency": {"bounded": "2s"}, "on_disconnect": {"serve_stale": "1m"}}"#)
+                .unwrap();
+        assert_eq!(policy.consistency_mode(), Consistency::Bounded(seconds(2)));
+        assert_eq!(policy.on_disconnect_mode(), OnDisconnect::ServeStale(seconds(60)));
         assert_eq!(policy.refresh_ahead_rule(), RefreshAhead::Fraction(0.5));
     }
 

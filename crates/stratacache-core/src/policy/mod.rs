@@ -86,6 +86,22 @@ pub enum Consistency {
     Inherit,
 }
 
+/// Says what a read does while the node cannot learn of other nodes' invalidations, for longer than the read allows.
+///
+/// It means nothing where nodes do not share a coordinator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum OnDisconnect {
+    /// Load from the source. Loads are shared and within `max_loads`; what they bring is kept in memory until the bound
+    /// of the read's consistency has passed since the load began. A read without a loader misses. The default.
+    #[default]
+    Bypass,
+    /// Serve what memory holds as long as the node was up to date at most this long ago, then as `Bypass`.
+    ServeStale(Duration),
+    /// Fail with [`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable).
+    Fail,
+}
+
 /// How a value is turned into bytes for the tiers below memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -178,6 +194,9 @@ pub struct Policy {
     write: WriteMode,
     on_write_error: Option<OnWriteError>,
     consistency: Consistency,
+    on_disconnect: OnDisconnect,
+    lease: Duration,
+    lease_wait: Duration,
     promote: bool,
     compress: Compress,
     codec: Codec,
@@ -216,6 +235,9 @@ macro_rules! knobs {
     (@get write) => { WriteMode };
     (@get on_write_error) => { Option<OnWriteError> };
     (@get consistency) => { Consistency };
+    (@get on_disconnect) => { OnDisconnect };
+    (@get lease) => { Duration };
+    (@get lease_wait) => { Duration };
     (@get promote) => { bool };
     (@get compress) => { Compress };
     (@get codec) => { Codec };
@@ -250,6 +272,9 @@ impl Policy {
             write: WriteMode::Through,
             on_write_error: None,
             consistency: Consistency::Inherit,
+            on_disconnect: OnDisconnect::Bypass,
+            lease: seconds(3),
+            lease_wait: seconds(5),
             promote: true,
             compress: Compress::Lz4 { over: 1024 },
             codec: Codec::MessagePack,
@@ -295,6 +320,14 @@ impl Policy {
         on_write_error: OnWriteError => Some(on_write_error), on_write_error_mode;
         /// Sets how new reads must be. Default `Bounded(1 s)`.
         consistency: Consistency => consistency, consistency_mode;
+        /// Sets what reads do while the node cannot learn of other nodes' invalidations. Default [`OnDisconnect::Bypass`].
+        on_disconnect: OnDisconnect => on_disconnect, on_disconnect_mode;
+        /// Sets how long the right to load a key lives that a node has from the others; it is renewed while the load runs,
+        /// and ends so long after the node died. 100 ms to 1 h. Default 3 s.
+        lease: Duration => lease, lease_time;
+        /// Sets how long a load waits for another node that loads the same key, before it loads for itself and keeps the
+        /// value in memory only. Default 5 s.
+        lease_wait: Duration => lease_wait, lease_wait_time;
         /// Sets whether a hit in a lower tier fills the tiers above it. Default true.
         promote: bool => promote, promotes;
         /// Sets the compression of bodies below memory. Default LZ4 over 1 KiB.

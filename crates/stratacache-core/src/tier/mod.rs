@@ -22,6 +22,10 @@ use crate::{Error, ErrorKind};
 /// * `put_many` of an item with a void fence stores nothing and says [`PutOutcome::Fenced`];
 /// * when `remove_many` has returned `Ok` for a name, no `get_many` that starts later returns what was there before.
 ///
+/// Where fences are leases ([`Capability::leased`]), a read for the envelope brings none: the coordinator that comes with
+/// the tier grants them ([`Lease::token`](crate::coordinator::Lease)), and a read for fences only takes the lease of each
+/// name, which voids whoever held it. Such a fence ends after its life, and is good for one put.
+///
 /// A tier that cannot do this says so with [`Capability::fenced`] `= false`, and the engine makes up for it with key
 /// marks, at the price of more misses. Every operation is a batch, there are no default methods, and every future may
 /// be dropped at any point. The conformance suite is in `stratacache-testkit`.
@@ -76,6 +80,8 @@ pub trait Tier: Send + Sync + 'static {
 pub struct Capability {
     /// Keeps the fence contract of [`Tier`].
     pub fenced: bool,
+    /// The fences are leases, which the coordinator of the tier grants; see [`Tier`].
+    pub leased: bool,
     /// Keeps entries when the process ends.
     pub persistent: bool,
     /// Is used by other nodes too.
@@ -92,6 +98,7 @@ impl Capability {
     pub const fn new() -> Self {
         Self {
             fenced: false,
+            leased: false,
             persistent: false,
             shared: false,
             max_weight: u64::MAX,
@@ -103,6 +110,13 @@ impl Capability {
     #[must_use]
     pub const fn fenced(mut self, fenced: bool) -> Self {
         self.fenced = fenced;
+        self
+    }
+
+    /// Sets [`leased`](Self::leased).
+    #[must_use]
+    pub const fn leased(mut self, leased: bool) -> Self {
+        self.leased = leased;
         self
     }
 

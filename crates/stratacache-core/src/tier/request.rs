@@ -29,19 +29,29 @@ pub struct GetMany {
     pub names: Vec<EntryName>,
     /// What is wanted of each.
     pub want: Want,
+    /// The tier makes sure, within this read, that it still speaks for all nodes: a store that was cut off from the others,
+    /// or went back to an older state, answers nothing. Means nothing to a tier that nodes do not share.
+    pub latest: bool,
 }
 
 impl GetMany {
     /// Asks for the envelopes of some names.
     #[must_use]
     pub fn new(names: Vec<EntryName>) -> Self {
-        Self { names, want: Want::Envelope }
+        Self { names, want: Want::Envelope, latest: false }
     }
 
     /// Asks for fences only.
     #[must_use]
     pub fn fences(names: Vec<EntryName>) -> Self {
-        Self { names, want: Want::Fence }
+        Self { names, want: Want::Fence, latest: false }
+    }
+
+    /// Sets [`latest`](Self::latest).
+    #[must_use]
+    pub const fn latest(mut self, latest: bool) -> Self {
+        self.latest = latest;
+        self
     }
 }
 

@@ -1,9 +1,12 @@
 //! A coordinator in a few lines, right or wrong, that the clauses must tell apart.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    future::Future,
+    sync::{Arc, Mutex},
+};
 
 use stratacache_core::{
-    Error, ErrorKind, Result,
+    EntryName, Error, ErrorKind, Result,
     clock::Millis,
     coordinator::{Applied, Coordinator, Invalidate, LaneSnapshot, Lease, LeaseReply, LeaseRequest, Subscriber},
     stamp::{Incarnation, LANES, Lane, Position},
@@ -55,6 +58,10 @@ impl Coordinator for Toy {
         false
     }
 
+    async fn time(&self) -> Result<Option<Millis>> {
+        Ok(None)
+    }
+
     async fn subscribe(&self, subscriber: Arc<dyn Subscriber>) -> Result<()> {
         for lane in Lane::all().filter(|lane| *lane != Lane::GLOBAL || self.flaw != Flaw::ForgetsTheGlobalLane) {
             subscriber.snapshot(LaneSnapshot::empty(lane, Incarnation(5)));
@@ -65,6 +72,10 @@ impl Coordinator for Toy {
 
     async fn position(&self, lane: Lane) -> Result<Position> {
         Ok(self.at(*self.lanes[lane.index()].lock().unwrap()))
+    }
+
+    async fn keep_key_marks(&self) -> Result<()> {
+        Ok(())
     }
 
     async fn sync(&self, lane: Lane) -> Result<Position> {
@@ -101,8 +112,12 @@ impl Coordinator for Toy {
         Ok(position)
     }
 
+    fn watch(&self, _: EntryName) -> impl Future<Output = ()> + Send + 'static {
+        std::future::pending()
+    }
+
     async fn lease(&self, request: LeaseRequest) -> Result<LeaseReply> {
-        Ok(LeaseReply::Granted(Lease { lane: request.lane, name: request.name, token: 1 }))
+        Ok(LeaseReply::Granted(Lease { lane: request.lane, name: request.name, token: 1, life: request.life }))
     }
 
     async fn renew(&self, _: Lease) -> Result<bool> {

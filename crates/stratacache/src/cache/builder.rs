@@ -8,6 +8,7 @@ use std::{
 
 use stratacache_core::{
     Ceilings, Deployment, Error, Keyspace, Policy, Result, TenantId,
+    breaker::Turn,
     clock::{Clock, SystemClock},
     coordinator::{AnyCoordinator, Coordinator, MarkJournal, Subscriber},
     event::EventKind,
@@ -19,7 +20,7 @@ use crate::{
     coherence::{LocalCoordinator, Mirror, Rules},
     engine::{Engine, Jitter, Limits, Tenants, TierHandle, Timeline, maintain},
     flight::FlightTable,
-    guard::{Breaker, Deadline, JournalHolder, Turn},
+    guard::{Breaker, Deadline, JournalHolder},
     memory::{self, Arbiter, machine_memory},
     observe::{EventHub, Ledger, TierCounters},
     spawn::{self, Spawner},
@@ -375,8 +376,9 @@ impl CacheBuilder {
         let budget = self.check()?;
         let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock::new()));
         let events = Arc::new(EventHub::new());
-        let (coordinator, not_before, journals) = start_coordinator(&self.tiers, self.rules).await?;
-        let timeline = Arc::new(Timeline::new(Arc::clone(&clock), not_before));
+        let (coordinator, journals) = start_coordinator(&self.tiers, self.rules).await?;
+        let agreed = coordinator.time().await?;
+        let timeline = Arc::new(Timeline::new(Arc::clone(&clock), agreed, coordinator.is_shared()));
         let tiers = self
             .tiers
             .into_iter()
@@ -391,7 +393,8 @@ impl CacheBuilder {
         };
         let engine = Arc::new_cyclic(|engine: &std::sync::Weak<Engine>| {
             let listener = engine.clone();
-            let mirror = Mirror::new(self.max_marks, move |tenant| note_marks(&listener, tenant));
+            let time = Arc::clone(&timeline);
+            let mirror = Mirror::new(self.max_marks, move || time.now(), move |tenant| note_marks(&listener, tenant));
             Engine {
                 timeline,
                 deployment: Deployment::new(self.secret),
@@ -440,10 +443,10 @@ fn note_marks(engine: &std::sync::Weak<Engine>, tenant: Option<u64>) {
 type Journal = Option<Arc<dyn MarkJournal>>;
 
 /// Takes the coordinator a tier brings, else the local one, with the journal a tier brings.
-async fn start_coordinator(tiers: &[TierParts], rules: Rules) -> Result<(AnyCoordinator, u64, Vec<Journal>)> {
+async fn start_coordinator(tiers: &[TierParts], rules: Rules) -> Result<(AnyCoordinator, Vec<Journal>)> {
     let mut journals: Vec<Journal> = tiers.iter().map(|_| None).collect();
     if let Some(shared) = tiers.iter().find_map(|p| p.coordinator.clone()) {
-        return Ok((shared, 0, journals));
+        return Ok((shared, journals));
     }
     let with_journal = tiers.iter().enumerate().find_map(|(i, p)| Some((i, p.journal.as_ref()?)));
     let local = match with_journal {
@@ -454,8 +457,7 @@ async fn start_coordinator(tiers: &[TierParts], rules: Rules) -> Result<(AnyCoor
             spawn::blocking(move || LocalCoordinator::with_journal(for_coordinator, rules)).await??
         }
     };
-    let time = local.time();
-    Ok((AnyCoordinator::new(local), time, journals))
+    Ok((AnyCoordinator::new(local), journals))
 }
 
 fn guarded(

@@ -94,6 +94,10 @@ impl KeyMarks {
         *self = Self { floor, fills: std::mem::take(&mut self.fills), ..Self::default() };
     }
 
+    pub(super) fn raise_floor(&mut self, floor: Seq) {
+        self.floor = self.floor.max(floor);
+    }
+
     pub(super) fn len(&self) -> usize {
         self.order.len()
     }

@@ -21,6 +21,8 @@ pub(crate) struct LaneMirror {
     pub(super) applying: AtomicU64,
     /// Count of discontinuities.
     pub(super) mep: AtomicU64,
+    /// Everything that was ordered at this time is applied.
+    pub(super) as_of: AtomicU64,
     pub(super) marks: RwLock<Marks>,
     pub(super) keys: Mutex<KeyMarks>,
 }
@@ -33,6 +35,7 @@ impl LaneMirror {
             applied: AtomicU64::new(0),
             applying: AtomicU64::new(0),
             mep: AtomicU64::new(0),
+            as_of: AtomicU64::new(0),
             marks: RwLock::new(Marks::new(max_marks)),
             keys: Mutex::new(KeyMarks::default()),
         }

@@ -12,7 +12,7 @@ use foldhash::fast::RandomState;
 use stratacache_core::{
     Scope, Stamp, TenantId,
     clock::Millis,
-    coordinator::{Applied, LaneSnapshot, ScopeKind, Strength, Subscriber},
+    coordinator::{Applied, Floors, LaneSnapshot, ScopeKind, Strength, Subscriber},
     stamp::{Lane, Position, Seq},
 };
 
@@ -50,15 +50,21 @@ pub(crate) struct Mirror {
     tenants: RwLock<HashMap<u64, Weak<TenantMarks>, RandomState>>,
     /// Called with the tenant (or none for all) when marks of tags or namespaces were applied.
     listener: Box<dyn Fn(Option<u64>) + Send + Sync>,
+    now: Box<dyn Fn() -> Millis + Send + Sync>,
 }
 
 impl Mirror {
-    pub(crate) fn new(max_marks: usize, listener: impl Fn(Option<u64>) + Send + Sync + 'static) -> Self {
+    pub(crate) fn new(
+        max_marks: usize,
+        now: impl Fn() -> Millis + Send + Sync + 'static,
+        listener: impl Fn(Option<u64>) + Send + Sync + 'static,
+    ) -> Self {
         Self {
             lanes: Lane::all().map(|lane| Arc::new(LaneMirror::new(lane, max_marks))).collect(),
             global_last: Arc::new(AtomicU64::new(1)),
             tenants: RwLock::new(HashMap::default()),
             listener: Box::new(listener),
+            now: Box::new(now),
         }
     }
 
@@ -208,12 +214,12 @@ impl Subscriber for Mirror {
         let lane = self.lane(snapshot.lane);
         {
             let mut marks = lane.marks.write();
-            marks.reset(snapshot.floor);
+            marks.reset(snapshot.floors.marks);
             for record in &snapshot.marks {
                 marks.set(record.scope, record.kind, record.strength, Mark { seq: record.seq, at: record.at });
             }
         }
-        lane.keys.lock().reset(snapshot.position.seq);
+        lane.keys.lock().reset(snapshot.floors.keys);
         lane.incarnation.store(snapshot.position.incarnation.0, Release);
         lane.start(snapshot.position.seq);
         lane.publish(snapshot.position.seq);
@@ -266,6 +272,20 @@ impl Subscriber for Mirror {
             }
         }
         lane.publish(seq);
+    }
+
+    fn raise_floors(&self, lane: Lane, floors: Floors) {
+        let lane = self.lane(lane);
+        lane.marks.write().raise_floor(floors.marks);
+        lane.keys.lock().raise_floor(floors.keys);
+    }
+
+    fn up_to_date(&self, lane: Lane, at: Millis) {
+        self.lane(lane).as_of.fetch_max(at, AcqRel);
+    }
+
+    fn now(&self) -> Millis {
+        (self.now)()
     }
 }
 

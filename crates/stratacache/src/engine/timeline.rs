@@ -16,9 +16,12 @@ pub(crate) struct Timeline {
 }
 
 impl Timeline {
-    pub(crate) fn new(clock: Arc<dyn Clock>, not_before: Millis) -> Self {
+    /// Begins at the time the coordinator knows, where it knows one: that of all nodes, or at least that of the runs before.
+    pub(crate) fn new(clock: Arc<dyn Clock>, agreed: Option<Millis>, shared: bool) -> Self {
         let start = nanos(clock.now());
-        let base = nanos(clock.wall().max(Duration::from_millis(not_before)));
+        let agreed = agreed.map(Duration::from_millis);
+        let own = || clock.wall();
+        let base = nanos(if shared { agreed.unwrap_or_else(own) } else { own().max(agreed.unwrap_or_default()) });
         let offset = (base / 1_000_000).wrapping_sub(start.div_ceil(1_000_000));
         Self { clock, base, start, offset }
     }

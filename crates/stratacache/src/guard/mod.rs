@@ -4,6 +4,6 @@ mod breaker;
 mod deadline;
 mod journal;
 
-pub(crate) use breaker::{Breaker, Turn};
+pub(crate) use breaker::Breaker;
 pub(crate) use deadline::Deadline;
 pub(crate) use journal::JournalHolder;

@@ -81,7 +81,7 @@ impl World {
         let path = NamespacePath::default();
         let path_scopes = deployment.path_scopes(&tenant, &path).into();
         let scopes = EntryScopes::new(path_scopes, Box::new([scope(b't')]), Box::new([scope(b'g')]));
-        let mirror = Mirror::new(64, |_| {});
+        let mirror = Mirror::new(64, || 0, |_| {});
         for lane in [Lane::of(&tenant), Lane::GLOBAL] {
             mirror.snapshot(LaneSnapshot::empty(lane, Incarnation(1)));
         }

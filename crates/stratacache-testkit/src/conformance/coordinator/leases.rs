@@ -5,11 +5,11 @@ use stratacache_core::{
     coordinator::{Coordinator, Lease, LeaseReply, LeaseRequest},
 };
 
-use super::steps::{invalidate, lane, mark, subscribed};
+use super::steps::{LIFE, invalidate, lane, mark, subscribed};
 
 async fn ask(coordinator: &impl Coordinator, n: u8) -> LeaseReply {
     let stamp = coordinator.position(lane(3)).await.unwrap_or_else(|e| panic!("position failed: {e}"));
-    let request = LeaseRequest::new(lane(3), EntryName::from_bytes([n; 16]), stamp);
+    let request = LeaseRequest::new(lane(3), EntryName::from_bytes([n; 16]), stamp, LIFE);
     coordinator.lease(request).await.unwrap_or_else(|e| panic!("lease failed: {e}"))
 }
 

@@ -8,7 +8,7 @@ use stratacache_core::{
     stamp::{Lane, Position},
 };
 
-use super::steps::{invalidate, lane, mark, subscribed};
+use super::steps::{LIFE, invalidate, lane, mark, subscribed};
 
 /// An invalidation whose future is dropped takes place as a whole or not at all, and the lane goes on, dense.
 pub async fn a_dropped_invalidation_is_all_or_nothing<C: Coordinator>(make: impl AsyncFn() -> C) {
@@ -56,7 +56,7 @@ pub async fn a_closed_coordinator_says_so<C: Coordinator>(make: impl AsyncFn() -
         assert_eq!(kind, Some(ErrorKind::Closed), "invalidate after close fails with Closed");
     }
     assert_eq!(recorder.lane(lane(8)).reached, last, "nothing is delivered after close");
-    let request = LeaseRequest::new(lane(8), EntryName::from_bytes([1; 16]), Position::default());
+    let request = LeaseRequest::new(lane(8), EntryName::from_bytes([1; 16]), Position::default(), LIFE);
     closed_if_failed("lease", coordinator.lease(request).await);
     closed_if_failed("position", coordinator.position(lane(8)).await);
     closed_if_failed("sync", coordinator.sync(lane(8)).await);

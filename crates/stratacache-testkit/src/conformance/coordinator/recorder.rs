@@ -6,7 +6,8 @@ use std::sync::{
 };
 
 use stratacache_core::{
-    coordinator::{Applied, LaneSnapshot, Subscriber},
+    clock::{Clock, Millis, SystemClock},
+    coordinator::{Applied, Floors, LaneSnapshot, Subscriber},
     stamp::{LANES, Lane, Position},
 };
 
@@ -23,6 +24,7 @@ pub(super) struct Recorder {
     lanes: Vec<Mutex<LaneRecord>>,
     busy: Vec<AtomicBool>,
     broken: Mutex<Option<&'static str>>,
+    clock: SystemClock,
 }
 
 impl Recorder {
@@ -31,6 +33,7 @@ impl Recorder {
             lanes: (0..=LANES).map(|_| Mutex::default()).collect(),
             busy: (0..=LANES).map(|_| AtomicBool::new(false)).collect(),
             broken: Mutex::new(None),
+            clock: SystemClock::new(),
         }
     }
 
@@ -67,7 +70,10 @@ impl Recorder {
 impl Subscriber for Recorder {
     fn snapshot(&self, snapshot: LaneSnapshot) {
         self.alone(snapshot.lane, |record| {
-            self.check(snapshot.floor <= snapshot.position.seq, "the floor of a snapshot is not above its position");
+            self.check(
+                snapshot.floors.marks <= snapshot.position.seq,
+                "the floor of a snapshot is not above its position",
+            );
             record.snapshot = Some(snapshot.position);
             record.reached = snapshot.position;
         });
@@ -84,5 +90,21 @@ impl Subscriber for Recorder {
             record.reached = message.position;
             record.messages.push(message.clone());
         });
+    }
+
+    fn raise_floors(&self, lane: Lane, floors: Floors) {
+        self.alone(lane, |record| {
+            self.check(record.snapshot.is_some(), "a lane's snapshot comes before its floors");
+            self.check(floors.marks <= record.reached.seq, "the floor of the marks is not above what was delivered");
+        });
+    }
+
+    fn up_to_date(&self, lane: Lane, at: Millis) {
+        self.check(at <= self.now(), "nobody is up to date at a time to come");
+        self.check(self.record(lane).snapshot.is_some(), "a lane is up to date after its snapshot, not before");
+    }
+
+    fn now(&self) -> Millis {
+        self.clock.now().as_millis() as Millis
     }
 }

@@ -1,6 +1,6 @@
 //! The steps that clauses are made of.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use stratacache_core::{
     Scope,
@@ -9,6 +9,9 @@ use stratacache_core::{
 };
 
 use super::recorder::Recorder;
+
+/// Long enough for a clause.
+pub(super) const LIFE: Duration = Duration::from_secs(60);
 
 pub(super) fn lane(index: usize) -> Lane {
     Lane::from_index(index).expect("lanes are 0 to 16")

@@ -2,6 +2,7 @@
 
 use std::{
     collections::VecDeque,
+    future::Future,
     sync::{
         Arc, OnceLock,
         atomic::Ordering::{AcqRel, Acquire, Relaxed},
@@ -9,11 +10,11 @@ use std::{
 };
 
 use stratacache_core::{
-    Error, ErrorKind, Result,
+    EntryName, Error, ErrorKind, Result,
     clock::Millis,
     coordinator::{
-        Applied, Coordinator, Invalidate, JournalSnapshot, LaneSnapshot, Lease, LeaseReply, LeaseRequest, MarkJournal,
-        ScopeKind, Strength, Subscriber,
+        Applied, Coordinator, Floors, Invalidate, JournalSnapshot, LaneSnapshot, Lease, LeaseReply, LeaseRequest,
+        MarkJournal, ScopeKind, Strength, Subscriber,
     },
     stamp::{Incarnation, LANES, Lane, Position, Seq},
 };
@@ -83,11 +84,6 @@ impl LocalCoordinator {
             rules,
             closed: AtomicBool::new(false),
         }))
-    }
-
-    /// Returns the highest coordinator time of the runs before.
-    pub(crate) fn time(&self) -> Millis {
-        self.0.start.time
     }
 
     fn open(&self) -> Result<&Arc<dyn Subscriber>> {
@@ -177,13 +173,18 @@ impl Coordinator for LocalCoordinator {
         false
     }
 
+    async fn time(&self) -> Result<Option<Millis>> {
+        Ok(Some(self.0.start.time).filter(|time| *time > 0))
+    }
+
     async fn subscribe(&self, subscriber: Arc<dyn Subscriber>) -> Result<()> {
         let start = &self.0.start;
         for lane in Lane::all() {
             let position = Position { incarnation: self.0.incarnation, seq: *self.0.lanes[lane.index()].lock() };
             let floor = start.floors.get(lane.index()).copied().unwrap_or(0);
             let marks = start.marks.iter().filter(|m| m.lane == lane).copied().collect();
-            subscriber.snapshot(LaneSnapshot::new(lane, position, floor, marks));
+            let floors = Floors { marks: floor, keys: position.seq };
+            subscriber.snapshot(LaneSnapshot::new(lane, position, floors, marks));
         }
         self.0
             .subscriber
@@ -194,6 +195,11 @@ impl Coordinator for LocalCoordinator {
     async fn position(&self, lane: Lane) -> Result<Position> {
         self.open()?;
         Ok(Position { incarnation: self.0.incarnation, seq: *self.0.lanes[lane.index()].lock() })
+    }
+
+    async fn keep_key_marks(&self) -> Result<()> {
+        // a tier of this node has removed what a key mark is about
+        self.open().map(|_| ())
     }
 
     async fn sync(&self, lane: Lane) -> Result<Position> {
@@ -209,11 +215,15 @@ impl Coordinator for LocalCoordinator {
         spawn::blocking(move || shared.order(&*subscriber, request)).await?
     }
 
+    fn watch(&self, _: EntryName) -> impl Future<Output = ()> + Send + 'static {
+        std::future::pending() // a lease of one node has nobody to wait for it
+    }
+
     async fn lease(&self, request: LeaseRequest) -> Result<LeaseReply> {
         // one node: its flight table already lets one load through
         self.open()?;
         let token = u128::from(request.stamp.seq);
-        Ok(LeaseReply::Granted(Lease { lane: request.lane, name: request.name, token }))
+        Ok(LeaseReply::Granted(Lease { lane: request.lane, name: request.name, token, life: request.life }))
     }
 
     async fn renew(&self, _: Lease) -> Result<bool> {

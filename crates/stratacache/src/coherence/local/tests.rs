@@ -67,6 +67,11 @@ struct Deaf;
 impl Subscriber for Deaf {
     fn snapshot(&self, _: LaneSnapshot) {}
     fn apply(&self, _: &Applied) {}
+    fn raise_floors(&self, _: Lane, _: Floors) {}
+    fn up_to_date(&self, _: Lane, _: Millis) {}
+    fn now(&self) -> Millis {
+        0
+    }
 }
 
 #[tokio::test]
