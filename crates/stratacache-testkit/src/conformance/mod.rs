@@ -4,7 +4,9 @@
 //! [`coordinator()`](coordinator()) run all of them. `make` gives a fresh, empty one each time it is called, which the
 //! clause drops, closed or not. Clauses about races draw from a constant seed, which their panics name; they find most
 //! on a runtime with several threads. Clauses about fences pass at once where
-//! [`Capability::fenced`](stratacache_core::tier::Capability::fenced) is false.
+//! [`Capability::fenced`](stratacache_core::tier::Capability::fenced) is false. Where
+//! [`Capability::leased`](stratacache_core::tier::Capability::leased) is true, a read for the envelope brings no fence, a
+//! fence is good for one put, and a newer fence of the same name voids the older.
 //!
 //! A crate with a tier of its own has two tests, the second only if the tier is persistent:
 //!
@@ -41,6 +43,8 @@ pub use tier::all as tier;
 
 #[cfg(test)]
 mod coordinator_tests;
+#[cfg(test)]
+mod leased_tests;
 #[cfg(test)]
 mod tier_tests;
 #[cfg(test)]

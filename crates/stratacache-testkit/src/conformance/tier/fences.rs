@@ -1,4 +1,5 @@
-//! Fences. What a tier without them must do is in the first two clauses; the others pass it by.
+//! Fences. What a tier without them must do is in the first two clauses; the others pass it by. The last two are for tiers
+//! whose fences are leases, and pass all others by.
 
 use stratacache_core::tier::{GetMany, PutItem, PutOutcome, Tier};
 
@@ -15,7 +16,8 @@ pub async fn a_put_without_a_fence_is_stored<T: Tier>(make: impl AsyncFn() -> T)
     assert_eq!(get(&tier, name).await, Some(envelope(b'j', 1)), "a put without a fence is stored");
 }
 
-/// A read for fences only returns no envelope; a fenced tier gives a good fence with it and with every other read.
+/// A read for fences only returns no envelope; a fenced tier gives a good fence with it and with every other read. Where
+/// fences are leases, the other reads give none.
 pub async fn a_read_for_fences_only_returns_no_envelope<T: Tier>(make: impl AsyncFn() -> T) {
     let tier = make().await;
     let (there, absent) = (name(b'k', 0), name(b'k', 1));
@@ -27,14 +29,19 @@ pub async fn a_read_for_fences_only_returns_no_envelope<T: Tier>(make: impl Asyn
     if !tier.capability().fenced {
         return;
     }
+    let leased = tier.capability().leased;
     for (at, n) in [(there, 1), (absent, 2)] {
         let with_envelope = get_many(&tier, vec![at]).await.remove(0).fence;
         assert!(
-            with_envelope.is_some(),
+            leased || with_envelope.is_some(),
             "a read for the envelope brings a fence too, whether there is an entry or not"
         );
+        assert!(
+            !leased || with_envelope.is_none(),
+            "where fences are leases, a read for the envelope brings none: it would void the lease of a load under way"
+        );
         let fences = fence(&tier, at).await;
-        for good in [with_envelope, fences] {
+        for good in [with_envelope, fences].into_iter().filter(|fence| !leased || fence.is_some()) {
             let outcome = put(&tier, at, envelope(b'k', n), good).await;
             assert!(
                 matches!(outcome, PutOutcome::Stored),
@@ -55,6 +62,8 @@ pub async fn a_fence_is_void_after_a_removal<T: Tier>(make: impl AsyncFn() -> T)
     store(&tier, name, envelope(b'l', 0)).await;
     let by_get = get_many(&tier, vec![name]).await.remove(0).fence;
     let by_fence = fence(&tier, name).await;
+    // where fences are leases, a read for the envelope brings none
+    let by_get = if tier.capability().leased { by_fence } else { by_get };
     remove(&tier, name).await;
     for void in [by_get, by_fence] {
         let outcome = put(&tier, name, envelope(b'l', 1), void).await;
@@ -131,5 +140,46 @@ pub async fn a_void_fence_in_a_batch_stops_only_its_own_item<T: Tier>(make: impl
         assert!(right, "in a batch only items under void fences are Fenced, item {n} was {outcome:?}");
         let wanted = (!void).then(|| envelope(b'p', n));
         assert_eq!(get(&tier, name(b'p', n)).await, wanted, "outcomes tell what is stored");
+    }
+}
+
+/// Where fences are leases, one is good for one put: it ends the lease.
+pub async fn a_leased_fence_is_good_for_one_put<T: Tier>(make: impl AsyncFn() -> T) {
+    let tier = make().await;
+    if !tier.capability().leased {
+        return;
+    }
+    let name = name(b'w', 0);
+    let once = fence(&tier, name).await;
+    let outcome = put(&tier, name, envelope(b'w', 0), once).await;
+    assert!(matches!(outcome, PutOutcome::Stored), "the first put under a lease is stored, not {outcome:?}");
+    let outcome = put(&tier, name, envelope(b'w', 1), once).await;
+    assert!(
+        matches!(outcome, PutOutcome::Fenced),
+        "a put ends its lease: the second under it is Fenced, not {outcome:?}"
+    );
+    assert_eq!(
+        get(&tier, name).await,
+        Some(envelope(b'w', 0)),
+        "a put under a lease that has ended leaves what is there"
+    );
+}
+
+/// Where fences are leases, a newer fence of a name voids the older one, and leaves those of other names good.
+pub async fn a_newer_leased_fence_voids_the_older<T: Tier>(make: impl AsyncFn() -> T) {
+    let tier = make().await;
+    if !tier.capability().leased {
+        return;
+    }
+    let (at, other) = (name(b'x', 0), name(b'x', 1));
+    let elsewhere = fence(&tier, other).await;
+    let older = fence(&tier, at).await;
+    let newer = fence(&tier, at).await;
+    let outcome = put(&tier, at, envelope(b'x', 0), older).await;
+    assert!(matches!(outcome, PutOutcome::Fenced), "a newer lease voids the older: the put was {outcome:?}");
+    for (at, good) in [(at, newer), (other, elsewhere)] {
+        let outcome = put(&tier, at, envelope(b'x', 1), good).await;
+        assert!(matches!(outcome, PutOutcome::Stored), "the newest lease of a name is good, not {outcome:?}");
+        assert_eq!(get(&tier, at).await, Some(envelope(b'x', 1)), "what is put under a good lease is there");
     }
 }

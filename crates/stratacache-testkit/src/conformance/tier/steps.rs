@@ -39,7 +39,7 @@ pub(super) async fn fence(tier: &impl Tier, name: EntryName) -> Option<Fence> {
     assert_eq!(got.len(), 1, "get_many answers one Got for each name");
     assert!(
         !tier.capability().fenced || got[0].fence.is_some(),
-        "a tier that says it is fenced gives a fence with every read"
+        "a tier that says it is fenced gives a fence with every read for fences"
     );
     got[0].fence
 }
