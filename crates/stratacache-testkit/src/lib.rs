@@ -6,6 +6,7 @@
 //! * [`tiers`]: [`MemoryTier`](tiers::MemoryTier), a reference tier with counters, raw access and a journal.
 //! * [`faulty`]: [`FaultyTier`](faulty::FaultyTier) fails, hangs, delays, damages and loses replies of any tier.
 //! * [`device`]: [`SmallDevice`](device::SmallDevice) is full or read-only on command.
+//! * [`shared`]: [`SharedStore`](shared::SharedStore), what several nodes share, and each node's connection to it.
 //! * [`conformance`]: [`conformance::tier()`] and [`conformance::coordinator()`] run every clause of the contracts.
 //! * [`history`]: [`History`](history::History) checks reads against invalidations while they happen.
 //!
@@ -35,5 +36,6 @@ pub mod device;
 pub mod faulty;
 pub mod history;
 mod random;
+pub mod shared;
 mod spawn;
 pub mod tiers;
