@@ -19,8 +19,8 @@ pub mod tier;
 
 pub use error::{Error, ErrorKind, Result};
 pub use key::{
-    Deployment, EntryCheck, EntryName, IntoKey, Key, KeyPart, Keyspace, KeyspaceInfo, MAX_KEY, NamespacePath,
-    PartEncoder, Scope, check_key_length,
+    Deployment, EntryCheck, EntryName, IntoKey, Key, KeyHasher, KeyPart, Keyspace, KeyspaceInfo, MAX_KEY,
+    NamespacePath, PartEncoder, Scope, check_key_length,
 };
 pub use policy::{
     Ceilings, Codec, Compress, Consistency, MAX_TIER_RULES, OnDisconnect, OnWriteError, Policy, RefreshAhead, TierRule,

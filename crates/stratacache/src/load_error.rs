@@ -23,6 +23,9 @@ pub enum LoadError<E> {
     NothingToKeep,
     /// The cache was closed, or the runtime shut down, while the load ran.
     Closed,
+    /// The node cannot learn of other nodes' invalidations, and the policy says to fail
+    /// ([`OnDisconnect::Fail`](crate::OnDisconnect::Fail)).
+    Unavailable(Error),
     /// The call itself is not valid: a bad key, tag, namespace or policy.
     Invalid(Error),
 }
@@ -43,6 +46,11 @@ impl<E> LoadError<E> {
         matches!(self, Self::Timeout)
     }
 
+    /// Makes the error of a read that may not be answered.
+    pub(crate) fn not_current(error: Error) -> Self {
+        if error.kind() == stratacache_core::ErrorKind::Closed { Self::Closed } else { Self::Unavailable(error) }
+    }
+
     pub(crate) fn reason(&self) -> &'static str {
         match self {
             Self::Loader(_) => "the loader failed",
@@ -51,6 +59,7 @@ impl<E> LoadError<E> {
             Self::Overloaded => "too many loads",
             Self::NothingToKeep => "not modified, but nothing to keep",
             Self::Closed => "the cache was closed",
+            Self::Unavailable(_) => "other nodes' invalidations cannot be learnt",
             Self::Invalid(_) => "invalid call",
         }
     }
@@ -65,6 +74,7 @@ impl<E> Clone for LoadError<E> {
             Self::Overloaded => Self::Overloaded,
             Self::NothingToKeep => Self::NothingToKeep,
             Self::Closed => Self::Closed,
+            Self::Unavailable(error) => Self::Unavailable(error.clone()),
             Self::Invalid(error) => Self::Invalid(error.clone()),
         }
     }
@@ -81,7 +91,7 @@ impl<E: fmt::Display> fmt::Display for LoadError<E> {
             ),
             Self::NothingToKeep => f.write_str("the loader said \"not modified\" but the cache holds no value to keep"),
             Self::Closed => f.write_str("the cache was closed while the value was loaded"),
-            Self::Invalid(error) => error.fmt(f),
+            Self::Unavailable(error) | Self::Invalid(error) => error.fmt(f),
         }
     }
 }
@@ -89,7 +99,7 @@ impl<E: fmt::Display> fmt::Display for LoadError<E> {
 impl<E: fmt::Debug + fmt::Display> StdError for LoadError<E> {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match self {
-            Self::Invalid(error) => Some(error),
+            Self::Unavailable(error) | Self::Invalid(error) => Some(error),
             _ => None,
         }
     }

@@ -4,134 +4,41 @@
 
 mod support;
 
-use std::{
-    convert::Infallible,
-    future::Future,
-    sync::{
-        Arc, Mutex, OnceLock,
-        atomic::{AtomicUsize, Ordering::SeqCst},
-    },
-};
+use std::convert::Infallible;
 
-use stratacache::{Cache, Consistency, Keyspace, Lookup, Namespace, Policy, millis, minutes, tier::TierParts};
-use stratacache_core::{
-    EntryName, Result,
-    clock::Millis,
-    coordinator::{Applied, Coordinator, Invalidate, LaneSnapshot, Lease, LeaseReply, LeaseRequest, Subscriber},
-    stamp::{Incarnation, LANES, Lane, Position},
-};
-use stratacache_testkit::tiers::MemoryTier;
+use stratacache::{Cache, Consistency, Keyspace, Lookup, Namespace, Policy, millis, minutes};
+use stratacache_testkit::shared::{SharedNode, SharedStore};
 use support::{builder, tenant};
-
-/// The order that nodes share: for each lane the messages, whose positions begin at 2.
-type Bus = Arc<Vec<Mutex<Vec<Applied>>>>;
-
-/// A node that hears of the others only when it asks.
-#[derive(Clone)]
-struct Node(Arc<State>);
-
-struct State {
-    bus: Bus,
-    heard: Vec<Mutex<usize>>,
-    subscriber: OnceLock<Arc<dyn Subscriber>>,
-    syncs: AtomicUsize,
-}
-
-impl Node {
-    fn new(bus: &Bus) -> Self {
-        let heard = (0..=LANES).map(|_| Mutex::new(0)).collect();
-        Self(Arc::new(State { bus: bus.clone(), heard, subscriber: OnceLock::new(), syncs: AtomicUsize::new(0) }))
-    }
-
-    /// Returns how often it asked since the last call; a read asks for its lane and for the global one.
-    fn asked(&self) -> usize {
-        self.0.syncs.swap(0, SeqCst) / 2
-    }
-
-    fn hear(&self, lane: Lane) -> Position {
-        let mut heard = self.0.heard[lane.index()].lock().unwrap();
-        let messages = self.0.bus[lane.index()].lock().unwrap().clone();
-        messages[*heard..].iter().for_each(|message| self.0.subscriber.get().unwrap().apply(message));
-        *heard = messages.len();
-        at(messages.len())
-    }
-}
-
-fn at(messages: usize) -> Position {
-    Position { incarnation: Incarnation(5), seq: messages as u64 + 1 }
-}
-
-impl Coordinator for Node {
-    fn name(&self) -> &str {
-        "bus"
-    }
-    fn is_shared(&self) -> bool {
-        true
-    }
-    async fn time(&self) -> Result<Option<Millis>> {
-        Ok(None)
-    }
-    async fn subscribe(&self, subscriber: Arc<dyn Subscriber>) -> Result<()> {
-        Lane::all().for_each(|lane| subscriber.snapshot(LaneSnapshot::empty(lane, Incarnation(5))));
-        assert!(self.0.subscriber.set(subscriber).is_ok());
-        Ok(())
-    }
-    async fn position(&self, lane: Lane) -> Result<Position> {
-        Ok(at(self.0.bus[lane.index()].lock().unwrap().len()))
-    }
-    async fn keep_key_marks(&self) -> Result<()> {
-        Ok(())
-    }
-    async fn sync(&self, lane: Lane) -> Result<Position> {
-        self.0.syncs.fetch_add(1, SeqCst);
-        Ok(self.hear(lane))
-    }
-    async fn invalidate(&self, request: Invalidate) -> Result<Position> {
-        {
-            let mut messages = self.0.bus[request.lane.index()].lock().unwrap();
-            let position = at(messages.len() + 1);
-            messages.push(Applied::new(request.lane, position, request.scopes, request.at));
-        }
-        Ok(self.hear(request.lane))
-    }
-    fn watch(&self, _: EntryName) -> impl Future<Output = ()> + Send + 'static {
-        std::future::pending()
-    }
-    async fn lease(&self, request: LeaseRequest) -> Result<LeaseReply> {
-        Ok(LeaseReply::Granted(Lease { lane: request.lane, name: request.name, token: 1, life: request.life }))
-    }
-    async fn renew(&self, _: Lease) -> Result<bool> {
-        Ok(true)
-    }
-    async fn release(&self, _: Lease) -> Result<()> {
-        Ok(())
-    }
-    async fn tick(&self, _: Millis, _: Millis) -> Result<()> {
-        Ok(())
-    }
-    async fn close(&self) -> Result<()> {
-        Ok(())
-    }
-}
 
 const POLICY: Policy = Policy::ttl(minutes(5));
 const LATEST: Keyspace<str, u32> = Keyspace::new("latest", POLICY.consistency(Consistency::Latest));
 const BOUNDED: Keyspace<str, u32> = Keyspace::new("bounded", POLICY.consistency(Consistency::Bounded(millis(100))));
 const SILENT: Keyspace<str, u32> = Keyspace::new("silent", POLICY);
 
-async fn node(bus: &Bus, default: Policy) -> (Cache, Node) {
-    let node = Node::new(bus);
-    let parts = TierParts::new(MemoryTier::new("own")).with_coordinator(node.clone());
-    let cache = builder().deployment_secret([7; 16]).default_policy(default).tier(parts).build().await.unwrap();
-    (cache, node)
+/// A cache on a node that hears of the others only when it asks.
+async fn node(store: &SharedStore, default: Policy) -> (Cache, Asked) {
+    let node = store.node();
+    let cache = builder().deployment_secret([7; 16]).default_policy(default).tier(node.parts()).build().await.unwrap();
+    node.tail(false);
+    (cache, Asked { node, before: 0.into() })
 }
 
-fn bus() -> Bus {
-    Arc::new((0..=LANES).map(|_| Mutex::default()).collect())
+/// How often a node asked; a read asks for its lane and for the global one.
+struct Asked {
+    node: SharedNode,
+    before: std::cell::Cell<u64>,
+}
+
+impl Asked {
+    /// Returns how often since the last call.
+    fn asked(&self) -> u64 {
+        let now = self.node.syncs();
+        (now - self.before.replace(now)) / 2
+    }
 }
 
 /// Reads what memory has in every way there is, and tells how often the coordinator was asked.
-async fn asked(ns: &Namespace, node: &Node, keyspace: &'static Keyspace<str, u32>) -> Vec<usize> {
+async fn asked(ns: &Namespace, node: &Asked, keyspace: &'static Keyspace<str, u32>) -> Vec<u64> {
     ns.insert(keyspace.key("k"), 1).await.unwrap();
     node.asked();
     let mut asked = Vec::new();
@@ -151,8 +58,8 @@ async fn asked(ns: &Namespace, node: &Node, keyspace: &'static Keyspace<str, u32
 
 #[tokio::test(start_paused = true)]
 async fn a_keyspace_that_wants_the_latest_never_misses_what_another_node_invalidated() {
-    let bus = bus();
-    let ((here, _), (there, _)) = (node(&bus, POLICY).await, node(&bus, POLICY).await);
+    let store = SharedStore::new(7);
+    let ((here, _), (there, _)) = (node(&store, POLICY).await, node(&store, POLICY).await);
     let (here, there) = (tenant(&here, "acme"), tenant(&there, "acme"));
     for keyspace in [&LATEST, &SILENT] {
         here.insert(keyspace.key("k"), 1).tag("t").await.unwrap();
@@ -168,7 +75,7 @@ async fn a_keyspace_that_wants_the_latest_never_misses_what_another_node_invalid
 
 #[tokio::test(start_paused = true)]
 async fn what_is_said_nearest_to_the_call_wins_and_saying_nothing_inherits() {
-    let (cache, node) = node(&bus(), POLICY).await;
+    let (cache, node) = node(&SharedStore::new(7), POLICY).await;
     let plain = tenant(&cache, "acme");
     let latest = plain.with_policy(POLICY.consistency(Consistency::Latest));
     assert_eq!(asked(&plain, &node, &SILENT).await, [0; 5], "a usual hit asks nobody");
@@ -193,8 +100,8 @@ async fn what_is_said_nearest_to_the_call_wins_and_saying_nothing_inherits() {
 
 #[tokio::test(start_paused = true)]
 async fn a_namespace_that_reads_since_a_token_asks_only_until_it_has_heard_of_it() {
-    let bus = bus();
-    let ((here, node_here), (there, _)) = (node(&bus, POLICY).await, node(&bus, POLICY).await);
+    let store = SharedStore::new(7);
+    let ((here, node_here), (there, _)) = (node(&store, POLICY).await, node(&store, POLICY).await);
     let (here, there) = (tenant(&here, "acme"), tenant(&there, "acme"));
     here.insert(SILENT.key("k"), 1).tag("t").await.unwrap();
     let token = there.invalidate_tag("t").await.unwrap();
@@ -208,7 +115,7 @@ async fn a_namespace_that_reads_since_a_token_asks_only_until_it_has_heard_of_it
 
 #[tokio::test(start_paused = true)]
 async fn the_default_policy_of_the_cache_can_want_the_latest() {
-    let (cache, node) = node(&bus(), POLICY.consistency(Consistency::Latest)).await;
+    let (cache, node) = node(&SharedStore::new(7), POLICY.consistency(Consistency::Latest)).await;
     let acme = tenant(&cache, "acme");
     assert_eq!(asked(&acme, &node, &SILENT).await, [1; 5]);
     assert_eq!(asked(&acme.namespace("n"), &node, &SILENT).await, [1; 5]);

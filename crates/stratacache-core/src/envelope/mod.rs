@@ -58,6 +58,8 @@ pub const MAX_ETAG: usize = 1024;
 /// Longest body in bytes, stored or decompressed.
 pub const MAX_BODY: usize = 1 << 30;
 
+/// Where the id lies.
+const ID_AT: usize = 24;
 const MAGIC: [u8; 2] = *b"SC";
 const FLAG_ABSENT: u8 = 1;
 const FLAG_OLDER: u8 = 2;
@@ -115,6 +117,13 @@ pub struct Head {
     pub etag: Option<String>,
     /// The length of the body when decompressed.
     pub raw_len: u32,
+}
+
+/// Returns the id of an envelope without judging it; `None` if it is too short to have one.
+#[must_use]
+pub fn id_of(envelope: &[u8]) -> Option<u64> {
+    let id = envelope.get(ID_AT..ID_AT + 8)?;
+    Some(u64::from_le_bytes(id.try_into().ok()?))
 }
 
 impl Head {

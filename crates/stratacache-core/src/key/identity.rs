@@ -174,6 +174,12 @@ impl Deployment {
         Scope(self.hash(Domain::Key, tenant, path.as_bytes(), key))
     }
 
+    /// Prepares to name the keys of one namespace: what they share is hashed once.
+    #[must_use]
+    pub fn key_hasher(&self, tenant: &TenantId, path: &NamespacePath) -> KeyHasher {
+        KeyHasher(self.begun(Domain::Key, tenant, path.as_bytes()))
+    }
+
     /// Returns the scopes of a tenant and of every level of a path below it, outermost first.
     #[must_use]
     pub fn path_scopes(&self, tenant: &TenantId, path: &NamespacePath) -> Vec<Scope> {
@@ -202,14 +208,40 @@ impl Deployment {
         hasher
     }
 
-    fn hash(&self, domain: Domain, tenant: &TenantId, path: &[u8], key: &[u8]) -> u128 {
+    fn begun(&self, domain: Domain, tenant: &TenantId, path: &[u8]) -> SipHasher24 {
         let mut hasher = self.hasher(domain);
         for component in [tenant.as_str().as_bytes(), path] {
             hasher.write_u32(component.len() as u32);
             hasher.write(component);
         }
+        hasher
+    }
+
+    fn hash(&self, domain: Domain, tenant: &TenantId, path: &[u8], key: &[u8]) -> u128 {
+        let mut hasher = self.begun(domain, tenant, path);
         hasher.write(key);
         hasher.finish128().as_u128()
+    }
+}
+
+/// Returns the scopes of the keys of one namespace; made by [`Deployment::key_hasher`].
+#[derive(Clone)]
+pub struct KeyHasher(SipHasher24);
+
+impl KeyHasher {
+    /// Returns the scope of one key, as [`Deployment::key_scope`] does.
+    #[inline]
+    #[must_use]
+    pub fn scope(&self, key: &[u8]) -> Scope {
+        let mut hasher = self.0;
+        hasher.write(key);
+        Scope(hasher.finish128().as_u128())
+    }
+}
+
+impl fmt::Debug for KeyHasher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("KeyHasher(..)")
     }
 }
 
@@ -229,6 +261,16 @@ mod tests {
     fn name(tenant: &str, levels: &[&dyn Fn(&NamespacePath) -> NamespacePath], key: Key<()>) -> EntryName {
         let path = levels.iter().fold(NamespacePath::default(), |path, level| level(&path));
         DEPLOYMENT.name(&TenantId::parse(tenant).unwrap(), &path, key.as_bytes())
+    }
+
+    #[test]
+    fn a_prepared_hasher_names_keys_as_the_deployment_does() {
+        let tenant = TenantId::parse("acme").unwrap();
+        let path = NamespacePath::default().child("settings", 8).unwrap();
+        let hasher = DEPLOYMENT.key_hasher(&tenant, &path);
+        for key in [&b""[..], b"k", &[7; 100]] {
+            assert_eq!(hasher.scope(key), DEPLOYMENT.key_scope(&tenant, &path, key));
+        }
     }
 
     #[test]

@@ -10,14 +10,15 @@ use stratacache_core::{
     Ceilings, Deployment, Error, Keyspace, Policy, Result, TenantId,
     breaker::Turn,
     clock::{Clock, SystemClock},
-    coordinator::{AnyCoordinator, Coordinator, MarkJournal, Subscriber},
+    coordinator::{AnyCoordinator, Coordinator, MarkJournal, Marked, Subscriber},
     event::EventKind,
+    stamp::Seq,
     tier::{AnyTier, Tier, TierParts},
 };
 
 use super::Cache;
 use crate::{
-    coherence::{LocalCoordinator, Mirror, Rules},
+    coherence::{Hooks, LocalCoordinator, Mirror, Rules},
     engine::{Engine, Jitter, Limits, Tenants, TierHandle, Timeline, maintain},
     flight::FlightTable,
     guard::{Breaker, Deadline, JournalHolder},
@@ -377,8 +378,9 @@ impl CacheBuilder {
         let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock::new()));
         let events = Arc::new(EventHub::new());
         let (coordinator, journals) = start_coordinator(&self.tiers, self.rules).await?;
+        let shared = coordinator.is_shared();
         let agreed = coordinator.time().await?;
-        let timeline = Arc::new(Timeline::new(Arc::clone(&clock), agreed, coordinator.is_shared()));
+        let timeline = Arc::new(Timeline::new(Arc::clone(&clock), agreed, shared));
         let tiers = self
             .tiers
             .into_iter()
@@ -392,9 +394,13 @@ impl CacheBuilder {
             None => stratacache_core::stamp::Incarnation::random()?.0,
         };
         let engine = Arc::new_cyclic(|engine: &std::sync::Weak<Engine>| {
-            let listener = engine.clone();
-            let time = Arc::clone(&timeline);
-            let mirror = Mirror::new(self.max_marks, move || time.now(), move |tenant| note_marks(&listener, tenant));
+            let (time, marked, key_marked) = (Arc::clone(&timeline), engine.clone(), engine.clone());
+            let hooks = Hooks {
+                now: Box::new(move || time.now()),
+                marked: Box::new(move |tenant| note_marks(&marked, tenant)),
+                key_marked: Box::new(move |marked, seq| drop_marked_key(&key_marked, marked, seq)),
+            };
+            let mirror = Mirror::new(self.max_marks, shared, hooks);
             Engine {
                 timeline,
                 deployment: Deployment::new(self.secret),
@@ -402,6 +408,7 @@ impl CacheBuilder {
                 limits: self.limits,
                 mirror: Arc::new(mirror),
                 coordinator,
+                shared,
                 arbiter: Arbiter::new(budget),
                 memory_fraction: match self.budget {
                     Budget::Fraction(fraction) => Some(fraction),
@@ -421,6 +428,10 @@ impl CacheBuilder {
             }
         });
         engine.coordinator.subscribe(Arc::clone(&engine.mirror) as Arc<dyn Subscriber>).await?;
+        if shared && engine.tiers.iter().any(|tier| tier.capability.persistent && !tier.capability.shared) {
+            // what it holds outlives the marks of keys that nodes remember
+            engine.coordinator.keep_key_marks().await?;
+        }
         engine.spawner.start(maintain(Arc::downgrade(&engine)));
         Ok(Cache::from_engine(engine))
     }
@@ -438,6 +449,14 @@ fn note_marks(engine: &std::sync::Weak<Engine>, tenant: Option<u64>) {
             partition.note_marks();
         }
     }
+}
+
+/// Removes what memory holds of a key that was invalidated, wherever that was.
+fn drop_marked_key(engine: &std::sync::Weak<Engine>, marked: &Marked, seq: Seq) {
+    let Some(engine) = engine.upgrade().filter(|engine| engine.shared) else { return };
+    let Some(tenant) = engine.tenants.by_scope(marked.tenant) else { return };
+    let Some(partition) = tenant.partition() else { return };
+    partition.remove_by_hash(marked.scope.low(), |slot| slot.meta().place() < seq);
 }
 
 type Journal = Option<Arc<dyn MarkJournal>>;

@@ -1,4 +1,4 @@
-//! What a tenant's readers look at first: its last mark, then a small filter, then the exact marks.
+//! What a tenant's readers look at first: whether anything changed, then a small filter, then the exact marks.
 
 use std::sync::{
     Arc, OnceLock,
@@ -14,15 +14,16 @@ const SLOTS: usize = 64;
 
 /// The marks of one tenant as its namespaces see them.
 ///
-/// Written in this order: exact marks, filter, `last_seq`; read in the opposite one. Then a reader that still sees the
-/// old `last_seq` began before the invalidation was applied.
+/// Written in this order: exact marks, filter, `changes`; read in the opposite one. Then a reader that still sees the old
+/// number of changes began before the invalidation was applied.
 pub(crate) struct TenantMarks {
     /// The low half of the tenant's scope, which its stamps name.
     pub(crate) tenant: u64,
     pub(crate) lane: Arc<LaneMirror>,
     pub(crate) global: Arc<LaneMirror>,
-    /// The last mark of any tag or namespace of the tenant; at least 1.
-    last_seq: AtomicU64,
+    /// Counts what was marked of the tenant besides keys, and the snapshots of its lane; at least 1. A count, since
+    /// positions of another history may be smaller.
+    changes: AtomicU64,
     /// Marks before the tenant woke up are not in the filter.
     pub(super) base: AtomicU64,
     filter: OnceLock<Box<[AtomicU64; SLOTS]>>,
@@ -30,12 +31,12 @@ pub(crate) struct TenantMarks {
 
 impl TenantMarks {
     pub(super) fn new(tenant: u64, lane: Arc<LaneMirror>, global: Arc<LaneMirror>) -> Self {
-        Self { tenant, lane, global, last_seq: AtomicU64::new(1), base: AtomicU64::new(0), filter: OnceLock::new() }
+        Self { tenant, lane, global, changes: AtomicU64::new(1), base: AtomicU64::new(0), filter: OnceLock::new() }
     }
 
     #[inline]
-    pub(crate) fn last_seq(&self) -> Seq {
-        self.last_seq.load(Acquire)
+    pub(crate) fn changes(&self) -> u64 {
+        self.changes.load(Acquire)
     }
 
     /// Counts the discontinuities of both lanes.
@@ -49,8 +50,8 @@ impl TenantMarks {
         filter[scope.low() as usize % SLOTS].fetch_max(seq, Release);
     }
 
-    pub(super) fn publish(&self, seq: Seq) {
-        self.last_seq.fetch_max(seq, Release);
+    pub(super) fn publish(&self) {
+        self.changes.fetch_add(1, Release);
     }
 
     /// Returns a position at or above the last mark of a scope, from the filter alone.

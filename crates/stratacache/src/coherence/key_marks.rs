@@ -1,4 +1,4 @@
-//! Recent marks of keys: kept as long as a fill that began before them may still land.
+//! Recent marks of keys: kept as long as a fill that began before them may still land, or for want of nothing but room.
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
@@ -29,14 +29,21 @@ pub(super) struct KeyMarks {
     fills: BTreeMap<Seq, u32>,
     /// Marks up to here may have been forgotten: what began below it cannot be judged by its key.
     floor: Seq,
+    /// So many are kept whether or not a fill needs them.
+    kept: usize,
 }
 
 impl KeyMarks {
+    /// Keeps those that fills may need; with `kept`, so many besides, at most 65,536.
+    pub(super) fn new(kept: Option<usize>) -> Self {
+        Self { kept: kept.unwrap_or(0).min(HARD_CAP), ..Self::default() }
+    }
+
     pub(super) fn set(&mut self, scope: Scope, seq: Seq, applied: Seq) {
         let before = self.marks.get(&scope).map_or(0, |m| m.last);
         self.marks.insert(scope, KeyMark { last: seq, before });
         self.order.push_back((seq, scope));
-        if self.order.len() > SOFT_CAP {
+        if self.order.len() > SOFT_CAP.max(self.kept) {
             self.forget(applied);
         }
     }
@@ -45,7 +52,7 @@ impl KeyMarks {
     pub(super) fn forget(&mut self, applied: Seq) {
         let needed_above = self.fills.first_key_value().map_or(applied, |(stamp, _)| *stamp);
         while let Some(&(seq, scope)) = self.order.front() {
-            if seq > needed_above && self.order.len() <= HARD_CAP {
+            if self.order.len() <= self.kept || (seq > needed_above && self.order.len() <= HARD_CAP) {
                 break;
             }
             self.order.pop_front();
@@ -91,7 +98,7 @@ impl KeyMarks {
     }
 
     pub(super) fn reset(&mut self, floor: Seq) {
-        *self = Self { floor, fills: std::mem::take(&mut self.fills), ..Self::default() };
+        *self = Self { floor, kept: self.kept, fills: std::mem::take(&mut self.fills), ..Self::default() };
     }
 
     pub(super) fn raise_floor(&mut self, floor: Seq) {

@@ -28,7 +28,7 @@ pub(crate) struct LaneMirror {
 }
 
 impl LaneMirror {
-    pub(super) fn new(lane: Lane, max_marks: usize) -> Self {
+    pub(super) fn new(lane: Lane, max_marks: usize, keep_keys: bool) -> Self {
         Self {
             lane,
             incarnation: AtomicU64::new(0),
@@ -37,7 +37,7 @@ impl LaneMirror {
             mep: AtomicU64::new(0),
             as_of: AtomicU64::new(0),
             marks: RwLock::new(Marks::new(max_marks)),
-            keys: Mutex::new(KeyMarks::default()),
+            keys: Mutex::new(KeyMarks::new(keep_keys.then_some(max_marks))),
         }
     }
 

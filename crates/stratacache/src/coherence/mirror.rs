@@ -12,7 +12,7 @@ use foldhash::fast::RandomState;
 use stratacache_core::{
     Scope, Stamp, TenantId,
     clock::Millis,
-    coordinator::{Applied, Floors, LaneSnapshot, ScopeKind, Strength, Subscriber},
+    coordinator::{Applied, Floors, LaneSnapshot, Marked, ScopeKind, Strength, Subscriber},
     stamp::{Lane, Position, Seq},
 };
 
@@ -34,10 +34,10 @@ pub(crate) struct Depends<'a> {
 pub(crate) enum Verdict {
     /// Something it depends on was invalidated since its load began: it is never served.
     Invalid,
-    /// Nothing was, up to these positions of the tenant's marks and of the global ones.
+    /// Nothing was, up to these counts of changes of the tenant and of the global tags.
     Valid {
-        lane: Seq,
-        global: Seq,
+        lane: u64,
+        global: u64,
         /// It was made to expire (`expire`) at this time.
         expired_at: Option<Millis>,
     },
@@ -46,25 +46,31 @@ pub(crate) enum Verdict {
 /// Receives the invalidations of all lanes and answers what is still valid.
 pub(crate) struct Mirror {
     lanes: Vec<Arc<LaneMirror>>,
-    global_last: Arc<AtomicU64>,
+    /// Counts the marks of global tags and the snapshots of their lane; at least 1.
+    global_changes: AtomicU64,
     tenants: RwLock<HashMap<u64, Weak<TenantMarks>, RandomState>>,
+    hooks: Hooks,
+}
+
+/// What a mirror asks of its surroundings, and tells them.
+pub(crate) struct Hooks {
+    /// Returns the node's time.
+    pub(crate) now: Box<dyn Fn() -> Millis + Send + Sync>,
     /// Called with the tenant (or none for all) when marks of tags or namespaces were applied.
-    listener: Box<dyn Fn(Option<u64>) + Send + Sync>,
-    now: Box<dyn Fn() -> Millis + Send + Sync>,
+    pub(crate) marked: Box<dyn Fn(Option<u64>) + Send + Sync>,
+    /// Called after the mark of a key was applied, to remove what memory holds of it that is older than the position.
+    pub(crate) key_marked: Box<dyn Fn(&Marked, Seq) + Send + Sync>,
 }
 
 impl Mirror {
-    pub(crate) fn new(
-        max_marks: usize,
-        now: impl Fn() -> Millis + Send + Sync + 'static,
-        listener: impl Fn(Option<u64>) + Send + Sync + 'static,
-    ) -> Self {
+    /// Makes a mirror that knows nothing. With `keep_keys`, marks of keys are forgotten only for want of room: what
+    /// outlives them, below memory, is judged by them.
+    pub(crate) fn new(max_marks: usize, keep_keys: bool, hooks: Hooks) -> Self {
         Self {
-            lanes: Lane::all().map(|lane| Arc::new(LaneMirror::new(lane, max_marks))).collect(),
-            global_last: Arc::new(AtomicU64::new(1)),
+            lanes: Lane::all().map(|lane| Arc::new(LaneMirror::new(lane, max_marks, keep_keys))).collect(),
+            global_changes: AtomicU64::new(1),
             tenants: RwLock::new(HashMap::default()),
-            listener: Box::new(listener),
-            now: Box::new(now),
+            hooks,
         }
     }
 
@@ -72,10 +78,10 @@ impl Mirror {
         &self.lanes[lane.index()]
     }
 
-    /// Returns the last mark of any global tag; at least 1.
+    /// Counts what was marked of global tags; at least 1.
     #[inline]
-    pub(crate) fn global_last(&self) -> Seq {
-        self.global_last.load(Acquire)
+    pub(crate) fn global_changes(&self) -> u64 {
+        self.global_changes.load(Acquire)
     }
 
     /// Returns the marks of a tenant, which `scope` (its own) names.
@@ -120,9 +126,9 @@ impl Mirror {
 
     /// Judges by tags, namespaces, tenant and global tags.
     pub(crate) fn judge(&self, tenant: &TenantMarks, entry: &Depends<'_>) -> Verdict {
-        // the last marks are read before the marks
-        let lane_last = tenant.last_seq();
-        let global_last = self.global_last();
+        // the counts are read before the marks
+        let lane_changes = tenant.changes();
+        let global_changes = self.global_changes();
         let suspicious = |scope: &&Scope| tenant.at_most(**scope) > entry.lane_seq;
         let mut expired_at = None;
         let mut soft = |mark: Option<Mark>, stamp: Seq| {
@@ -140,7 +146,7 @@ impl Mirror {
                 own_scopes().for_each(|s| soft(marks.soft(*s), entry.lane_seq));
             }
         }
-        if !entry.global_tags.is_empty() && global_last > entry.global_seq {
+        if !entry.global_tags.is_empty() {
             let marks = tenant.global.marks.read();
             if entry.global_seq < marks.floor || entry.global_tags.iter().any(|s| marks.hard(*s) > entry.global_seq) {
                 return Verdict::Invalid;
@@ -149,7 +155,7 @@ impl Mirror {
                 entry.global_tags.iter().for_each(|s| soft(marks.soft(*s), entry.global_seq));
             }
         }
-        Verdict::Valid { lane: lane_last, global: global_last, expired_at }
+        Verdict::Valid { lane: lane_changes, global: global_changes, expired_at }
     }
 
     /// Judges by the marks of the entry's key; `began` is the position before the fill began.
@@ -177,11 +183,27 @@ impl Mirror {
     }
 
     /// Tells whether an entry from a tier below belongs to the histories this node knows.
-    pub(crate) fn knows(&self, tenant: &TenantMarks, lane: Position, global: Position, own: Seq) -> bool {
+    ///
+    /// Where nodes share the order, an entry may come from one that is further on: `ahead` allows it.
+    pub(crate) fn knows(&self, tenant: &TenantMarks, lane: Position, global: Position, own: Seq, ahead: bool) -> bool {
         let below = |mirror: &LaneMirror, p: Position| {
-            p.incarnation == mirror.incarnation() && p.seq <= mirror.applied() && p.seq >= mirror.marks.read().floor
+            let known = ahead || p.seq <= mirror.applied();
+            p.incarnation == mirror.incarnation() && known && p.seq >= mirror.marks.read().floor
         };
-        below(&tenant.lane, lane) && below(&tenant.global, global) && own <= tenant.lane.applied()
+        below(&tenant.lane, lane) && below(&tenant.global, global) && (ahead || own <= tenant.lane.applied())
+    }
+
+    /// Returns the time at which this node was last known to be up to date with a tenant's lane and the global one.
+    pub(crate) fn as_of(&self, tenant: &TenantMarks) -> Millis {
+        tenant.lane.as_of.load(Acquire).min(tenant.global.as_of.load(Acquire))
+    }
+
+    /// Returns the newest known mark of a key or of anything else in the tenant's lane that an entry of it depends on.
+    pub(crate) fn newest_mark(&self, tenant: &TenantMarks, key: Scope, path: &[Scope], tags: &[Scope]) -> Seq {
+        let marks = tenant.lane.marks.read();
+        let others = path.iter().chain(tags).map(|scope| marks.hard(*scope)).max().unwrap_or(0);
+        drop(marks);
+        others.max(self.last_key_mark(tenant, key))
     }
 
     /// Returns the last known mark of a key, for `inspect`.
@@ -209,47 +231,65 @@ impl Mirror {
     }
 }
 
+/// Tells whether a mark is one of those that are kept apart.
+fn of_key(kind: ScopeKind, strength: Strength) -> bool {
+    kind == ScopeKind::Key && strength == Strength::Hard
+}
+
 impl Subscriber for Mirror {
     fn snapshot(&self, snapshot: LaneSnapshot) {
         let lane = self.lane(snapshot.lane);
+        let Position { incarnation, seq } = snapshot.position;
+        // before and after: what is judged or stamped in between belongs to neither history
+        lane.mep.fetch_add(1, AcqRel);
         {
             let mut marks = lane.marks.write();
+            let mut keys = lane.keys.lock();
             marks.reset(snapshot.floors.marks);
-            for record in &snapshot.marks {
-                marks.set(record.scope, record.kind, record.strength, Mark { seq: record.seq, at: record.at });
-            }
-        }
-        lane.keys.lock().reset(snapshot.floors.keys);
-        lane.incarnation.store(snapshot.position.incarnation.0, Release);
-        lane.start(snapshot.position.seq);
-        lane.publish(snapshot.position.seq);
-        lane.mep.fetch_add(1, AcqRel);
-        if snapshot.lane == Lane::GLOBAL {
-            self.global_last.fetch_max(snapshot.position.seq, AcqRel);
-        } else {
-            for tenant in self.tenants.read().values().filter_map(Weak::upgrade) {
-                if tenant.lane.lane == snapshot.lane {
-                    tenant.base.fetch_max(snapshot.position.seq, AcqRel);
-                    tenant.publish(snapshot.position.seq);
+            keys.reset(snapshot.floors.keys);
+            let mut records = snapshot.marks;
+            records.sort_unstable_by_key(|record| record.seq);
+            for record in &records {
+                let mark = Mark { seq: record.seq, at: record.at };
+                if of_key(record.kind, record.strength) {
+                    keys.set(record.scope, record.seq, 0);
+                } else {
+                    marks.set(record.scope, record.kind, record.strength, mark);
                 }
             }
         }
-        (self.listener)(None);
+        lane.incarnation.store(incarnation.0, Release);
+        lane.start(seq);
+        lane.publish(seq);
+        lane.mep.fetch_add(1, AcqRel);
+        if snapshot.lane == Lane::GLOBAL {
+            self.global_changes.fetch_add(1, AcqRel);
+        } else {
+            for tenant in self.tenants.read().values().filter_map(Weak::upgrade) {
+                if tenant.lane.lane == snapshot.lane {
+                    tenant.base.fetch_max(seq, AcqRel);
+                    tenant.publish();
+                }
+            }
+        }
+        (self.hooks.marked)(None);
     }
 
     fn apply(&self, message: &Applied) {
         let lane = self.lane(message.lane);
         let seq = message.position.seq;
         lane.start(seq);
-        let of_keys = |kind, strength| kind == ScopeKind::Key && strength == Strength::Hard;
-        if message.scopes.iter().any(|m| of_keys(m.kind, m.strength)) {
-            let applied = lane.applied();
-            let mut keys = lane.keys.lock();
-            for marked in message.scopes.iter().filter(|m| of_keys(m.kind, m.strength)) {
-                keys.set(marked.scope, seq, applied);
+        let keys = || message.scopes.iter().filter(|m| of_key(m.kind, m.strength));
+        if keys().next().is_some() {
+            {
+                let applied = lane.applied();
+                let mut marks = lane.keys.lock();
+                keys().for_each(|marked| marks.set(marked.scope, seq, applied));
             }
+            // after their marks: what is put meanwhile is judged by them
+            keys().for_each(|marked| (self.hooks.key_marked)(marked, seq));
         }
-        let others = || message.scopes.iter().filter(|m| !of_keys(m.kind, m.strength));
+        let others = || message.scopes.iter().filter(|m| !of_key(m.kind, m.strength));
         if others().next().is_some() {
             {
                 let mut marks = lane.marks.write();
@@ -258,16 +298,16 @@ impl Subscriber for Mirror {
                 }
             }
             if message.lane == Lane::GLOBAL {
-                self.global_last.fetch_max(seq, AcqRel);
-                (self.listener)(None);
+                self.global_changes.fetch_add(1, AcqRel);
+                (self.hooks.marked)(None);
             } else {
                 let known = |id: u64| self.tenants.read().get(&id).and_then(Weak::upgrade);
                 let touched: Vec<_> = others().filter_map(|m| Some((m, known(m.tenant)?))).collect();
-                // all filters before any last mark: who sees the last mark must see every filter
+                // all filters before any count: who sees the count must see every filter
                 touched.iter().for_each(|(marked, tenant)| tenant.raise(marked.scope, seq));
                 for (marked, tenant) in &touched {
-                    tenant.publish(seq);
-                    (self.listener)(Some(marked.tenant));
+                    tenant.publish();
+                    (self.hooks.marked)(Some(marked.tenant));
                 }
             }
         }
@@ -285,7 +325,7 @@ impl Subscriber for Mirror {
     }
 
     fn now(&self) -> Millis {
-        (self.now)()
+        (self.hooks.now)()
     }
 }
 

@@ -12,7 +12,7 @@ mod sketch;
 pub(crate) use filter::TenantMarks;
 pub(crate) use key_marks::FillGuard;
 pub(crate) use local::LocalCoordinator;
-pub(crate) use mirror::{Depends, Mirror, Verdict};
+pub(crate) use mirror::{Depends, Hooks, Mirror, Verdict};
 #[cfg(feature = "mutants")]
 pub use rules::Rule;
 #[cfg(not(feature = "mutants"))]

@@ -4,7 +4,7 @@ use std::sync::{Arc, atomic::Ordering::Relaxed};
 
 use stratacache_core::{Key, stamp::Seq};
 
-use super::{Door, Engine, Seen, hit::Window, lead::Landed};
+use super::{Door, Engine, Seen, Standing, hit::Window, lead::Landed};
 use crate::{
     Freshness,
     codec::CacheValue,
@@ -21,9 +21,17 @@ pub(super) enum FromMemory<V> {
 }
 
 impl Engine {
+    /// Looks at memory, for what a read may use.
+    fn look_for<V: CacheValue>(&self, ns: &Door, key: &[u8], standing: Standing) -> Seen<V> {
+        match self.look::<V>(ns, key) {
+            Seen::Fresh { entry, .. } | Seen::Stale { entry, .. } if !standing.admits(&entry.meta) => Seen::Nothing,
+            seen => seen,
+        }
+    }
+
     /// Asks memory for an answer to a read without a loader, and counts it.
-    pub(super) fn memory_has<V: CacheValue>(&self, ns: &Door, key: &Key<V>) -> Option<Landed<V>> {
-        let (entry, freshness) = match self.look::<V>(ns, key.as_bytes()) {
+    pub(super) fn memory_has<V: CacheValue>(&self, ns: &Door, key: &Key<V>, standing: Standing) -> Option<Landed<V>> {
+        let (entry, freshness) = match self.look_for::<V>(ns, key.as_bytes(), standing) {
             Seen::Fresh { entry, .. } => (entry, Freshness::Fresh),
             Seen::Stale { entry, window: Window::Revalidate } => (entry, Freshness::Stale),
             Seen::Stale { .. } | Seen::Nothing => return None,
@@ -36,8 +44,14 @@ impl Engine {
     }
 
     /// Asks memory for an answer to a read with a loader, and counts it.
-    pub(super) fn memory_answer<V: CacheValue>(&self, ns: &Door, key: &Key<V>, optional: bool) -> FromMemory<V> {
-        match self.look::<V>(ns, key.as_bytes()) {
+    pub(super) fn memory_answer<V: CacheValue>(
+        &self,
+        ns: &Door,
+        key: &Key<V>,
+        optional: bool,
+        standing: Standing,
+    ) -> FromMemory<V> {
+        match self.look_for::<V>(ns, key.as_bytes(), standing) {
             Seen::Fresh { entry, refresh } if optional || entry.value().is_some() => {
                 ns.count(key, Counter::memory_hits);
                 FromMemory::Answer { landed: Landed { entry, freshness: Freshness::Fresh }, refresh }

@@ -7,13 +7,13 @@ use std::{
 
 use stratacache_core::{
     EntryName, Key, Policy, Stamp,
-    tier::{Fence, GetMany, Tier},
+    tier::{Fence, Tier},
 };
 
 use super::{
     Door, Engine,
     lead::Landed,
-    lower::{Found, Wanted},
+    lower::{Found, Wanted, asking},
 };
 use crate::{
     Freshness,
@@ -30,12 +30,12 @@ impl Engine {
         keys: &[Key<V>],
         policy: &Policy,
     ) -> Vec<Option<Landed<V>>> {
-        if self.catch_up(ns, policy.consistency_mode()).await.is_err() {
+        let Ok(standing) = self.catch_up(ns, policy).await else {
             return keys.iter().map(|_| None).collect();
-        }
-        let mut answers: Vec<_> = keys.iter().map(|key| self.memory_has(ns, key)).collect();
+        };
+        let mut answers: Vec<_> = keys.iter().map(|key| self.memory_has(ns, key, standing)).collect();
         let missing: Vec<usize> = (0..keys.len()).filter(|i| answers[*i].is_none()).collect();
-        if self.goes_below::<V>(policy) && !missing.is_empty() {
+        if standing.uses_tiers() && self.goes_below::<V>(policy) && !missing.is_empty() {
             let (fill, stamp) = self.mirror.begin_fill(&ns.tenant.marks);
             let names: Vec<_> = missing.iter().map(|i| (*i, self.name(ns, keys[*i].as_bytes()))).collect();
             let (found, fences) = self.read_names(ns, keys, &names, &fill, stamp, policy).await;
@@ -79,7 +79,7 @@ impl Engine {
             let mut replies = HashMap::new();
             if !asked.is_empty() {
                 TierCounters::count(&tier.counters.reads);
-                match tier.tier.get_many(GetMany::new(asked.iter().map(|(_, n)| *n).collect())).await {
+                match tier.tier.get_many(asking(asked.iter().map(|(_, n)| *n).collect(), policy)).await {
                     Ok(reply) => replies.extend(asked.iter().map(|(i, _)| *i).zip(reply)),
                     Err(error) => {
                         TierCounters::count(&tier.counters.read_failures);

@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 use stratacache_core::{EntryName, Key, OnWriteError, Policy, Stamp, Tag, clock::Millis, tier::Fence};
 
 use super::{
-    Door, Engine,
+    Door, Engine, Standing,
     answer::FromMemory,
     catch::run_loader,
     fill::{Filling, Kept},
@@ -84,13 +84,13 @@ impl Engine {
         E: Send + Sync + 'static,
     {
         let (ns, keys) = (Arc::clone(&request.call.ns), Arc::clone(&request.call.keys));
-        self.catch_up(&ns, request.call.policy.consistency_mode()).await.map_err(LoadError::Invalid)?;
+        let standing = self.catch_up(&ns, &request.call.policy).await.map_err(LoadError::not_current)?;
         // the marks that may come while this caller waits are needed to judge stale values
         let (waiting_since, start) = self.mirror.begin_fill(&ns.tenant.marks);
         let mut answers = Vec::with_capacity(keys.len());
         let mut wishes = Vec::new();
         for (index, key) in keys.iter().enumerate() {
-            answers.push(match self.memory_answer(&ns, key, true) {
+            answers.push(match self.memory_answer(&ns, key, true, standing) {
                 FromMemory::Answer { landed, refresh } => {
                     let stale = Some(Arc::clone(&landed.entry));
                     wishes.extend(refresh.then_some(Wish { index, stale, behind: true }));
@@ -108,7 +108,7 @@ impl Engine {
             self.without_a_place(&ns, &keys, wishes, &mut answers)?;
             Vec::new()
         } else {
-            self.join_or_lead_many(request, wishes, &start)
+            self.join_or_lead_many(request, wishes, &start, standing)
         };
         for Awaited { index, flight, stale } in awaited {
             let key = &keys[index];
@@ -146,13 +146,14 @@ impl Engine {
         request: BulkRequest<V, E>,
         wishes: Vec<Wish<V>>,
         start: &Stamp,
+        standing: Standing,
     ) -> Vec<Awaited<V, E>>
     where
         V: CacheValue,
         E: Send + Sync + 'static,
     {
         let BulkRequest { call, load } = request;
-        let mut leader = BulkLeader { engine: Arc::clone(self), call, led: BTreeMap::new() };
+        let mut leader = BulkLeader { engine: Arc::clone(self), call, standing, led: BTreeMap::new() };
         let awaited = wishes.into_iter().filter_map(|wish| leader.join_or_lead(wish, start)).collect();
         if !leader.led.is_empty() {
             self.spawner.start(leader.run(load));
@@ -165,6 +166,7 @@ impl Engine {
 struct BulkLeader<V: CacheValue, E: Send + Sync + 'static> {
     engine: Arc<Engine>,
     call: BulkCall<V>,
+    standing: Standing,
     /// By their index, which is also the order in which their fills began.
     led: BTreeMap<usize, Led<V, E>>,
 }
@@ -175,7 +177,9 @@ impl<V: CacheValue, E: Send + Sync + 'static> BulkLeader<V, E> {
         let (ns, key) = (&self.call.ns, &self.call.keys[index]);
         let flight_key = Engine::flight_key::<V, E>(ns, key, false, 0);
         // who waits joins only flights that began after the call: their result needs no second look
-        let may_join = |flight: &Flight<_>| behind || new_enough(&flight.stamp, start);
+        let standing = self.standing;
+        let may_join =
+            |flight: &Flight<_>| behind || (new_enough(&flight.stamp, start) && standing.admits_load(flight.began));
         let flight = match self.engine.join_or_lead(ns, flight_key, &self.call.tags, may_join) {
             Role::Join(_) if behind => return None,
             Role::Join(flight) => {
@@ -198,7 +202,9 @@ impl<V: CacheValue, E: Send + Sync + 'static> BulkLeader<V, E> {
 
     /// Runs the flights to their end. Dropped half-way, they land as abandoned.
     async fn run(mut self, load: BulkLoad<V, E>) {
-        self.look_below().await;
+        if self.standing.uses_tiers() {
+            self.look_below().await;
+        }
         let Some(first) = self.led.keys().next() else { return };
         let (ns, policy) = (Arc::clone(&self.call.ns), &self.call.policy);
         ns.count(&self.call.keys[*first], Counter::loads);
@@ -235,6 +241,29 @@ impl<V: CacheValue, E: Send + Sync + 'static> BulkLeader<V, E> {
         }
         for (index, found) in found {
             self.found_below(index, found).await;
+        }
+        self.take_leases().await;
+    }
+
+    /// Takes the leases of the keys that are to be loaded, whoever has them.
+    async fn take_leases(&mut self) {
+        let Some(tier) = self.engine.leased_tier() else { return };
+        let lacks = |one: &&mut Led<V, E>| one.fences.get(tier).is_none_or(Option::is_none);
+        let mut lacking: Vec<_> = self.led.values_mut().filter(lacks).collect();
+        let names: Vec<EntryName> = lacking.iter().map(|one| one.name).collect();
+        match self.engine.tiers[tier].fences(&names).await {
+            Ok(fences) => {
+                for (one, fence) in lacking.iter_mut().zip(fences) {
+                    let missing = (tier + 1).saturating_sub(one.fences.len());
+                    one.fences.extend(std::iter::repeat_n(None, missing));
+                    one.fences[tier] = fence;
+                }
+            }
+            Err(error) => {
+                self.engine.tiers[tier].note("fence", &error, |kind| {
+                    self.engine.report(Some(&self.call.ns.tenant), kind);
+                });
+            }
         }
     }
 
@@ -286,7 +315,7 @@ impl<V: CacheValue, E: Send + Sync + 'static> BulkLeader<V, E> {
 
     /// Puts what was loaded into memory, lands the flights, and fills the tiers below behind them.
     fn store(self, mut values: HashMap<usize, V>, began: Millis) {
-        let Self { engine, call, led } = self;
+        let Self { engine, call, led, .. } = self;
         let BulkCall { ns, keys, policy, ttl, tags } = call;
         let mut to_fill = Vec::with_capacity(led.len());
         for (index, one) in led {
@@ -326,6 +355,7 @@ impl<V: CacheValue, E: Send + Sync + 'static> BulkLeader<V, E> {
                     fences,
                     policy: &policy,
                     mode,
+                    carried: false,
                 })
                 .collect();
             // failures are counted and reported where they happen

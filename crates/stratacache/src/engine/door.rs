@@ -21,8 +21,6 @@ pub(crate) struct Door {
     pub(crate) ttl: Option<Duration>,
     /// How new an answer must be where neither the call nor the keyspace says.
     pub(crate) consistency: Consistency,
-    /// Nodes share the coordinator: this one may be behind.
-    pub(crate) shared: bool,
     pub(crate) tags: SmallVec<[Tag; 1]>,
     /// A default or level that is not valid; every operation reports it.
     pub(crate) fault: Option<Error>,
@@ -73,12 +71,7 @@ impl Door {
     /// Tells whether memory may not answer before the coordinator was asked, going by the keyspace and the namespace.
     #[inline]
     pub(crate) fn asks_first<V: 'static>(&self, key: &Key<V>) -> bool {
-        self.shared && self.demands(key)
-    }
-
-    #[cold] // apart, so that a hit without a shared coordinator pays for one flag
-    fn demands<V: 'static>(&self, key: &Key<V>) -> bool {
-        matches!(self.consistency_of(key), Consistency::Latest | Consistency::Since(_))
+        self.engine.shared && !self.engine.may_answer_at_once(self, self.consistency_of(key))
     }
 
     /// Returns how new the answer to a call that does not say so must be.

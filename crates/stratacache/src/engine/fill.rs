@@ -48,6 +48,16 @@ pub(super) struct Filling<'a, V> {
     pub(super) fences: &'a [Option<Fence>],
     pub(super) policy: &'a Policy,
     pub(super) mode: OnWriteError,
+    /// The value may be older than the permission it is written under.
+    pub(super) carried: bool,
+}
+
+/// What became of an entry in the tiers below.
+pub(super) struct Filled {
+    /// The first failure.
+    pub(super) result: Result<(), TierError>,
+    /// The tier with leases was asked: the lease has ended, or will.
+    pub(super) lease_spent: bool,
 }
 
 /// An envelope on its way into one tier.
@@ -164,6 +174,7 @@ impl Engine {
         key: &[u8],
         entry: &Entry<V>,
         policy: &Policy,
+        carried: bool,
     ) -> Result<Bytes, CodecError> {
         let meta = &entry.meta;
         let times = entry.times();
@@ -174,7 +185,7 @@ impl Engine {
         let position = |lane, seq| Position { incarnation: self.mirror.incarnation(lane), seq };
         let envelope = Head {
             absent: squeezed.is_none(),
-            older_than_token: meta.own > 0,
+            older_than_token: carried,
             codec: policy.codec_id(),
             compression: squeezed.as_ref().map_or_else(Default::default, |s| s.compression),
             check: self.deployment.check(&ns.tenant.id, ns.space.prefix.path(), key),
@@ -197,48 +208,52 @@ impl Engine {
         envelope::encode(&envelope, body).map_err(CodecError::envelope)
     }
 
-    /// Writes entries into the tiers below, each under its fences, and returns the first failure of each.
+    /// Writes entries into the tiers below, each under its fences, and says what became of each.
     ///
     /// A fenced tier is left out without a fence. With `Strict` an entry's first failure ends it.
-    pub(super) async fn fill_below<V: CacheValue>(
-        &self,
-        ns: &Door,
-        entries: &[Filling<'_, V>],
-    ) -> Vec<Result<(), TierError>> {
-        let mut results: Vec<_> = entries.iter().map(|_| Ok(())).collect();
+    pub(super) async fn fill_below<V: CacheValue>(&self, ns: &Door, entries: &[Filling<'_, V>]) -> Vec<Filled> {
+        let mut filled: Vec<_> = entries.iter().map(|_| Filled { result: Ok(()), lease_spent: false }).collect();
         let mut puts = Vec::with_capacity(if self.tiers.is_empty() { 0 } else { entries.len() });
-        for (place, Filling { key, name, entry, policy, .. }) in entries.iter().enumerate() {
+        for (place, Filling { key, name, entry, policy, carried, .. }) in entries.iter().enumerate() {
             if !self.goes_below::<V>(policy) {
                 continue;
             }
-            match self.envelope_of(ns, key, entry, policy) {
+            match self.envelope_of(ns, key, entry, policy, *carried) {
                 Ok(envelope) => puts.push(Put { place, name: *name, envelope, fence: None, slot: *entry, policy }),
                 Err(error) => {
                     self.report(Some(&ns.tenant), EventKind::NotStored { reason: "the value cannot be encoded" });
                     let error =
                         TierError::new(TierErrorKind::Corrupt, "the value cannot be encoded").with_source(error);
-                    results[place] = Err(error);
+                    filled[place].result = Err(error);
                 }
             }
         }
-        for index in 0..self.tiers.len() {
-            puts.retain(|put| results[put.place].is_ok() || entries[put.place].mode != OnWriteError::Strict);
+        for (index, tier) in self.tiers.iter().enumerate() {
+            puts.retain(|put| filled[put.place].result.is_ok() || entries[put.place].mode != OnWriteError::Strict);
             for put in &mut puts {
                 put.fence = entries[put.place].fences.get(index).copied().flatten();
             }
-            for (place, error) in self.put_below(ns, index, &puts).await {
-                results[place] = std::mem::replace(&mut results[place], Ok(())).and(Err(error));
+            for (place, asked) in self.put_below(ns, index, &puts).await {
+                let one = &mut filled[place];
+                one.lease_spent |= tier.capability.leased;
+                one.result = std::mem::replace(&mut one.result, Ok(())).and(asked);
             }
         }
-        results
+        filled
     }
 
-    /// Puts envelopes into one tier, in one batch if they are not too many, and returns what failed by its place.
-    pub(super) async fn put_below(&self, ns: &Door, index: usize, puts: &[Put<'_>]) -> Vec<(usize, TierError)> {
+    /// Puts envelopes into one tier, in one batch if they are not too many, and returns what became of those that it was
+    /// asked to store, by their places.
+    pub(super) async fn put_below(
+        &self,
+        ns: &Door,
+        index: usize,
+        puts: &[Put<'_>],
+    ) -> Vec<(usize, Result<(), TierError>)> {
         let tier = &self.tiers[index];
         let mut items: VecDeque<_> =
             puts.iter().filter_map(|put| Some((put.place, self.put_item(tier, put)?))).collect();
-        let mut failed = Vec::new();
+        let mut asked = Vec::new();
         while !items.is_empty() {
             let mut bytes = 0;
             let fits = items.iter().take(BATCH).take_while(|(_, item)| {
@@ -248,25 +263,31 @@ impl Engine {
             });
             let (places, batch): (Vec<usize>, Vec<PutItem>) = items.drain(..fits.count()).unzip();
             TierCounters::count(&tier.counters.writes);
-            let before = failed.len();
+            let before = asked.len();
             match tier.tier.put_many(PutMany::new(batch)).await {
                 Ok(outcomes) => {
                     for (place, outcome) in places.into_iter().zip(outcomes) {
-                        match outcome {
-                            PutOutcome::Fenced => TierCounters::count(&tier.counters.fenced),
-                            PutOutcome::Failed(error) => failed.push((place, error)),
-                            _ => {}
-                        }
+                        asked.push((
+                            place,
+                            match outcome {
+                                PutOutcome::Failed(error) => Err(error),
+                                PutOutcome::Fenced => {
+                                    TierCounters::count(&tier.counters.fenced);
+                                    Ok(())
+                                }
+                                _ => Ok(()),
+                            },
+                        ));
                     }
                 }
-                Err(error) => failed.extend(places.into_iter().map(|place| (place, error.clone()))),
+                Err(error) => asked.extend(places.into_iter().map(|place| (place, Err(error.clone())))),
             }
-            if let Some((_, error)) = failed.get(before) {
+            if let Some(error) = asked[before..].iter().find_map(|(_, result)| result.as_ref().err()) {
                 TierCounters::count(&tier.counters.write_failures);
                 tier.note("put", error, |kind| self.report(Some(&ns.tenant), kind));
             }
         }
-        failed
+        asked
     }
 
     /// Returns what a tier is asked to store; `None` if it is not for this tier.

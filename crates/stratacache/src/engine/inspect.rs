@@ -107,7 +107,7 @@ impl Engine {
             global_seq: head.global.seq,
             own: head.own,
         };
-        let valid = self.mirror.knows(marks, head.stamp, head.global, head.own)
+        let valid = self.mirror.knows(marks, head.stamp, head.global, head.own, self.shared)
             && self.mirror.judge(marks, &depends) != crate::coherence::Verdict::Invalid
             && self.mirror.last_key_mark(marks, self.key_scope(inner, key)) <= head.stamp.seq.max(head.own)
             && head.useful_until() > now;

@@ -118,6 +118,8 @@ impl Engine {
 
     /// Removes keys once more from the tiers below if an insert of them may have come between their removal and their
     /// mark: it was ordered before this, and its fence is newer than the removal. No mark of a key outlives a restart.
+    ///
+    /// Where nodes share the order, such an insert says of itself that it is older than its fence, and is judged by that.
     pub(super) async fn remove_overtaken(
         &self,
         inner: &Door,
@@ -125,7 +127,7 @@ impl Engine {
         began: Seq,
         token: &Token,
     ) -> Result<()> {
-        if self.tiers.is_empty() {
+        if self.tiers.is_empty() || self.shared {
             return Ok(());
         }
         let own = token.position().seq;

@@ -36,8 +36,8 @@ impl Judge<'_> {
     /// Tells whether an entry was found valid after everything that happened to its tenant: no need to look closer.
     #[inline]
     pub(crate) fn already_seen(&self, head: &Head) -> bool {
-        head.seen_lane.load(Relaxed) >= self.marks.last_seq()
-            && head.seen_global.load(Relaxed) >= self.mirror.global_last()
+        head.seen_lane.load(Relaxed) >= self.marks.changes()
+            && head.seen_global.load(Relaxed) >= self.mirror.global_changes()
             && head.mep == self.marks.mep() as u32
     }
 

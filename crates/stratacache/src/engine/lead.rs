@@ -8,12 +8,15 @@ use std::{
 };
 
 use smallvec::SmallVec;
-use stratacache_core::{EntryName, Key, OnWriteError, Policy, Stamp, Tag, clock::Millis, tier::Fence};
+use stratacache_core::{
+    EntryName, Key, OnWriteError, Policy, Stamp, Tag, clock::Millis, coordinator::Lease, tier::Fence,
+};
 
 use super::{
-    Door, Engine,
+    Door, Engine, Standing,
     catch::run_loader,
     fill::{Filling, Kept, Put},
+    lease::{Right, fence_of},
     lower::{Below, Found, Wanted},
     make::Making,
     refresh::Outdated,
@@ -46,6 +49,8 @@ pub(crate) struct Call<V: 'static> {
     pub(crate) optional: bool,
     /// The entry was seen to ask for an early refresh: the dice are thrown once for each read.
     pub(crate) refresh: bool,
+    /// What it may use; decided when it begins.
+    pub(crate) standing: Standing,
 }
 
 /// A call and its loader.
@@ -86,7 +91,7 @@ pub(super) struct Leader<V: 'static> {
 }
 
 impl<V: CacheValue> Leader<V> {
-    fn engine(&self) -> &Engine {
+    pub(super) fn engine(&self) -> &Engine {
         &self.call.ns.engine
     }
 
@@ -99,12 +104,13 @@ impl<V: CacheValue> Leader<V> {
         let ns = self.call.ns.clone();
         let engine = Arc::clone(&ns.engine);
         let name = engine.name(&ns, self.call.key.as_bytes());
-        let mut below = match self.call.forced {
-            true => Below { found: None, fences: Vec::new() },
-            false => self.read_below(name).await,
+        let uses_tiers = self.call.standing.uses_tiers();
+        let mut below = match uses_tiers && !self.call.forced {
+            true => engine.read_below(&self.wanted(name)).await,
+            false => Below::nothing(),
         };
         if let Some(found) = below.found.take() {
-            if found.fresh && (self.call.optional || found.entry.value().is_some()) {
+            if found.fresh && self.answers(&found) {
                 let landed = self.promote(name, &found, &below.fences).await;
                 lead.land(Ok(landed));
                 return;
@@ -121,36 +127,78 @@ impl<V: CacheValue> Leader<V> {
                 self.stale = Some(found.entry);
             }
         }
-        let mut fences = below.fences;
-        // of the tiers that were not asked: those of a forced load, or below an absence that is no answer here
-        let others = engine.fences_below::<V>(&ns, &[name], &self.call.policy, fences.len()).await;
-        fences.extend(others.into_iter().flatten());
+        let mut lease = None;
+        if uses_tiers && !self.call.forced && engine.goes_below::<V>(&self.call.policy) {
+            lease = match self.right_to_load(name, &mut below).await {
+                Right::Load(lease) => lease,
+                Right::Found(found) => {
+                    let landed = self.promote(name, &found, &below.fences).await;
+                    lead.land(Ok(landed));
+                    return;
+                }
+            };
+        }
+        let fences = self.fences(name, below.fences, lease.as_ref()).await;
         let began = engine.timeline.now();
-        match self.load(load).await {
+        let loaded = engine.renewing(lease, self.load(load)).await;
+        match loaded {
             Ok(loaded) => {
                 tracing::debug!(ms = engine.timeline.now().saturating_sub(began), "loaded");
                 let made = self.make_entry(loaded, began);
                 let (entry, store) = match made {
                     Ok(made) => made,
-                    Err(error) => return lead.land(Err(error)),
+                    Err(error) => {
+                        lead.land(Err(error));
+                        return engine.give_back(lease).await;
+                    }
                 };
                 let kept = if store { self.put(&entry) } else { Kept::TooHeavy };
                 // whoever waits goes on; what is below is filled behind
                 lead.land(Ok(Landed { entry: Arc::clone(&entry), freshness: Freshness::Loaded }));
                 if store && kept != Kept::Overtaken {
                     // closing waits for what is being written
-                    engine.spawner.start_lasting(async move { self.fill(name, &entry, &fences).await });
+                    engine.spawner.start_lasting(async move { self.fill(name, &entry, &fences, lease).await });
+                } else {
+                    engine.give_back(lease).await;
                 }
             }
             Err(error) => {
                 self.failed(&error);
                 lead.land(self.stale_instead().ok_or(error));
+                engine.give_back(lease).await;
             }
         }
     }
 
-    async fn read_below(&self, name: EntryName) -> Below<V> {
-        let wanted = Wanted {
+    /// Tells whether what a tier has is an answer to this load.
+    pub(super) fn answers(&self, found: &Found<V>) -> bool {
+        self.call.optional || found.entry.value().is_some()
+    }
+
+    /// Returns the fences of all tiers: those that came with the reads, and of those that were not asked, for a forced load
+    /// or below an absence that is no answer here.
+    async fn fences(
+        &self,
+        name: EntryName,
+        mut fences: Vec<Option<Fence>>,
+        lease: Option<&Lease>,
+    ) -> Vec<Option<Fence>> {
+        if !self.call.standing.uses_tiers() {
+            return fences;
+        }
+        let (engine, call) = (self.engine(), &self.call);
+        let others = engine.fences_below::<V>(&call.ns, &[name], &call.policy, fences.len()).await;
+        fences.extend(others.into_iter().flatten());
+        if let Some((index, lease)) = engine.leased_tier().zip(lease)
+            && let Some(fence) = fences.get_mut(index)
+        {
+            *fence = Some(fence_of(lease));
+        }
+        fences
+    }
+
+    pub(super) fn wanted(&self, name: EntryName) -> Wanted<'_, V> {
+        Wanted {
             ns: &self.call.ns,
             key: self.call.key.as_bytes(),
             name,
@@ -158,8 +206,7 @@ impl<V: CacheValue> Leader<V> {
             stamp: self.stamp,
             policy: &self.call.policy,
             weigher: self.call.key.keyspace().and_then(|k| k.weigher()),
-        };
-        self.engine().read_below(&wanted).await
+        }
     }
 
     /// Fills the tiers above with what a lower tier had.
@@ -241,13 +288,16 @@ impl<V: CacheValue> Leader<V> {
         kept
     }
 
-    async fn fill(&self, name: EntryName, entry: &Entry<V>, fences: &[Option<Fence>]) {
+    async fn fill(&self, name: EntryName, entry: &Entry<V>, fences: &[Option<Fence>], lease: Option<Lease>) {
         let ns = &self.call.ns;
         let key = self.call.key.as_bytes();
         let mode = self.call.policy.on_write_error_mode().unwrap_or(OnWriteError::BestEffort);
         // failures are counted and reported where they happen; the callers have their value
-        let filling = Filling { key, name, entry, fences, policy: &self.call.policy, mode };
-        let _ = self.engine().fill_below(ns, &[filling]).await;
+        let filling = Filling { key, name, entry, fences, policy: &self.call.policy, mode, carried: false };
+        let filled = self.engine().fill_below(ns, &[filling]).await;
+        if !filled.iter().any(|one| one.lease_spent) {
+            self.engine().give_back(lease).await;
+        }
     }
 
     /// Returns the stale value that stands in for a failed load, if it may still be served.
@@ -263,7 +313,7 @@ impl<V: CacheValue> Leader<V> {
         self.engine().load_failed(&self.call.ns, key, error, &stale);
     }
 
-    fn count(&self, counter: Counter) {
+    pub(super) fn count(&self, counter: Counter) {
         self.call.ns.count(&self.call.key, counter);
     }
 }

@@ -7,12 +7,12 @@ use std::{
 
 use bytes::Bytes;
 use stratacache_core::{
-    EntryName, Policy, Stamp,
+    Consistency, EntryName, Policy, Stamp,
     clock::Millis,
     envelope::{self, Head},
     event::EventKind,
     stamp::Seq,
-    tier::{Fence, GetMany, Tier},
+    tier::{Fence, GetMany, Got, Tier},
 };
 
 use super::{Door, Engine, Life, TierHandle};
@@ -37,11 +37,15 @@ pub(super) struct Below<V> {
     pub(super) found: Option<Found<V>>,
     /// One for each tier that was read, from the top.
     pub(super) fences: Vec<Option<Fence>>,
+    /// The id of the envelope that the tier with leases had, whatever it was worth.
+    pub(super) seen: Option<u64>,
+    /// That tier failed.
+    pub(super) failed: bool,
 }
 
 impl<V> Below<V> {
-    fn nothing() -> Self {
-        Self { found: None, fences: Vec::new() }
+    pub(super) fn nothing() -> Self {
+        Self { found: None, fences: Vec::new(), seen: None, failed: false }
     }
 }
 
@@ -56,6 +60,19 @@ pub(super) struct Wanted<'a, V> {
     pub(super) stamp: Stamp,
     pub(super) policy: &'a Policy,
     pub(super) weigher: Option<fn(&V) -> usize>,
+}
+
+/// What one tier has of a key, unjudged.
+#[derive(Default)]
+struct Raw {
+    got: Got,
+    failed: bool,
+}
+
+/// Returns what is asked of a tier by a read with this policy.
+pub(super) fn asking(names: Vec<EntryName>, policy: &Policy) -> GetMany {
+    let latest = matches!(policy.consistency_mode(), Consistency::Latest | Consistency::Since(_));
+    GetMany::new(names).latest(latest)
 }
 
 fn ms(duration: Duration) -> u64 {
@@ -78,21 +95,40 @@ impl Engine {
             return Below::nothing();
         }
         let mut below = Below::nothing();
-        let mut stale: Option<Found<V>> = None;
-        for (index, tier) in self.tiers.iter().enumerate() {
-            let (envelope, fence) = self.read_tier(tier, wanted).await;
-            below.fences.push(fence);
-            let Some(envelope) = envelope else { continue };
-            let Some(found) = self.judge_envelope(tier, index, wanted, &envelope) else { continue };
-            if found.fresh {
-                TierCounters::count(&tier.counters.hits);
-                below.found = Some(found);
-                return below;
+        for index in 0..self.tiers.len() {
+            self.ask_tier(index, wanted, &mut below).await;
+            if below.found.as_ref().is_some_and(|found| found.fresh) {
+                break;
             }
-            stale = stale.or(Some(found));
         }
-        below.found = stale;
         below
+    }
+
+    /// Reads one key once more, from one tier.
+    pub(super) async fn read_again<V: CacheValue>(&self, wanted: &Wanted<'_, V>, index: usize) -> Below<V> {
+        let mut below = Below::nothing();
+        self.ask_tier(index, wanted, &mut below).await;
+        below
+    }
+
+    /// Adds what one tier has: a fresh entry, or a stale one if there is none yet.
+    async fn ask_tier<V: CacheValue>(&self, index: usize, wanted: &Wanted<'_, V>, below: &mut Below<V>) {
+        let tier = &self.tiers[index];
+        let Raw { got, failed } = self.read_tier(tier, wanted).await;
+        below.fences.push(got.fence);
+        if tier.capability.leased {
+            below.failed = failed;
+            below.seen = got.envelope.as_deref().and_then(envelope::id_of);
+        }
+        let Some(found) = got.envelope.and_then(|bytes| self.judge_envelope(tier, index, wanted, &bytes)) else {
+            return;
+        };
+        if found.fresh {
+            TierCounters::count(&tier.counters.hits);
+            below.found = Some(found);
+        } else if below.found.is_none() {
+            below.found = Some(found);
+        }
     }
 
     /// Takes the fences of the tiers from `first` on, for loads that do not look at what they hold: for each name one of
@@ -118,23 +154,23 @@ impl Engine {
         fences
     }
 
-    async fn read_tier<V>(&self, tier: &TierHandle, wanted: &Wanted<'_, V>) -> (Option<Bytes>, Option<Fence>) {
+    async fn read_tier<V>(&self, tier: &TierHandle, wanted: &Wanted<'_, V>) -> Raw {
         if !tier.may_use(wanted.name) {
-            return (None, None);
+            return Raw::default();
         }
         TierCounters::count(&tier.counters.reads);
-        match tier.tier.get_many(GetMany::new(vec![wanted.name])).await {
+        match tier.tier.get_many(asking(vec![wanted.name], wanted.policy)).await {
             Ok(reply) => {
                 let got = reply.into_iter().next().unwrap_or_default();
                 if got.envelope.is_none() {
                     TierCounters::count(&tier.counters.misses);
                 }
-                (got.envelope, got.fence)
+                Raw { got, failed: false }
             }
             Err(error) => {
                 TierCounters::count(&tier.counters.read_failures);
                 tier.note("get", &error, |kind| self.report(Some(&wanted.ns.tenant), kind));
-                (None, None)
+                Raw { got: Got::default(), failed: true }
             }
         }
     }
@@ -197,7 +233,7 @@ impl Engine {
     fn envelope_verdict<V>(&self, tier: &TierHandle, wanted: &Wanted<'_, V>, head: &Head) -> Option<Option<Millis>> {
         let ns = wanted.ns;
         let marks = &ns.tenant.marks;
-        if !self.mirror.knows(marks, head.stamp, head.global, head.own) {
+        if !self.mirror.knows(marks, head.stamp, head.global, head.own, self.shared) {
             return None;
         }
         let depends = Depends {
@@ -210,8 +246,10 @@ impl Engine {
         };
         let Verdict::Valid { expired_at, .. } = self.mirror.judge(marks, &depends) else { return None };
         let scope = self.key_scope(ns, wanted.key);
-        // a fenced tier has removed what a forgotten key mark was about; any other must not be older than those
-        let began = if tier.capability.fenced { wanted.began } else { head.stamp.seq.max(head.own) };
+        // a tier has removed what a forgotten key mark was about, if it was asked to: by this node where it is the only
+        // one, by all where nodes share it, and only what was loaded under the fence. All else must not be older than those
+        let removed = if self.shared { tier.capability.shared && !head.older_than_token } else { true };
+        let began = if tier.capability.fenced && removed { wanted.began } else { head.stamp.seq.max(head.own) };
         if !self.mirror.key_allows(marks, scope, began, &depends) {
             return None;
         }

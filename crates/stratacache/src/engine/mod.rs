@@ -11,6 +11,7 @@ mod inspect;
 mod invalidate;
 mod judge;
 mod lead;
+mod lease;
 mod life;
 mod lower;
 mod maintenance;
@@ -19,6 +20,7 @@ mod read;
 mod recent_scopes;
 mod refresh;
 mod space;
+mod standing;
 mod start;
 mod statistics;
 mod tenant;
@@ -52,6 +54,7 @@ pub(crate) use lead::{BoxedLoad, Call, Request};
 pub(crate) use life::{Jitter, Life};
 pub(crate) use maintenance::maintain;
 pub(crate) use space::Space;
+pub(crate) use standing::Standing;
 pub(crate) use tenant::{Limits, Tenant};
 pub(crate) use tenants::Tenants;
 pub(crate) use tier::TierHandle;
@@ -75,6 +78,8 @@ pub(crate) struct Engine {
     pub(crate) limits: Limits,
     pub(crate) mirror: Arc<Mirror>,
     pub(crate) coordinator: AnyCoordinator,
+    /// Nodes share the coordinator: this one may be behind.
+    pub(crate) shared: bool,
     pub(crate) arbiter: Arbiter,
     pub(crate) memory_fraction: Option<f64>,
     pub(crate) flights: Arc<FlightTable<MapKey>>,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use stratacache_core::{Consistency, Key, Stamp, coordinator::Coordinator, stamp::Lane};
+use stratacache_core::{Key, Stamp};
 use tokio::time::timeout;
 
 use super::{
@@ -24,28 +24,6 @@ use crate::{
 pub(crate) type ReadThrough<V, E> = Result<Landed<V>, LoadError<E>>;
 
 impl Engine {
-    /// Brings the mirror up to date where the read asks for it and nodes share the coordinator.
-    pub(crate) async fn catch_up(&self, ns: &Door, consistency: Consistency) -> stratacache_core::Result<()> {
-        if !self.coordinator.is_shared() {
-            return Ok(());
-        }
-        match consistency {
-            Consistency::Latest => {}
-            Consistency::Since(token) => {
-                let lane = &ns.tenant.marks.lane;
-                let reached = token.lane() == ns.tenant.lane
-                    && token.position().incarnation == lane.incarnation()
-                    && token.position().seq <= lane.applied();
-                if reached {
-                    return Ok(());
-                }
-            }
-            _ => return Ok(()),
-        }
-        self.coordinator.sync(ns.tenant.lane).await?;
-        self.coordinator.sync(Lane::GLOBAL).await.map(|_| ())
-    }
-
     /// Tells whether a flight is new enough for a reader that comes now.
     fn may_join<V, E>(&self, ns: &Door, key: &[u8], flight: &Flight<LoadOutcome<V, E>>) -> bool
     where
@@ -60,18 +38,19 @@ impl Engine {
     }
 
     /// Reads through with a loader. The caller has already found memory without a simple hit.
-    pub(crate) async fn read_through<V, E>(self: &Arc<Self>, request: Box<Request<V, E>>) -> ReadThrough<V, E>
+    pub(crate) async fn read_through<V, E>(self: &Arc<Self>, mut request: Box<Request<V, E>>) -> ReadThrough<V, E>
     where
         V: CacheValue,
         E: Send + Sync + 'static,
     {
         let ns = request.call.ns.clone();
         let key = request.call.key.clone();
-        self.catch_up(&ns, request.call.policy.consistency_mode()).await.map_err(LoadError::Invalid)?;
+        let standing = self.catch_up(&ns, &request.call.policy).await.map_err(LoadError::not_current)?;
+        request.call.standing = standing;
         let start = self.mirror.stamp(&ns.tenant.marks);
         let mut stale = None;
         if !request.call.forced {
-            match self.memory_answer(&ns, &key, request.call.optional) {
+            match self.memory_answer(&ns, &key, request.call.optional, standing) {
                 FromMemory::Answer { landed, refresh } => {
                     let asked_before = request.call.refresh && landed.freshness == Freshness::Fresh;
                     if refresh || asked_before {
@@ -105,7 +84,7 @@ impl Engine {
         let key = request.call.key.clone();
         let count = |counter| ns.count(&key, counter);
         let soft = request.call.policy.soft_timeout_time().filter(|_| stale.is_some() && !request.call.forced);
-        let (forced, optional) = (request.call.forced, request.call.optional);
+        let (forced, optional, standing) = (request.call.forced, request.call.optional, request.call.standing);
         let Some(_place) = ns.tenant.wait_place(&self.limits) else {
             count(Counter::overloads);
             // found valid a moment ago
@@ -119,11 +98,12 @@ impl Engine {
             let Some(waiting) = request.as_ref() else { break LoadError::Closed };
             let flight_key = self.flight_key_of(waiting);
             let may_join = |flight: &Flight<LoadOutcome<V, E>>| {
-                if refused {
+                let joinable = if refused {
                     new_enough(&flight.stamp, &start)
                 } else {
                     !self.rules.has(Rule::JoinCheck) || self.may_join(&ns, key.as_bytes(), flight)
-                }
+                };
+                joinable && standing.admits_load(flight.began)
             };
             let (flight, joined) = match self.join_or_lead(&ns, flight_key, &waiting.call.tags, may_join) {
                 Role::Join(flight) => (flight, true),
@@ -185,13 +165,15 @@ impl Engine {
         key: &Key<V>,
         policy: &stratacache_core::Policy,
     ) -> Option<Landed<V>> {
-        if self.catch_up(ns, policy.consistency_mode()).await.is_err() {
-            return None;
-        }
-        if let Some(landed) = self.memory_has(ns, key) {
+        let standing = self.catch_up(ns, policy).await.ok()?;
+        if let Some(landed) = self.memory_has(ns, key, standing) {
             return Some(landed);
         }
-        let found = if self.goes_below::<V>(policy) { self.read_and_promote(ns, key, policy).await } else { None };
+        let found = if standing.uses_tiers() && self.goes_below::<V>(policy) {
+            self.read_and_promote(ns, key, policy).await
+        } else {
+            None
+        };
         ns.count(key, if found.is_some() { Counter::lower_hits } else { Counter::misses });
         found.map(|entry| Landed { entry, freshness: Freshness::Fresh })
     }

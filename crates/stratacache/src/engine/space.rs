@@ -31,11 +31,23 @@ pub(crate) struct Space {
 }
 
 impl Space {
-    pub(crate) fn new(deployment: &Deployment, ledger: &Ledger, tenant: &TenantId, path: NamespacePath) -> Self {
+    /// Makes a namespace; where nodes share the coordinator, its keys are found by what the others say of them.
+    pub(crate) fn new(
+        deployment: &Deployment,
+        ledger: &Ledger,
+        tenant: &TenantId,
+        path: NamespacePath,
+        shared: bool,
+    ) -> Self {
         let scopes = EntryScopes::new(deployment.path_scopes(tenant, &path).into(), Box::default(), Box::default());
         Self {
             plain: ledger.cell(tenant, &path, None),
-            prefix: NamespacePrefix::new(path),
+            prefix: if shared {
+                let hasher = deployment.key_hasher(tenant, &path);
+                NamespacePrefix::by_scope(path, hasher)
+            } else {
+                NamespacePrefix::new(path)
+            },
             scopes: Arc::new(scopes),
             recent_scopes: RecentScopes::default(),
             keyspaces: OnceLock::new(),

@@ -54,9 +54,10 @@ impl Engine {
         E: Send + Sync + 'static,
     {
         self.flights.join_or_lead(key, may_join, || {
+            let began = self.timeline.now();
             let (fill, stamp) = self.mirror.begin_fill(&ns.tenant.marks);
             let scopes = ns.entry_scopes(tags);
-            (Flight::new(stamp, (scopes.tags().into(), scopes.global_tags().into())), fill)
+            (Flight::new(stamp, began, (scopes.tags().into(), scopes.global_tags().into())), fill)
         })
     }
 

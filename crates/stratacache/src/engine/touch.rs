@@ -38,7 +38,8 @@ impl Engine {
         }
         let mode = stratacache_core::OnWriteError::BestEffort;
         // failures are counted and reported where they happen
-        let filling = Filling { key: key.as_bytes(), name, entry, fences: &fences, policy: &policy, mode };
+        let filling =
+            Filling { key: key.as_bytes(), name, entry, fences: &fences, policy: &policy, mode, carried: true };
         let _ = self.fill_below(ns, &[filling]).await;
     }
 }

@@ -178,15 +178,16 @@ impl Engine {
             fences: &fences[*place],
             policy,
             mode: *mode,
+            carried: true,
         });
         let fillings: Few<_> = fillings.collect();
         let filled = self.fill_below(ns, &fillings).await;
         // in no tier: what a lost reply may have left behind is removed, or can never be served
         let strict = |one: &Written<V>| one.mode == OnWriteError::Strict;
-        let failed = written.iter().zip(&filled).filter(|(one, filled)| filled.is_err() && strict(one));
+        let failed = written.iter().zip(&filled).filter(|(one, filled)| filled.result.is_err() && strict(one));
         let failed: Few<EntryName> = failed.map(|(one, _)| one.name).collect();
         let gone = self.remove_below(ns, &failed).await;
-        let results = written.iter().zip(filled).map(|(one, filled)| match filled {
+        let results = written.iter().zip(filled).map(|(one, filled)| match filled.result {
             Err(error) if strict(one) => Err(of_a_strict_insert(error, gone.is_ok())),
             _ => Ok(()),
         });

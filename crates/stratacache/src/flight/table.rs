@@ -8,7 +8,7 @@ use std::{
 };
 
 use foldhash::fast::RandomState;
-use stratacache_core::Stamp;
+use stratacache_core::{Stamp, clock::Millis};
 
 use super::waiters::Waiters;
 use crate::sync::Mutex;
@@ -41,6 +41,8 @@ impl<K> FlightKey<K> {
 pub(crate) struct Flight<T: Outcome> {
     /// The position before the load began.
     pub(crate) stamp: Stamp,
+    /// The time before the load began.
+    pub(crate) began: Millis,
     /// What the load is known to depend on from the start.
     pub(crate) tags: Tags,
     pub(super) state: Mutex<State<T>>,
@@ -56,8 +58,8 @@ pub(super) struct State<T> {
 }
 
 impl<T: Outcome> Flight<T> {
-    pub(crate) fn new(stamp: Stamp, tags: Tags) -> Self {
-        Self { stamp, tags, state: Mutex::new(State { outcome: None, waiters: Waiters::default() }) }
+    pub(crate) fn new(stamp: Stamp, began: Millis, tags: Tags) -> Self {
+        Self { stamp, began, tags, state: Mutex::new(State { outcome: None, waiters: Waiters::default() }) }
     }
 
     fn land(&self, outcome: T) {

@@ -141,6 +141,8 @@ pub(crate) struct Head {
 pub(crate) struct Meta {
     pub(super) ticket: AtomicU32,
     pub(super) queue: AtomicU8,
+    /// A loader of this node brought it: neither inserted nor found below.
+    pub(crate) loaded_here: bool,
     pub(crate) weight: u32,
     pub(crate) load_ms: u32,
     revalidate_ms: u32,
@@ -170,6 +172,12 @@ impl Meta {
     /// Returns the position that tells older from newer among the entries of a key.
     pub(crate) fn place(&self) -> u64 {
         self.lane_seq.max(self.own)
+    }
+
+    /// Returns when the load began that brought it, if it was one of this node.
+    pub(crate) fn load_began(&self) -> Option<Millis> {
+        // a load time that does not fit its field is not known
+        (self.loaded_here && self.load_ms < u32::MAX).then(|| self.created - u64::from(self.load_ms))
     }
 
     pub(crate) fn cold(&self) -> Option<&Cold> {
@@ -234,6 +242,7 @@ impl<V> Entry<V> {
         let meta = Meta {
             ticket: AtomicU32::new(0),
             queue: AtomicU8::new(0),
+            loaded_here: false,
             weight: 0,
             load_ms: 0,
             revalidate_ms: times.revalidate_ms,

@@ -6,15 +6,37 @@ use std::{
     sync::{Arc, LazyLock},
 };
 
-use stratacache_core::NamespacePath;
+use stratacache_core::{KeyHasher, NamespacePath};
 
-/// A namespace as it stands in front of keys: its bytes, and their hash with the secret of this process.
+/// How the keys of a namespace are hashed.
+#[derive(Clone, Debug)]
+enum Hashing {
+    /// Quickly, with secrets of this process.
+    Own { namespace: u64, seeds: foldhash::fast::RandomState },
+    /// By their scopes: another node's invalidation of a key names nothing else.
+    ByScope(Arc<KeyHasher>),
+}
+
+impl Hashing {
+    #[inline]
+    fn hash(&self, key: &[u8]) -> u64 {
+        match self {
+            Self::Own { namespace, seeds } => {
+                let mut hasher = seeds.build_hasher();
+                hasher.write_u64(*namespace);
+                hasher.write(key);
+                hasher.finish()
+            }
+            Self::ByScope(hasher) => hasher.scope(key).low(),
+        }
+    }
+}
+
+/// A namespace as it stands in front of keys: its bytes, and how keys in it are hashed.
 #[derive(Clone, Debug)]
 pub(crate) struct NamespacePrefix {
     /// A copy of the shared one, which readers would else fetch from beside a counter that writers change.
-    hash: u64,
-    /// A copy as well: the original has to be asked whether it is there.
-    seeds: foldhash::fast::RandomState,
+    hashing: Hashing,
     shared: Arc<SharedPath>,
 }
 
@@ -22,15 +44,27 @@ pub(crate) struct NamespacePrefix {
 #[derive(Debug)]
 pub(crate) struct SharedPath {
     hash: u64,
+    hashing: Hashing,
     path: NamespacePath,
 }
 
 static SECRET: LazyLock<foldhash::quality::RandomState> = LazyLock::new(foldhash::quality::RandomState::default);
+static FAST: LazyLock<foldhash::fast::RandomState> = LazyLock::new(foldhash::fast::RandomState::default);
 
 impl NamespacePrefix {
     pub(crate) fn new(path: NamespacePath) -> Self {
+        let namespace = SECRET.hash_one(path.as_bytes());
+        Self::hashed(path, Hashing::Own { namespace, seeds: FAST.clone() })
+    }
+
+    /// Makes the prefix of a namespace whose keys are found by their scopes, too.
+    pub(crate) fn by_scope(path: NamespacePath, hasher: KeyHasher) -> Self {
+        Self::hashed(path, Hashing::ByScope(Arc::new(hasher)))
+    }
+
+    fn hashed(path: NamespacePath, hashing: Hashing) -> Self {
         let hash = SECRET.hash_one(path.as_bytes());
-        Self { hash, seeds: FAST.clone(), shared: Arc::new(SharedPath { hash, path }) }
+        Self { hashing: hashing.clone(), shared: Arc::new(SharedPath { hash, hashing, path }) }
     }
 
     pub(crate) fn path(&self) -> &NamespacePath {
@@ -53,16 +87,6 @@ pub(crate) struct LookupKey<'a> {
     pub(crate) key: &'a [u8],
 }
 
-static FAST: LazyLock<foldhash::fast::RandomState> = LazyLock::new(foldhash::fast::RandomState::default);
-
-#[inline]
-fn hash_of(seeds: &foldhash::fast::RandomState, namespace: u64, key: &[u8]) -> u64 {
-    let mut hasher = seeds.build_hasher();
-    hasher.write_u64(namespace);
-    hasher.write(key);
-    hasher.finish()
-}
-
 /// A key on its way to a shard, hashed once: for the choice of the shard and for its table.
 #[derive(Clone, Copy)]
 pub(crate) struct Hashed<'a> {
@@ -74,11 +98,7 @@ pub(crate) struct Hashed<'a> {
 impl<'a> Hashed<'a> {
     #[inline]
     pub(crate) fn new(lookup: &LookupKey<'a>) -> Self {
-        Self {
-            hash: hash_of(&lookup.prefix.seeds, lookup.prefix.hash, lookup.key),
-            path: &lookup.prefix.shared,
-            key: lookup.key,
-        }
+        Self { hash: lookup.prefix.hashing.hash(lookup.key), path: &lookup.prefix.shared, key: lookup.key }
     }
 
     pub(crate) fn stored(key: &'a MapKey) -> Self {
@@ -144,7 +164,7 @@ impl MapKey {
 
     /// Returns the hash that shards use.
     pub(crate) fn hash_value(&self) -> u64 {
-        hash_of(&FAST, self.path.hash, self.key())
+        self.path.hashing.hash(self.key())
     }
 
     /// Returns the encoded key without the namespace.
@@ -208,6 +228,18 @@ mod tests {
                 assert!(Hashed::stored(&stored).is(&stored));
             }
         }
+    }
+
+    #[test]
+    fn a_key_that_is_hashed_by_its_scope_is_found_by_it() {
+        let deployment = stratacache_core::Deployment::new([1; 16]);
+        let tenant = stratacache_core::TenantId::parse("acme").unwrap();
+        let path = NamespacePath::default().child("a", 8).unwrap();
+        let prefix = NamespacePrefix::by_scope(path.clone(), deployment.key_hasher(&tenant, &path));
+        let lookup = LookupKey { prefix: &prefix, key: b"k" };
+        let scope = deployment.key_scope(&tenant, &path, b"k");
+        assert_eq!(Hashed::new(&lookup).hash(), scope.low());
+        assert_eq!(MapKey::from(lookup).hash_value(), scope.low());
     }
 
     #[test]

@@ -241,6 +241,12 @@ impl Partition {
         self.remove_hashed(&Hashed::new(key), condition)
     }
 
+    /// Removes the entries whose keys have this hash, if `condition` holds: more than one only if keys collide.
+    pub(crate) fn remove_by_hash(&self, hash: u64, condition: impl Fn(&SlotRef) -> bool) {
+        let left = self.work(&mut self.lock(hash), |shard| shard.remove_by_hash(hash, condition));
+        drop(left); // when nothing is locked
+    }
+
     fn remove_hashed(&self, key: &Hashed<'_>, condition: impl FnOnce(&SlotRef) -> bool) -> Option<SlotRef> {
         self.work(&mut self.lock(key.hash()), |shard| shard.remove_if(key, condition))
     }

@@ -160,12 +160,28 @@ impl Shard {
             return None;
         }
         let (slot, _) = found.remove();
+        Some(self.removed(slot))
+    }
+
+    /// Removes the entries whose keys have this hash, if `condition` holds.
+    pub(super) fn remove_by_hash(&mut self, hash: u64, condition: impl Fn(&SlotRef) -> bool) -> Left {
+        let mut left = Left::new();
+        let is = |slot: &SlotRef| slot.head().key.hash_value() == hash && condition(slot);
+        while let Ok(found) = self.table.find_entry(spread(half(hash)), is) {
+            let (slot, _) = found.remove();
+            left.push(self.removed(slot));
+        }
+        left
+    }
+
+    /// Keeps the books of an entry that was taken out of the table.
+    fn removed(&mut self, slot: SlotRef) -> SlotRef {
         if slot.meta().queue.load(Relaxed) == MAIN {
             // loaded again, it is as welcome as it was
-            self.ghosts.add(half(key.hash()), self.table.len());
+            self.ghosts.add(half(slot.head().key.hash_value()), self.table.len());
         }
         self.forget(&slot);
-        Some(slot)
+        slot
     }
 
     fn forget(&mut self, slot: &SlotRef) {

@@ -9,7 +9,7 @@ mod write;
 use std::{sync::Arc, time::Duration};
 
 use smallvec::SmallVec;
-use stratacache_core::{IntoTag, KeyPart, NamespacePath, Policy, Result, Stamp, TenantId, coordinator::Coordinator};
+use stratacache_core::{IntoTag, KeyPart, NamespacePath, Policy, Result, Stamp, TenantId};
 
 use crate::{
     engine::{Door, Engine, Space, Tenant, nearest},
@@ -51,7 +51,6 @@ impl Namespace {
             policy: None,
             ttl: None,
             consistency: engine.default_policy.consistency_mode(),
-            shared: engine.coordinator.is_shared(),
             tags: SmallVec::new(),
             fault: None,
         };
@@ -59,7 +58,7 @@ impl Namespace {
     }
 
     fn space(engine: &Engine, tenant: &Tenant, path: &NamespacePath) -> Arc<Space> {
-        tenant.space(path, || Space::new(&engine.deployment, &engine.ledger, &tenant.id, path.clone()))
+        tenant.space(path, || Space::new(&engine.deployment, &engine.ledger, &tenant.id, path.clone(), engine.shared))
     }
 
     fn changed(&self, change: impl FnOnce(&mut Door)) -> Self {
@@ -71,7 +70,6 @@ impl Namespace {
             policy: old.policy,
             ttl: old.ttl,
             consistency: old.consistency,
-            shared: old.shared,
             tags: old.tags.clone(),
             fault: old.fault.clone(),
         };

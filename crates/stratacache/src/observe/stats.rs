@@ -38,6 +38,8 @@ pub struct Stats {
     pub load_timeouts: u64,
     /// Callers that waited for a load of somebody else.
     pub flights_joined: u64,
+    /// Loads that waited for another node to load the same key.
+    pub lease_waits: u64,
     /// Hits in a lower tier that filled memory.
     pub promotions: u64,
     /// Entries removed from memory because their time had ended or they had become invalid.
@@ -114,6 +116,7 @@ impl Stats {
             load_errors: sums.load_errors,
             load_timeouts: sums.load_timeouts,
             flights_joined: sums.flights_joined,
+            lease_waits: sums.lease_waits,
             promotions: sums.promotions,
             expirations: sums.expirations,
             invalidations: sums.invalidations,

@@ -12,7 +12,7 @@ use super::{BoxFuture, options::Options};
 use crate::{
     Cached, Freshness, LoadError,
     codec::CacheValue,
-    engine::{BoxedLoad, Call, Door, Quick, Request, Seen},
+    engine::{BoxedLoad, Call, Door, Quick, Request, Seen, Standing},
     observe::Counter,
 };
 
@@ -91,6 +91,7 @@ where
         share,
         optional,
         refresh,
+        standing: Standing::Current,
     };
     let landed = engine.read_through(Box::new(Request { call, load })).await?;
     let freshness = landed.freshness;

@@ -17,4 +17,4 @@ pub(crate) mod steps;
 
 pub(crate) use filter::TenantMarks;
 pub(crate) use key_marks::FillGuard;
-pub(crate) use mirror::{Depends, Mirror, Verdict};
+pub(crate) use mirror::{Depends, Hooks, Mirror, Verdict};

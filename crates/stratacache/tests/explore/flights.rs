@@ -35,7 +35,7 @@ type Table = Arc<FlightTable<u32>>;
 fn enter(table: &Table, may_join: bool) -> Role<u32, Brought, ()> {
     let stamp = Stamp { lane: Position::default(), global: Position::default(), mep: 0, tenant: 0 };
     let key = FlightKey::new::<Brought>(1, 7, false, 0);
-    table.join_or_lead(key, |_| may_join, || (Flight::new(stamp, Default::default()), ()))
+    table.join_or_lead(key, |_| may_join, || (Flight::new(stamp, 0, Default::default()), ()))
 }
 
 fn lead(table: &Table) -> Lead<u32, Brought> {

@@ -7,20 +7,20 @@ use super::{Depends, TenantMarks, Verdict, marks::Mark};
 /// The order of the steps of applying a mark of a tag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Apply {
-    /// Exact marks, filter, last mark: as the mirror does.
+    /// Exact marks, filter, count: as the mirror does.
     Right,
-    /// The last mark before the filter.
+    /// The count before the filter.
     LastBeforeFilter,
-    /// The filter and the last mark before the exact marks.
+    /// The filter and the count before the exact marks.
     ExactMarksLast,
 }
 
 /// The order of the steps of judging.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Judging {
-    /// The last mark is read before the marks: as the mirror does.
+    /// The count is read before the marks: as the mirror does.
     Right,
-    /// The last mark is read after the marks.
+    /// The count is read after the marks.
     LastAfterMarks,
 }
 
@@ -35,16 +35,16 @@ pub(crate) fn apply_tag(tenant: &TenantMarks, tag: Scope, seq: Seq, order: Apply
         Apply::Right => {
             exact();
             tenant.raise(tag, seq);
-            tenant.publish(seq);
+            tenant.publish();
         }
         Apply::LastBeforeFilter => {
             exact();
-            tenant.publish(seq);
+            tenant.publish();
             tenant.raise(tag, seq);
         }
         Apply::ExactMarksLast => {
             tenant.raise(tag, seq);
-            tenant.publish(seq);
+            tenant.publish();
             exact();
         }
     }
@@ -53,7 +53,7 @@ pub(crate) fn apply_tag(tenant: &TenantMarks, tag: Scope, seq: Seq, order: Apply
 
 /// Judges an entry by its tags.
 pub(crate) fn judge(tenant: &TenantMarks, entry: &Depends<'_>, order: Judging) -> Verdict {
-    let before = tenant.last_seq();
+    let before = tenant.changes();
     if entry.tags.iter().any(|tag| tenant.at_most(*tag) > entry.lane_seq) {
         let marks = tenant.lane.marks.read();
         if entry.tags.iter().any(|tag| marks.hard(*tag) > entry.lane_seq) {
@@ -62,7 +62,8 @@ pub(crate) fn judge(tenant: &TenantMarks, entry: &Depends<'_>, order: Judging) -
     }
     let lane = match order {
         Judging::Right => before,
-        Judging::LastAfterMarks => tenant.last_seq(),
+        Judging::LastAfterMarks => tenant.changes(),
     };
-    Verdict::Valid { lane, global: 1, expired_at: None }
+    // no global tag takes part
+    Verdict::Valid { lane, global: u64::MAX, expired_at: None }
 }

@@ -1,0 +1,139 @@
+//! One load for each key among all nodes: who may load, and what the others do meanwhile.
+
+use std::{
+    future::{Future, pending},
+    time::Duration,
+};
+
+use stratacache_core::{
+    EntryName,
+    coordinator::{Coordinator, Lease, LeaseReply, LeaseRequest},
+    tier::Fence,
+};
+use tokio::time::{sleep, timeout};
+
+use super::{
+    Engine,
+    lead::Leader,
+    lower::{Below, Found},
+};
+use crate::{codec::CacheValue, observe::Counter};
+
+/// Who is not woken looks again after so long, at first and at most.
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
+const LONGEST_PAUSE: Duration = Duration::from_millis(500);
+/// A lease is renewed so many times in its life.
+const RENEWALS: u32 = 3;
+
+/// How a key that no tier has comes to its value.
+pub(super) enum Right<V> {
+    /// By a load here; without a lease its value stays in memory.
+    Load(Option<Lease>),
+    /// Another node has loaded it.
+    Found(Found<V>),
+}
+
+impl Engine {
+    /// Returns the tier whose fences are the leases of the coordinator.
+    pub(super) fn leased_tier(&self) -> Option<usize> {
+        let leased = || self.tiers.iter().position(|tier| tier.capability.leased);
+        self.shared.then(leased).flatten()
+    }
+
+    /// Runs a load, and renews its lease meanwhile.
+    pub(super) async fn renewing<T>(&self, lease: Option<Lease>, load: impl Future<Output = T>) -> T {
+        let renewals = async {
+            let Some(lease) = lease else { return pending().await };
+            loop {
+                sleep(lease.life / RENEWALS).await;
+                if let Ok(false) = self.coordinator.renew(lease).await {
+                    tracing::debug!("the lease is gone: the value will not be stored below");
+                    return pending().await;
+                }
+            }
+        };
+        tokio::select! {
+            biased;
+            loaded = load => loaded,
+            () = renewals => unreachable!("renewals never end"),
+        }
+    }
+
+    /// Gives a lease back that no fill has ended. Others who wait go on at once; if that fails, when it ends.
+    pub(super) async fn give_back(&self, lease: Option<Lease>) {
+        let Some(lease) = lease else { return };
+        if let Err(error) = self.coordinator.release(lease).await {
+            tracing::debug!(%error, "a lease was not given back; it ends by itself");
+        }
+    }
+}
+
+impl<V: CacheValue> Leader<V> {
+    /// Asks for the right to load, and waits for another node that has it.
+    pub(super) async fn right_to_load(&self, name: EntryName, below: &mut Below<V>) -> Right<V> {
+        let engine = self.engine();
+        let Some(index) = engine.leased_tier().filter(|_| !below.failed) else { return Right::Load(None) };
+        let turns = self.take_turns(name, index, below);
+        match timeout(self.call.policy.lease_wait_time(), turns).await {
+            Ok(right) => right,
+            Err(_) => {
+                tracing::debug!("the other node takes long: loading here too, for memory only");
+                Right::Load(None)
+            }
+        }
+    }
+
+    async fn take_turns(&self, name: EntryName, index: usize, below: &mut Below<V>) -> Right<V> {
+        let engine = self.engine();
+        let mut pause = FIRST_PAUSE;
+        let mut waited = false;
+        loop {
+            // watched from before the question: a fill in between is not missed
+            let ended = engine.coordinator.watch(name);
+            match engine.coordinator.lease(self.lease_request(name, below.seen)).await {
+                Ok(LeaseReply::Granted(lease)) => return Right::Load(Some(lease)),
+                Ok(LeaseReply::Filled) => {}
+                Ok(_) => {
+                    if !waited {
+                        self.count(Counter::lease_waits);
+                        waited = true;
+                    }
+                    let jittered = pause.mul_f64(0.5 + engine.jitter.unit());
+                    tokio::select! {
+                        () = ended => {}
+                        () = sleep(jittered) => {}
+                    }
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                }
+                Err(error) => {
+                    tracing::debug!(%error, "no lease: loading for memory only");
+                    return Right::Load(None);
+                }
+            }
+            let again = engine.read_again(&self.wanted(name), index).await;
+            match again.found.filter(|found| found.fresh) {
+                Some(found) if self.answers(&found) => return Right::Found(found),
+                _ => {}
+            }
+            if again.failed {
+                return Right::Load(None);
+            }
+            below.seen = again.seen;
+        }
+    }
+
+    fn lease_request(&self, name: EntryName, seen: Option<u64>) -> LeaseRequest {
+        let (engine, ns) = (self.engine(), &self.call.ns);
+        let key = engine.key_scope(ns, self.call.key.as_bytes());
+        let scopes = ns.entry_scopes(&self.call.tags);
+        let mut request = LeaseRequest::new(ns.tenant.lane, name, self.stamp.lane, self.call.policy.lease_time());
+        request.seen = seen;
+        request.newest = engine.mirror.newest_mark(&ns.tenant.marks, key, scopes.path(), scopes.tags());
+        request
+    }
+}
+
+/// Returns the fence of a tier whose fences are leases.
+pub(super) fn fence_of(lease: &Lease) -> Fence {
+    Fence(lease.token)
+}

@@ -1,0 +1,129 @@
+//! How much this node knows of the others' invalidations, and what that lets a read use.
+
+use std::time::Duration;
+
+use stratacache_core::{
+    Consistency, Error, ErrorKind, OnDisconnect, Policy, Result, Token, clock::Millis, coordinator::Coordinator,
+    stamp::Lane,
+};
+use tokio::time::timeout;
+
+use super::{Door, Engine};
+use crate::memory::Meta;
+
+/// How far a node may be behind where nobody says.
+const USUAL_BOUND: Duration = Duration::from_secs(1);
+/// How long a read that allows the node to be behind waits for it to catch up.
+const PATIENCE: Duration = Duration::from_millis(50);
+
+/// What a read may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// The node knows of every invalidation that the read must not miss.
+    Current,
+    /// It may not know: only what this node began to load at this time, or later, is new enough.
+    OnlySince(Millis),
+}
+
+impl Standing {
+    /// Tells whether an entry of memory may be used, as far as it depends on what the node knows.
+    pub(super) fn admits(self, meta: &Meta) -> bool {
+        match self {
+            Self::Current => true,
+            Self::OnlySince(since) => meta.load_began().is_some_and(|began| began >= since),
+        }
+    }
+
+    /// Tells whether a load that began at this time is new enough to wait for.
+    pub(super) fn admits_load(self, began: Millis) -> bool {
+        match self {
+            Self::Current => true,
+            Self::OnlySince(since) => began >= since,
+        }
+    }
+
+    /// Tells whether what tiers below hold can be judged.
+    pub(super) fn uses_tiers(self) -> bool {
+        self == Self::Current
+    }
+}
+
+fn ms(duration: Duration) -> Millis {
+    duration.as_millis() as Millis
+}
+
+/// How far behind the node may be; `None` where that is not a matter of time.
+fn bound_of(consistency: Consistency) -> Option<Duration> {
+    match consistency {
+        Consistency::Bounded(bound) => Some(bound),
+        Consistency::Latest | Consistency::Since(_) => None,
+        _ => Some(USUAL_BOUND),
+    }
+}
+
+impl Engine {
+    /// Tells whether memory may answer at once, going by the keyspace and the namespace. For caches with a shared
+    /// coordinator.
+    #[cold] // apart, so that a hit without a shared coordinator pays for one flag
+    pub(crate) fn may_answer_at_once(&self, ns: &Door, consistency: Consistency) -> bool {
+        bound_of(consistency).is_some_and(|bound| self.is_within(ns, bound))
+    }
+
+    /// Tells whether the node was up to date not longer ago than `bound`.
+    fn is_within(&self, ns: &Door, bound: Duration) -> bool {
+        // not the coarse clock: it is behind after the machine slept
+        self.timeline.now().saturating_sub(self.mirror.as_of(&ns.tenant.marks)) <= ms(bound)
+    }
+
+    /// Brings the mirror up to date where the read asks for it and nodes share the coordinator.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unavailable`] when that is not possible and the policy says to fail.
+    pub(crate) async fn catch_up(&self, ns: &Door, policy: &Policy) -> Result<Standing> {
+        if !self.shared {
+            return Ok(Standing::Current);
+        }
+        let began = self.timeline.now();
+        let consistency = policy.consistency_mode();
+        let bound = bound_of(consistency);
+        let reached = match (consistency, bound) {
+            (Consistency::Since(token), _) if self.has_applied(ns, &token) => Ok(()),
+            (_, Some(bound)) if self.is_within(ns, bound) => Ok(()),
+            (_, None) => self.sync(ns).await,
+            (_, Some(_)) => timeout(PATIENCE, self.sync(ns)).await.unwrap_or_else(|_| Err(too_late())),
+        };
+        let Err(error) = reached else { return Ok(Standing::Current) };
+        if error.kind() == ErrorKind::Closed {
+            return Err(error);
+        }
+        match policy.on_disconnect_mode() {
+            OnDisconnect::ServeStale(longest) if self.is_within(ns, longest) => Ok(Standing::Current),
+            OnDisconnect::Fail => {
+                let message = "the node cannot learn of other nodes' invalidations, and on_disconnect says to fail";
+                Err(Error::new(ErrorKind::Unavailable, message).with_source(error))
+            }
+            _ => Ok(Standing::OnlySince(began.saturating_sub(bound.map_or(0, ms)))),
+        }
+    }
+
+    async fn sync(&self, ns: &Door) -> Result<()> {
+        let (own, global) = tokio::join!(self.coordinator.sync(ns.tenant.lane), self.coordinator.sync(Lane::GLOBAL));
+        own.and(global).map(|_| ())
+    }
+
+    /// Tells whether the node has applied what gave a token.
+    fn has_applied(&self, ns: &Door, token: &Token) -> bool {
+        let marks = &ns.tenant.marks;
+        let lane = match token.lane() {
+            Lane::GLOBAL => &marks.global,
+            lane if lane == ns.tenant.lane => &marks.lane,
+            _ => return false,
+        };
+        let position = lane.position();
+        token.position().incarnation == position.incarnation && token.position().seq <= position.seq
+    }
+}
+
+fn too_late() -> Error {
+    Error::new(ErrorKind::Timeout, "the coordinator did not answer within 50 ms")
+}
