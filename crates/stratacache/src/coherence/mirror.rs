@@ -52,6 +52,8 @@ pub(crate) struct Mirror {
     hooks: Hooks,
 }
 
+type KeyHook = Box<dyn Fn(&Marked, Seq) + Send + Sync>;
+
 /// What a mirror asks of its surroundings, and tells them.
 pub(crate) struct Hooks {
     /// Returns the node's time.
@@ -59,7 +61,7 @@ pub(crate) struct Hooks {
     /// Called with the tenant (or none for all) when marks of tags or namespaces were applied.
     pub(crate) marked: Box<dyn Fn(Option<u64>) + Send + Sync>,
     /// Called after the mark of a key was applied, to remove what memory holds of it that is older than the position.
-    pub(crate) key_marked: Box<dyn Fn(&Marked, Seq) + Send + Sync>,
+    pub(crate) key_marked: KeyHook,
 }
 
 impl Mirror {
