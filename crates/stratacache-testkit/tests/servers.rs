@@ -256,6 +256,19 @@ async fn valkey_is_started_as_redis_is() -> Outcome {
     Ok(())
 }
 
+#[test]
+fn a_program_that_is_not_installed_is_a_failure_that_says_what_to_install() -> Outcome {
+    let output = Command::new(std::env::current_exe()?)
+        .args(["--exact", "valkey_is_started_as_redis_is"])
+        .env("PATH", "/nonexistent")
+        .output()?;
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8_lossy(&said);
+    assert!(!output.status.success());
+    assert!(said.contains("NotInstalled") && said.contains("install the package `valkey-server`"), "{said}");
+    Ok(())
+}
+
 /// Sends text and returns what comes back until it ends as expected.
 fn raw(mut stream: impl std::io::Read + std::io::Write, send: &str, end: &str) -> std::io::Result<String> {
     stream.write_all(send.as_bytes())?;

@@ -1,6 +1,7 @@
 //! The process of a server; everything here blocks.
 
 use std::{
+    io::ErrorKind,
     path::PathBuf,
     process::Child,
     sync::{Mutex, MutexGuard, PoisonError},
@@ -99,6 +100,11 @@ impl Instance {
         match reply {
             Ok(Reply::Error(message)) => Err(ServerError::Refused { command: shown(args), message }),
             Ok(reply) => Ok(reply),
+            // both are how systems say that a timeout of a socket has passed
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                let waited_for = format!("the reply to `{}`", shown(args));
+                Err(ServerError::Timeout { waited_for, after: REPLY, seen: error.to_string() })
+            }
             Err(error) => Err(ServerError::io(format!("sending `{}` to {}", shown(args), self.program.name()))(error)),
         }
     }

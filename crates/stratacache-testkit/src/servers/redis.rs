@@ -98,8 +98,8 @@ impl RedisServer {
     /// Sends one command over a connection of its own, as the default user, and returns the reply.
     ///
     /// # Errors
-    /// [`Refused`](ServerError::Refused) when the reply is an error, [`Io`](ServerError::Io) when there is none within
-    /// 10 s, for example because the server is paused.
+    /// [`Refused`](ServerError::Refused) when the reply is an error; [`Timeout`](ServerError::Timeout) when there is none
+    /// within 10 s, for example because the server is paused; [`Io`](ServerError::Io) when it does not run.
     ///
     /// # Cancel safety
     /// Dropped before it is ready, the command may still be carried out.
