@@ -4,7 +4,8 @@
 //! [`coordinator()`](coordinator()) run all of them. `make` gives a fresh, empty one each time it is called, which the
 //! clause drops, closed or not. Clauses about races draw from a constant seed, which their panics name; they find most
 //! on a runtime with several threads. Clauses about fences pass at once where
-//! [`Capability::fenced`](stratacache_core::tier::Capability::fenced) is false.
+//! [`Capability::fenced`](stratacache_core::tier::Capability::fenced) is false, and those about leases where
+//! [`Capability::leased`](stratacache_core::tier::Capability::leased) is.
 //!
 //! A crate with a tier of its own has two tests, the second only if the tier is persistent:
 //!

@@ -1,4 +1,7 @@
 //! Fences. What a tier without them must do is in the first two clauses; the others pass it by.
+//!
+//! Where fences are leases (`Capability::leased`) a read for the envelope brings none, a fence is good for one put, and a
+//! newer one of the same name voids it. All else is the same for both kinds.
 
 use stratacache_core::tier::{GetMany, PutItem, PutOutcome, Tier};
 
@@ -15,7 +18,8 @@ pub async fn a_put_without_a_fence_is_stored<T: Tier>(make: impl AsyncFn() -> T)
     assert_eq!(get(&tier, name).await, Some(envelope(b'j', 1)), "a put without a fence is stored");
 }
 
-/// A read for fences only returns no envelope; a fenced tier gives a good fence with it and with every other read.
+/// A read for fences only returns no envelope; a fenced tier gives a good fence with it and, unless its fences are leases,
+/// with every other read.
 pub async fn a_read_for_fences_only_returns_no_envelope<T: Tier>(make: impl AsyncFn() -> T) {
     let tier = make().await;
     let (there, absent) = (name(b'k', 0), name(b'k', 1));
@@ -25,6 +29,13 @@ pub async fn a_read_for_fences_only_returns_no_envelope<T: Tier>(make: impl Asyn
     assert_eq!(got.len(), 2, "get_many answers one Got for each name");
     assert!(got.iter().all(|g| g.envelope.is_none()), "a read for fences only returns no envelope");
     if !tier.capability().fenced {
+        return;
+    }
+    if tier.capability().leased {
+        for at in [there, absent] {
+            let with_envelope = get_many(&tier, vec![at]).await.remove(0).fence;
+            assert!(with_envelope.is_none(), "a read for the envelope brings no lease: the coordinator grants those");
+        }
         return;
     }
     for (at, n) in [(there, 1), (absent, 2)] {
@@ -53,7 +64,10 @@ pub async fn a_fence_is_void_after_a_removal<T: Tier>(make: impl AsyncFn() -> T)
     }
     let name = name(b'l', 0);
     store(&tier, name, envelope(b'l', 0)).await;
-    let by_get = get_many(&tier, vec![name]).await.remove(0).fence;
+    let by_get = match tier.capability().leased {
+        true => fence(&tier, name).await, // as void as the other: there is a newer one
+        false => get_many(&tier, vec![name]).await.remove(0).fence,
+    };
     let by_fence = fence(&tier, name).await;
     remove(&tier, name).await;
     for void in [by_get, by_fence] {
@@ -85,6 +99,46 @@ pub async fn a_fence_of_an_absent_name_is_void_after_a_removal<T: Tier>(make: im
         "removing an absent name voids its fences: a load may be under way; the put was {outcome:?}"
     );
     assert_eq!(get(&tier, name).await, None, "a put under a void fence stores nothing");
+}
+
+/// Where fences are leases, each is good for one put: a second one under it is fenced, and changes nothing.
+pub async fn a_lease_is_good_for_one_put<T: Tier>(make: impl AsyncFn() -> T) {
+    let tier = make().await;
+    if !tier.capability().leased {
+        return;
+    }
+    for n in 0..5 {
+        let name = name(b'w', n);
+        if n > 2 {
+            store(&tier, name, envelope(b'w', 90)).await;
+        }
+        let lease = fence(&tier, name).await;
+        let first = put(&tier, name, envelope(b'w', n), lease).await;
+        assert!(matches!(first, PutOutcome::Stored), "the first put under a lease is stored, not {first:?}");
+        let second = put(&tier, name, envelope(b'w', 91), lease).await;
+        assert!(matches!(second, PutOutcome::Fenced), "a lease is good for one put, the second was {second:?}");
+        assert_eq!(get(&tier, name).await, Some(envelope(b'w', n)), "a put under a used lease changes nothing");
+    }
+}
+
+/// Where fences are leases, one taken later voids the earlier ones of the same name, and of no other.
+pub async fn a_newer_lease_voids_the_older<T: Tier>(make: impl AsyncFn() -> T) {
+    let tier = make().await;
+    if !tier.capability().leased {
+        return;
+    }
+    let (name, other) = (name(b'x', 0), name(b'x', 1));
+    let elsewhere = fence(&tier, other).await;
+    let older = fence(&tier, name).await;
+    let newer = fence(&tier, name).await;
+    assert_ne!(older, newer, "no two leases are the same");
+    let outcome = put(&tier, name, envelope(b'x', 0), older).await;
+    assert!(matches!(outcome, PutOutcome::Fenced), "a newer lease voids the older one, the put was {outcome:?}");
+    assert_eq!(get(&tier, name).await, None, "a put under a lease that was taken away stores nothing");
+    for (at, lease) in [(name, newer), (other, elsewhere)] {
+        let outcome = put(&tier, at, envelope(b'x', 1), lease).await;
+        assert!(matches!(outcome, PutOutcome::Stored), "the newest lease of a name is good, not {outcome:?}");
+    }
 }
 
 /// A fence taken after a removal is good.

@@ -19,8 +19,9 @@ pub use entries::{
 };
 pub use fences::{
     a_fence_is_void_after_a_removal, a_fence_of_an_absent_name_is_void_after_a_removal,
-    a_fence_survives_other_removals, a_fresh_fence_after_a_removal_is_good, a_put_without_a_fence_is_stored,
-    a_read_for_fences_only_returns_no_envelope, a_void_fence_in_a_batch_stops_only_its_own_item,
+    a_fence_survives_other_removals, a_fresh_fence_after_a_removal_is_good, a_lease_is_good_for_one_put,
+    a_newer_lease_voids_the_older, a_put_without_a_fence_is_stored, a_read_for_fences_only_returns_no_envelope,
+    a_void_fence_in_a_batch_stops_only_its_own_item,
 };
 pub use lifecycle::{
     a_closed_tier_says_so, a_dropped_future_leaves_the_tier_usable, a_tier_that_works_answers_a_ping,
@@ -49,6 +50,8 @@ pub async fn all<T: Tier>(make: impl AsyncFn() -> T) {
     a_put_without_a_fence_is_stored(make).await;
     a_read_for_fences_only_returns_no_envelope(make).await;
     a_fence_is_void_after_a_removal(make).await;
+    a_lease_is_good_for_one_put(make).await;
+    a_newer_lease_voids_the_older(make).await;
     a_fence_of_an_absent_name_is_void_after_a_removal(make).await;
     a_fresh_fence_after_a_removal_is_good(make).await;
     a_fence_survives_other_removals(make).await;
