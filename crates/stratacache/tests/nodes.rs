@@ -1,0 +1,11 @@
+//! Two or three caches on one store that stands in for a Redis: every order of events is made by the test.
+#![allow(clippy::disallowed_methods, clippy::unwrap_used, clippy::print_stdout, unreachable_pub)] // tests, with tasks of their own
+
+mod support;
+
+#[path = "nodes/fills.rs"]
+mod fills;
+#[path = "nodes/kit.rs"]
+mod kit;
+#[path = "nodes/ops.rs"]
+mod ops;
