@@ -3,6 +3,8 @@
 
 mod support;
 
+#[path = "nodes/faults.rs"]
+mod faults;
 #[path = "nodes/fills.rs"]
 mod fills;
 #[path = "nodes/kit.rs"]
