@@ -3,6 +3,8 @@
 
 mod support;
 
+#[path = "nodes/calls.rs"]
+mod calls;
 #[path = "nodes/faults.rs"]
 mod faults;
 #[path = "nodes/fills.rs"]
@@ -11,3 +13,5 @@ mod fills;
 mod kit;
 #[path = "nodes/ops.rs"]
 mod ops;
+#[path = "nodes/settled.rs"]
+mod settled;
