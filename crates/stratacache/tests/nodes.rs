@@ -15,3 +15,5 @@ mod kit;
 mod ops;
 #[path = "nodes/settled.rs"]
 mod settled;
+#[path = "nodes/standing.rs"]
+mod standing;

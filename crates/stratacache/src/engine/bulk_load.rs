@@ -176,10 +176,10 @@ impl<V: CacheValue, E: Send + Sync + 'static> BulkLeader<V, E> {
         let Wish { index, stale, behind } = wish;
         let (ns, key) = (&self.call.ns, &self.call.keys[index]);
         let flight_key = Engine::flight_key::<V, E>(ns, key, false, 0);
-        // who waits joins only flights that began after the call: their result needs no second look
-        let standing = self.standing;
-        let may_join =
-            |flight: &Flight<_>| behind || (new_enough(&flight.stamp, start) && standing.admits_load(flight.began));
+        // who waits joins only flights that began after the call: their result needs no second look. A node that may be
+        // behind would need one, since a flight may bring what is older than itself
+        let judges = self.standing.uses_tiers();
+        let may_join = |flight: &Flight<_>| behind || (judges && new_enough(&flight.stamp, start));
         let flight = match self.engine.join_or_lead(ns, flight_key, &self.call.tags, may_join) {
             Role::Join(_) if behind => return None,
             Role::Join(flight) => {
