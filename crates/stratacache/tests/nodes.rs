@@ -5,10 +5,14 @@ mod support;
 
 #[path = "nodes/calls.rs"]
 mod calls;
+#[path = "nodes/disk.rs"]
+mod disk;
 #[path = "nodes/faults.rs"]
 mod faults;
 #[path = "nodes/fills.rs"]
 mod fills;
+#[path = "nodes/flights.rs"]
+mod flights;
 #[path = "nodes/kit.rs"]
 mod kit;
 #[path = "nodes/ops.rs"]
