@@ -13,6 +13,8 @@ mod faults;
 mod fills;
 #[path = "nodes/flights.rs"]
 mod flights;
+#[path = "nodes/history.rs"]
+mod history;
 #[path = "nodes/kit.rs"]
 mod kit;
 #[path = "nodes/ops.rs"]
