@@ -2,9 +2,6 @@
 #![allow(dead_code)] // each test binary uses a part
 
 use std::{
-    net::{TcpListener, TcpStream},
-    path::PathBuf,
-    process::{Child, Command, Stdio},
     sync::{
         Arc, Mutex,
         atomic::{AtomicU32, Ordering},
@@ -22,98 +19,28 @@ use stratacache_core::{
     tier::{AnyTier, TierParts},
 };
 use stratacache_redis::{Redis, RedisBuilder};
+use stratacache_testkit::servers::{Program, RedisBuilder as ServerBuilder, RedisServer};
 
-/// A server in a process of its own, killed when it is dropped.
-pub(crate) struct Server {
-    child: Child,
-    pub(crate) port: u16,
-    pub(crate) dir: tempfile::TempDir,
-    args: Vec<String>,
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
-}
+/// A server of a test.
+pub(crate) struct Server(pub(crate) RedisServer);
 
 impl Server {
-    pub(crate) fn start() -> Self {
-        Self::with(&[])
+    pub(crate) async fn start() -> Self {
+        Self::of(RedisServer::builder(Program::Redis)).await
     }
 
-    pub(crate) fn with(args: &[&str]) -> Self {
-        let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
-        let dir = tempfile::tempdir().unwrap();
-        let port = free_port();
-        let child = spawn(port, &dir, &args);
-        let server = Self { child, port, dir, args };
-        server.wait();
-        server
-    }
-
-    fn wait(&self) {
-        let tls = self.args.iter().any(|arg| arg == "--tls-port");
-        for _ in 0..2_000 {
-            if TcpStream::connect(("127.0.0.1", self.port)).is_ok() && (tls || self.cli(&["PING"]).contains("PONG")) {
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        panic!("redis-server does not come up");
+    pub(crate) async fn of(builder: ServerBuilder) -> Self {
+        Self(builder.start().await.unwrap_or_else(|e| panic!("the server does not start: {e}")))
     }
 
     pub(crate) fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}", self.port)
+        self.0.url()
     }
 
-    pub(crate) fn socket(&self) -> PathBuf {
-        self.dir.path().join("redis.sock")
-    }
-
-    /// Runs one command by redis-cli, beside the connections under test.
-    pub(crate) fn cli(&self, words: &[&str]) -> String {
-        let port = self.port.to_string();
-        let run = Command::new("redis-cli").args(["-p", &port]).args(words).output().unwrap();
-        String::from_utf8_lossy(&run.stdout).trim().to_owned()
-    }
-
-    /// Kills it without warning and starts it again, empty, on the same port.
-    pub(crate) fn restart_empty(&mut self) {
-        self.kill();
-        self.child = spawn(self.port, &self.dir, &self.args);
-        self.wait();
-    }
-
-    pub(crate) fn kill(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-
-    pub(crate) fn signal(&self, name: &str) {
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args([name, &pid]).status().unwrap().success());
-    }
-}
-
-fn spawn(port: u16, dir: &tempfile::TempDir, args: &[String]) -> Child {
-    let tls = args.iter().any(|arg| arg == "--tls-port");
-    let port = if tls { vec![] } else { vec!["--port".to_owned(), port.to_string()] };
-    Command::new("redis-server")
-        .args(port)
-        .args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--unixsocket"])
-        .arg(dir.path().join("redis.sock"))
-        .arg("--dir")
-        .arg(dir.path())
-        .args(args)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap()
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+    /// Runs one command beside the connections under test.
+    pub(crate) async fn cli(&self, words: &[&str]) -> String {
+        let reply = self.0.command(words).await.unwrap_or_else(|e| panic!("{words:?} failed: {e}"));
+        reply.text().unwrap_or_default()
     }
 }
 
