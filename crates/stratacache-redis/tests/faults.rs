@@ -63,7 +63,7 @@ async fn an_invalidation_whose_reply_is_lost_is_unknown_and_safe_to_repeat() {
     let (server, prefix) = (Server::start().await, prefix());
     let proxy = FaultProxy::start(server.0.addr(), 1).await.unwrap();
     let node = Node::connect(patient(&proxy.url()).prefix(&prefix)).await;
-    let before = node.sync(lane(LANE)).await;
+    let before = node.invalidate(lane(LANE), vec![tag(1)]).await; // from now on the server knows the script
     let bytes = scope(77).to_bytes();
     let inval = Command::matching(move |words| words.iter().any(|word| word.windows(16).any(|w| w == bytes)));
     proxy.drop_reply(inval, Times::Next(1));

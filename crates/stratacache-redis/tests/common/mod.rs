@@ -65,12 +65,20 @@ pub(crate) struct Node {
 
 impl Node {
     pub(crate) async fn connect(builder: RedisBuilder) -> Self {
+        let node = Self::connect_only(builder).await;
+        node.subscribe().await;
+        node
+    }
+
+    /// Connects without taking part.
+    pub(crate) async fn connect_only(builder: RedisBuilder) -> Self {
         let redis = builder.build().await.unwrap_or_else(|e| panic!("connecting failed: {e}"));
         let parts = TierParts::from(redis.clone());
-        let coordinator = parts.coordinator.unwrap();
-        let seen = Arc::new(Seen::default());
-        coordinator.subscribe(seen.clone()).await.unwrap_or_else(|e| panic!("subscribe failed: {e}"));
-        Self { redis, tier: parts.tier, coordinator, seen }
+        Self { redis, tier: parts.tier, coordinator: parts.coordinator.unwrap(), seen: Arc::default() }
+    }
+
+    pub(crate) async fn subscribe(&self) {
+        self.coordinator.subscribe(self.seen.clone()).await.unwrap_or_else(|e| panic!("subscribe failed: {e}"));
     }
 
     pub(crate) async fn invalidate(&self, lane: Lane, scopes: Vec<Marked>) -> Position {
@@ -93,6 +101,8 @@ pub(crate) struct Known {
     pub(crate) snapshots: u32,
     pub(crate) messages: u32,
     pub(crate) as_of: Millis,
+    /// Each time it was up to date, and the position then.
+    pub(crate) as_ofs: Vec<(Millis, u64)>,
 }
 
 impl Known {
@@ -133,6 +143,7 @@ impl Subscriber for Seen {
                 snapshots: known.snapshots + 1,
                 messages: known.messages,
                 as_of: known.as_of,
+                as_ofs: std::mem::take(&mut known.as_ofs),
             };
         });
     }
@@ -153,7 +164,10 @@ impl Subscriber for Seen {
     }
 
     fn up_to_date(&self, lane: Lane, at: Millis) {
-        self.change(lane, |known| known.as_of = known.as_of.max(at));
+        self.change(lane, |known| {
+            known.as_of = known.as_of.max(at);
+            known.as_ofs.push((at, known.position.seq));
+        });
     }
 
     fn now(&self) -> Millis {
