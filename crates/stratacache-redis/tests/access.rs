@@ -1,4 +1,5 @@
 //! Who may connect, to what, and what is never shown.
+#![allow(clippy::unwrap_used)] // a test panics where something is wrong
 
 mod common;
 

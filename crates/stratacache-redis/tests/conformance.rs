@@ -1,4 +1,5 @@
 //! The contracts of tiers and coordinators, on a real server.
+#![allow(clippy::unwrap_used)] // a test panics where something is wrong
 
 mod common;
 

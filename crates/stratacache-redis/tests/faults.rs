@@ -1,4 +1,5 @@
 //! What happens when the connection or the server fails.
+#![allow(clippy::unwrap_used)] // a test panics where something is wrong
 
 mod common;
 

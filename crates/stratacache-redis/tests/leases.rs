@@ -1,4 +1,5 @@
 //! Leases: who loads, who stores, and who is told.
+#![allow(clippy::unwrap_used)] // a test panics where something is wrong
 
 mod common;
 

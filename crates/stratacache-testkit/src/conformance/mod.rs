@@ -43,6 +43,8 @@ pub use tier::all as tier;
 #[cfg(test)]
 mod coordinator_tests;
 #[cfg(test)]
+mod leased_tests;
+#[cfg(test)]
 mod tier_tests;
 #[cfg(test)]
 mod toy_coordinator;
