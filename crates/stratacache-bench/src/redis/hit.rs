@@ -1,5 +1,7 @@
 //! Reads that Redis answers.
 
+use std::{convert::Infallible, time::Duration};
+
 use anyhow::{Result, ensure};
 use redis::AsyncCommands;
 
@@ -45,11 +47,15 @@ async fn measure(size: usize, effort: Effort) -> Result<[Spread; 2]> {
     let stage = Stage::build().await?;
     let (node, client) = (stage.node(true).await?, stage.client().await?);
     let value: Vec<u8> = (0..size).map(|n| n as u8).collect();
+    let bare = value.clone();
     for n in 0..KEYS {
-        node.ns.insert(key(n), serde_bytes::ByteBuf::from(value.clone())).await?;
-        client.clone().set::<_, _, ()>(key(n), &value).await?;
+        let value = value.clone();
+        let load = async move || Ok::<_, Infallible>(serde_bytes::ByteBuf::from(value));
+        node.ns.get_or_load(key(n), load).await?;
+        client.clone().set::<_, _, ()>(key(n), &bare).await?;
     }
-    // what is read must come from Redis
+    // what is read must come from Redis; the last fills are behind the reads that loaded
+    tokio::time::sleep(Duration::from_millis(500)).await;
     let reader = stage.node(true).await?;
     let operations = effort.operations.min(if size > 1000 { 100_000 } else { 200_000 });
     let (mut bare, mut strata) = (Vec::new(), Vec::new());
