@@ -24,6 +24,7 @@ use crate::{
 /// * when `invalidate` returns a position, this node's [`Subscriber`] has applied everything up to it;
 /// * when `sync` returns, the subscriber has applied everything that was ordered before `sync` was called;
 /// * a subscriber that may have missed something is told by `snapshot`, never left to guess;
+/// * no operation but `subscribe` and `close` takes longer than a short deadline: what does not answer is an error;
 /// * [`Subscriber::up_to_date`] is called only for what the coordinator itself said, with the time it was asked.
 pub trait Coordinator: Send + Sync + 'static {
     /// Returns the name for events and errors.

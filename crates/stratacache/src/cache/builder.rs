@@ -21,7 +21,7 @@ use crate::{
     coherence::{Hooks, LocalCoordinator, Mirror, Rules},
     engine::{Engine, Jitter, Limits, Tenants, TierHandle, Timeline, maintain},
     flight::FlightTable,
-    guard::{Breaker, Deadline, JournalHolder},
+    guard::{Breaker, Deadline, JournalHolder, Patience},
     memory::{self, Arbiter, machine_memory},
     observe::{EventHub, Ledger, TierCounters},
     spawn::{self, Spawner},
@@ -472,7 +472,7 @@ type Journal = Option<Arc<dyn MarkJournal>>;
 async fn start_coordinator(tiers: &[TierParts], rules: Rules) -> Result<(AnyCoordinator, Vec<Journal>)> {
     let mut journals: Vec<Journal> = tiers.iter().map(|_| None).collect();
     if let Some(shared) = tiers.iter().find_map(|p| p.coordinator.clone()) {
-        return Ok((shared, journals));
+        return Ok((AnyCoordinator::new(Patience::new(shared)), journals));
     }
     let with_journal = tiers.iter().enumerate().find_map(|(i, p)| Some((i, p.journal.as_ref()?)));
     let local = match with_journal {

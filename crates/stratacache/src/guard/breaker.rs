@@ -19,7 +19,7 @@ pub(crate) struct Breaker<T> {
 fn outcome_of(failure: TierErrorKind) -> Outcome {
     match failure {
         TierErrorKind::Full | TierErrorKind::Corrupt => Outcome::Answered,
-        TierErrorKind::Timeout | TierErrorKind::ReplyLost => Outcome::Hung,
+        TierErrorKind::Timeout => Outcome::Hung,
         _ => Outcome::Failed,
     }
 }

@@ -3,7 +3,9 @@
 mod breaker;
 mod deadline;
 mod journal;
+mod patience;
 
 pub(crate) use breaker::Breaker;
 pub(crate) use deadline::Deadline;
 pub(crate) use journal::JournalHolder;
+pub(crate) use patience::Patience;

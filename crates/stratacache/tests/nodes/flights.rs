@@ -382,7 +382,6 @@ async fn a_miss_in_a_store_that_hangs_waits_for_one_deadline() {
 
 /// R15: a `Latest` read, or an invalidation, in front of a store that never answers.
 #[tokio::test(start_paused = true)]
-#[ignore = "defect: the engine sets no deadline for sync and invalidate; it relies on the coordinator's own"]
 async fn nothing_waits_for_ever_for_a_store_that_hangs() {
     let (_store, source, [here, ..]) = three().await;
     here.node.hang(true);
