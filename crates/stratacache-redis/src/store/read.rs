@@ -27,7 +27,7 @@ use crate::{
 /// How long what a server said about its history is believed.
 pub(super) const TRUST: Duration = Duration::from_secs(1);
 /// Most names in one pipeline.
-const BATCH: usize = 256;
+const BATCH: usize = 128;
 /// How many pipelines are under way to one server. While they are, the next one gathers.
 const PIPELINES: usize = 2;
 
