@@ -127,6 +127,9 @@ impl Readers {
             let reader = self.of(&node);
             reader.jobs().push_back(Job { names: places.iter().map(|at| names[*at]).collect(), latest, reply });
             reader.more.notify_one();
+            if self.spawner.is_closed() {
+                return Err(Failure::Closed.into());
+            }
             waiting.push((places, receiver));
         }
         let mut got: Vec<Got> = names.iter().map(|_| Got::default()).collect();
