@@ -66,9 +66,9 @@ impl Redis {
             connections: 1,
             max_weight: 8 << 20,
             bounds: Bounds {
-                marks: 200_000,
-                tenant_marks: 20_000,
-                stream: 100_000,
+                marks: 100_000,
+                tenant_marks: 10_000,
+                stream: 50_000,
                 retention: Duration::from_secs(48 * 3600),
             },
             rules: Rules::ALL,
@@ -151,7 +151,7 @@ impl RedisBuilder {
         self
     }
 
-    /// Sets how many marks a lane keeps in each of its two generations. Default 200,000, of about 100 bytes each.
+    /// Sets how many marks a lane keeps in each of its two generations. Default 100,000, of about 100 bytes each.
     ///
     /// A lane with more drops its older generation: entries that were loaded before are loaded again.
     pub fn max_marks(mut self, marks: u64) -> Self {
@@ -159,7 +159,7 @@ impl RedisBuilder {
         self
     }
 
-    /// Sets how many marks of tags one tenant may have in a generation. Default 20,000.
+    /// Sets how many marks of tags one tenant may have in a generation. Default 10,000.
     ///
     /// Further tags that it invalidates invalidate all of this tenant, and nothing of others.
     pub fn max_tenant_marks(mut self, marks: u64) -> Self {
@@ -167,7 +167,8 @@ impl RedisBuilder {
         self
     }
 
-    /// Sets how many invalidations a lane keeps for nodes that are behind, about. Default 100,000.
+    /// Sets how many invalidations a lane keeps for nodes that are behind, about. Default 50,000; fewer where
+    /// they are large, so that the stream of a lane stays below 16 MiB or so.
     ///
     /// A node that is further behind fetches the marks as a whole.
     pub fn stream_length(mut self, messages: u64) -> Self {

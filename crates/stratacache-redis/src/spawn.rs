@@ -27,6 +27,10 @@ impl Spawner {
         });
     }
 
+    pub(crate) fn is_closed(&self) -> bool {
+        *self.0.borrow()
+    }
+
     pub(crate) fn close(&self) {
         self.0.send_replace(true);
     }

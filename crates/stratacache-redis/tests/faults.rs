@@ -239,3 +239,46 @@ async fn a_sync_serves_all_who_asked_before_it_was_sent() {
     let syncs = node.redis.health().syncs - before;
     assert!(syncs < 250, "500 callers cost {syncs} questions");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn closing_leaves_nobody_waiting() {
+    let server = Server::start().await;
+    for round in 0..20 {
+        let node = Node::connect(patient(&server.url()).prefix(prefix())).await;
+        let mut tasks = tokio::task::JoinSet::new();
+        for n in 0..32 {
+            let (coordinator, tier) = (node.coordinator.clone(), node.tier.clone());
+            tasks.spawn(async move {
+                loop {
+                    let failed = match n % 3 {
+                        0 => coordinator.invalidate(request(n)).await.err().map(|e| e.kind()),
+                        1 => coordinator.sync(lane(LANE)).await.err().map(|e| e.kind()),
+                        _ => tier.get_many(GetMany::new(vec![name(n)])).await.err().map(|e| match e.kind() {
+                            TierErrorKind::Closed => ErrorKind::Closed,
+                            _ => ErrorKind::Internal,
+                        }),
+                    };
+                    if let Some(kind) = failed {
+                        assert_eq!(kind, ErrorKind::Closed);
+                        return;
+                    }
+                }
+            });
+        }
+        for _ in 0..round * 10 {
+            tokio::task::yield_now().await;
+        }
+        node.coordinator.close().await.unwrap();
+        node.tier.close().await.unwrap();
+        tokio::time::timeout(Duration::from_secs(20), tasks.join_all()).await.expect("everybody is told");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_coordinator_can_be_closed_before_the_tier() {
+    let server = Server::start().await;
+    let node = Node::connect(patient(&server.url()).prefix(prefix())).await;
+    node.coordinator.close().await.unwrap();
+    store(&node, 1).await;
+    assert!(node.tier.get_many(GetMany::new(vec![name(1)])).await.unwrap()[0].envelope.is_some());
+}

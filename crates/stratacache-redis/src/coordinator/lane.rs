@@ -9,7 +9,10 @@ use stratacache_core::{
 };
 use tokio::sync::oneshot;
 
-use super::message::{Entry, LaneReply, MOST};
+use super::{
+    message::{Entry, LaneReply, MOST},
+    order::Orders,
+};
 use crate::rules::{Rule, Rules};
 
 /// What is left to do after something was applied.
@@ -46,14 +49,15 @@ pub(super) struct LaneState {
     rules: Rules,
     state: Mutex<State>,
     asked: Mutex<Asked>,
+    orders: Mutex<Orders>,
     /// One snapshot at a time.
     pub(super) fetching: tokio::sync::Mutex<()>,
 }
 
 impl LaneState {
     pub(super) fn new(lane: Lane, rules: Rules) -> Self {
-        let (state, asked) = (Mutex::default(), Mutex::default());
-        Self { lane, rules, state, asked, fetching: tokio::sync::Mutex::new(()) }
+        let (state, asked, orders) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Self { lane, rules, state, asked, orders, fetching: tokio::sync::Mutex::new(()) }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -68,6 +72,16 @@ impl LaneState {
 
     pub(super) fn asked(&self) -> MutexGuard<'_, Asked> {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn orders(&self) -> MutexGuard<'_, Orders> {
+        self.orders.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Forgets who waits for something.
+    pub(super) fn close(&self) {
+        self.asked().waiting.clear();
+        self.orders().close();
     }
 
     /// Returns up to where everything is applied.

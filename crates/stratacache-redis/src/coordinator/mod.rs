@@ -5,6 +5,7 @@ mod fills;
 mod lane;
 mod lease;
 mod message;
+mod order;
 mod pulse;
 mod snapshot;
 mod sync;
@@ -35,7 +36,7 @@ use crate::{
     scripts::Script,
     spawn::{self, Spawner},
 };
-use lane::{LaneState, Step};
+use lane::LaneState;
 use message::LaneReply;
 use watch::Waiters;
 
@@ -109,31 +110,6 @@ impl Shared {
     /// FLAG: has marks of keys kept from now on.
     async fn flag(&self, lane: Lane) -> Result<LaneReply, Failure> {
         self.run(lane, self.lane_command(&self.core.scripts.flag, lane, Position::default(), Vec::new())?).await
-    }
-
-    /// INVAL, and everything up to it applied.
-    async fn invalidate(self: &Arc<Self>, request: Invalidate) -> Result<Position> {
-        let (state, bounds) = (self.lane(request.lane), self.core.bounds);
-        let more = vec![
-            Bytes::copy_from_slice(&request.at.to_le_bytes()),
-            message::records(&request.scopes),
-            request.tenant.map(|scope| Bytes::copy_from_slice(&scope.to_bytes())).unwrap_or_default(),
-            Bytes::from(bounds.marks.to_string()),
-            Bytes::from(bounds.tenant_marks.to_string()),
-            Bytes::from(bounds.stream.to_string()),
-            Bytes::from(bounds.retention.as_millis().to_string()),
-        ];
-        let command = self.lane_command(&self.core.scripts.inval, request.lane, state.position(), more)?;
-        let reply = self.run(request.lane, command).await?;
-        let Some(subscriber) = self.subscriber() else { return Ok(reply.position) };
-        if state.take(&**subscriber, &reply, None) == Step::Gap {
-            Counters::add(&self.core.counters.gaps);
-        }
-        if !state.has_reached(reply.position) {
-            // it is ordered; until this node has applied it, nobody is told so
-            sync::sync(self, request.lane).await?;
-        }
-        Ok(reply.position)
     }
 
     /// Has a lane fetched behind everybody's back, a few at a time and not all nodes at once.
@@ -274,7 +250,7 @@ impl Coordinator for Lanes {
 
     async fn invalidate(&self, request: Invalidate) -> Result<Position> {
         self.shared.open()?;
-        self.shared.invalidate(request).await
+        order::invalidate(&self.shared, request).await
     }
 
     fn watch(&self, name: EntryName) -> impl Future<Output = ()> + Send + 'static {
@@ -306,6 +282,7 @@ impl Coordinator for Lanes {
             return Err(Failure::Closed.into());
         }
         self.shared.spawner.close();
+        self.shared.lanes.iter().for_each(LaneState::close);
         self.shared.waiters.wake_all();
         Ok(())
     }

@@ -30,6 +30,8 @@ pub(super) async fn sync(shared: &Arc<Shared>, lane: Lane) -> Result<Position> {
         let task = Arc::clone(shared);
         shared.spawner.start(async move { serve(&task, task.lane(lane)).await });
     }
+    // close forgets who waits, and who came later is told here
+    shared.open()?;
     answer.await.map_err(|_| Failure::Closed)?
 }
 

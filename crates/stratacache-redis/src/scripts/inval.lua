@@ -57,7 +57,10 @@ end
 
 redis.call('HSET', KEYS[1], 'clk', seq, 'kfloor', kfloor)
 redis.call('HINCRBY', KEYS[1], 'hb', 1)
-local message = { 'XADD', KEYS[4], 'MAXLEN', '~', ARGV[9], seq .. '-0', 'i', inc, 'd', at .. table.concat(said) }
+local data = at .. table.concat(said)
+-- large messages leave room for fewer: the stream stays below 16 MiB or so
+local most = math.min(tonumber(ARGV[9]), math.max(math.floor(16777216 / #data), 16))
+local message = { 'XADD', KEYS[4], 'MAXLEN', '~', most, seq .. '-0', 'i', inc, 'd', data }
 if type(redis.pcall(unpack(message))) == 'table' then
   -- something else wrote to the stream: begin it anew, which everybody notices as a gap
   redis.call('UNLINK', KEYS[4])

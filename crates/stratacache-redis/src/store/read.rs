@@ -2,7 +2,7 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::Duration,
 };
 
@@ -27,15 +27,17 @@ use crate::{
 /// How long what a server said about its history is believed.
 pub(super) const TRUST: Duration = Duration::from_secs(1);
 /// Most names in one pipeline.
-const BATCH: usize = 256;
+const BATCH: usize = 128;
 /// How many pipelines are under way to one server. While they are, the next one gathers.
 const PIPELINES: usize = 2;
 
 type Envelopes = Vec<Option<Bytes>>;
+type Waiting = oneshot::Receiver<Result<Envelopes, Failure>>;
 
 struct Job {
     names: Vec<EntryName>,
     latest: bool,
+    until: Duration,
     reply: oneshot::Sender<Result<Envelopes, Failure>>,
 }
 
@@ -73,13 +75,16 @@ impl Reader {
 pub(super) struct Readers {
     core: Arc<Core>,
     readers: Mutex<HashMap<usize, Arc<Reader>>>,
+    /// The reader of the only server, where there is only one.
+    single: OnceLock<Arc<Reader>>,
     /// Dropped with the readers, which ends their tasks.
     spawner: Spawner,
 }
 
 impl Readers {
     pub(super) fn new(core: &Arc<Core>) -> Self {
-        Self { core: Arc::clone(core), readers: Mutex::default(), spawner: Spawner::new() }
+        let (readers, single) = (Mutex::default(), OnceLock::new());
+        Self { core: Arc::clone(core), readers, single, spawner: Spawner::new() }
     }
 
     fn of(&self, node: &Arc<Node>) -> Arc<Reader> {
@@ -105,14 +110,29 @@ impl Readers {
             .for_each(|(_, reader)| reader.jobs().clear());
     }
 
+    /// Puts a question into the queue of its server. No timer runs for it: whoever is before it in the queue has an earlier
+    /// deadline, and the pipeline it goes in has that of the oldest question in it.
+    fn ask(&self, reader: &Reader, names: Vec<EntryName>, latest: bool, until: Duration) -> Result<Waiting, Failure> {
+        if reader.node.breaker.is_open() {
+            return Err(Failure::Open);
+        }
+        let (reply, waiting) = oneshot::channel();
+        reader.jobs().push_back(Job { names, latest, until, reply });
+        reader.more.notify_one();
+        // close tells those who came before
+        if self.spawner.is_closed() { Err(Failure::Closed) } else { Ok(waiting) }
+    }
+
     pub(super) async fn get_many(&self, names: Vec<EntryName>, latest: bool) -> Result<Vec<Got>, TierError> {
         let until = self.core.link.until();
+        if let Some(node) = self.core.link.single() {
+            let reader = self.single.get_or_init(|| self.of(node));
+            let envelopes = heard(self.ask(reader, names, latest, until)?).await?;
+            return Ok(envelopes.into_iter().map(|envelope| Got::new(envelope, None)).collect());
+        }
         let mut groups: Vec<(Arc<Node>, Vec<usize>)> = Vec::new();
         for (at, name) in names.iter().enumerate() {
-            let node = match self.core.link.single() {
-                Some(node) => Arc::clone(node),
-                None => self.core.link.owner(slot(&self.core.names.entry(*name)), until).await?,
-            };
+            let node = self.core.link.owner(slot(&self.core.names.entry(*name)), until).await?;
             match groups.iter_mut().find(|(known, _)| Arc::ptr_eq(known, &node)) {
                 Some((_, group)) => group.push(at),
                 None => groups.push((node, vec![at])),
@@ -120,26 +140,22 @@ impl Readers {
         }
         let mut waiting = Vec::new();
         for (node, places) in groups {
-            if node.breaker.is_open() {
-                return Err(Failure::Open.into());
-            }
-            let (reply, receiver) = oneshot::channel();
-            let reader = self.of(&node);
-            reader.jobs().push_back(Job { names: places.iter().map(|at| names[*at]).collect(), latest, reply });
-            reader.more.notify_one();
-            waiting.push((places, receiver));
+            let of_node = places.iter().map(|at| names[*at]).collect();
+            waiting.push((self.ask(&self.of(&node), of_node, latest, until)?, places));
         }
         let mut got: Vec<Got> = names.iter().map(|_| Got::default()).collect();
-        for (places, receiver) in waiting {
-            let left = until.saturating_sub(self.core.link.clock.now());
-            // a reader that is gone was ended by close
-            let answer = tokio::time::timeout(left, receiver).await.map_err(|_| Failure::Hung)?;
-            for (at, envelope) in places.into_iter().zip(answer.map_err(|_| Failure::Closed)??) {
+        for (waiting, places) in waiting {
+            for (at, envelope) in places.into_iter().zip(heard(waiting).await?) {
                 got[at].envelope = envelope;
             }
         }
         Ok(got)
     }
+}
+
+async fn heard(waiting: Waiting) -> Result<Envelopes, Failure> {
+    // a reader that is gone was ended by close
+    waiting.await.map_err(|_| Failure::Closed)?
 }
 
 async fn work(core: &Arc<Core>, reader: &Reader) {
@@ -151,27 +167,39 @@ async fn work(core: &Arc<Core>, reader: &Reader) {
         }
         let names: Vec<EntryName> = jobs.iter().flat_map(|job| job.names.iter().copied()).collect();
         let latest = jobs.iter().any(|job| job.latest);
-        let mut result = fetch(core, &reader.node, &names, latest).await;
-        for job in jobs {
-            let part = match &mut result {
-                Ok(envelopes) => Ok(envelopes.drain(..job.names.len()).collect()),
-                Err(failure) => Err(failure.clone()),
-            };
-            // whoever went away does not want it
-            let _ = job.reply.send(part);
+        let until = jobs.iter().map(|job| job.until).min().unwrap_or_default();
+        match fetch(core, &reader.node, &names, latest, until).await {
+            Ok(envelopes) => {
+                let mut envelopes = envelopes.into_iter();
+                for job in jobs {
+                    // whoever went away does not want it
+                    let _ = job.reply.send(Ok(envelopes.by_ref().take(job.names.len()).collect()));
+                }
+            }
+            Err(failure) => {
+                for job in jobs {
+                    let _ = job.reply.send(Err(failure.clone()));
+                }
+            }
         }
     }
 }
 
 /// Reads names of one server.
-async fn fetch(core: &Arc<Core>, node: &Arc<Node>, names: &[EntryName], latest: bool) -> Result<Envelopes, Failure> {
+async fn fetch(
+    core: &Arc<Core>,
+    node: &Arc<Node>,
+    names: &[EntryName],
+    latest: bool,
+    until: Duration,
+) -> Result<Envelopes, Failure> {
     let Some(first) = names.first() else { return Ok(Vec::new()) };
     // a second time where the connection was another one than the history was asked by
     for ask in [latest, true] {
         let ask = ask || node.store(None, core.link.clock.now(), TRUST).is_none();
         let mut commands = gets(core, names);
         commands.push(behind(core, *first, ask));
-        let mut answer = core.link.send(node, &commands, core.link.until()).await?;
+        let mut answer = core.link.send(node, &commands, until).await?;
         let Some(last) = answer.values.pop() else { return Err(Failure::Garbled("no reply")) };
         let store = match ask {
             true => match accepted(last) {
