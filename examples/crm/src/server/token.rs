@@ -48,3 +48,31 @@ impl IntoResponseParts for Proof {
         Ok(parts)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::{Router, body::Body, http::Request, routing::get};
+    use http_body_util::BodyExt;
+    use tower::ServiceExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_read_is_as_new_as_the_write_whose_token_it_has() {
+        let token: Token = "3-beef-42".parse().expect("a token");
+        let read = async move |AsNewAs(consistency): AsNewAs| format!("{:?}", consistency == Consistency::Since(token));
+        let app = Router::new().route("/", get(read).put(async move || (Proof(Some(token)), "written")));
+        let send = async |request: Request<Body>| app.clone().oneshot(request).await.expect("an answer");
+
+        let written = send(Request::put("/").body(Body::empty()).expect("a request")).await;
+        let given = written.headers().get(CACHE_TOKEN).expect("the token of the write").clone();
+        for (handed, new) in [(Some(given), "true"), (None, "false")] {
+            let mut request = Request::get("/").body(Body::empty()).expect("a request");
+            if let Some(given) = handed {
+                request.headers_mut().insert(CACHE_TOKEN, given);
+            }
+            let body = send(request).await.into_body().collect().await.expect("a body").to_bytes();
+            assert_eq!(body, new);
+        }
+    }
+}

@@ -60,3 +60,27 @@ impl Writes {
         drop(self.turns.acquire_many(MOST).await);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::oneshot;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_write_that_takes_long_is_answered_in_time_and_goes_on() {
+        let writes = Writes::default();
+        let (redis, away) = oneshot::channel::<()>();
+        let (done, ended) = oneshot::channel::<()>();
+        let write = async move {
+            away.await.map_err(|_| AppError::Interrupted)?;
+            done.send(()).map_err(|()| AppError::Interrupted)
+        };
+        assert!(matches!(writes.run(write).await, Err(AppError::UnderWay)));
+        assert_eq!(writes.under_way(), 1);
+        redis.send(()).expect("the write goes on");
+        writes.finish().await;
+        ended.await.expect("the write went on to its end");
+        assert_eq!(writes.under_way(), 0);
+    }
+}

@@ -135,11 +135,11 @@ async fn visit(mut rover: Rover, mut random: StdRng) -> Result<()> {
         let company = companies.draw(&mut random) as u64;
         let (nth, node) = (popular.draw(&mut random), random.random_range(0..nodes));
         let name = stage.companies.name(company);
-        match random.random_range(0..100) {
-            0..70 => drop(rover.page(node, company, 1 + nth as u32 % pages_of(company), None).await?),
-            70..93 => drop(rover.contact(node, company, contacts_of(company).start + nth as i64, None).await?),
-            93..96 => rover.foreign(node, company, contacts_of((company + 1) % COMPANIES).start + nth as i64).await?,
-            96..98 => {
+        match random.random_range(0..1000) {
+            0..720 => drop(rover.page(node, company, 1 + nth as u32 % pages_of(company), None).await?),
+            720..950 => drop(rover.contact(node, company, contacts_of(company).start + nth as i64, None).await?),
+            950..980 => rover.foreign(node, company, contacts_of((company + 1) % COMPANIES).start + nth as i64).await?,
+            980..990 => {
                 if let Some(read) = rover.read::<Statistics>(node, company, "/statistics", None, 1).await? {
                     stage.witness.statistics(name, &read.value);
                 }

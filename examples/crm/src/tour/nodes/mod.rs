@@ -94,6 +94,7 @@ async fn drive_all(cast: &mut Cast, stage: &Arc<Stage>, db: &Db, progress: &mut 
     let (counts, sql_without) = (&stage.counts, stage.counts.sql_without.load(Relaxed));
     let requests_by_node = counts.requests_by_node();
     let at_the_end = audit::compare(stage, db).await?;
+    let seen = stage.witness.seen();
     Ok(Report {
         prepared: Duration::ZERO,
         drive,
@@ -109,7 +110,9 @@ async fn drive_all(cast: &mut Cast, stage: &Arc<Stage>, db: &Db, progress: &mut 
         answered: Answered::new(&counted),
         sql_without,
         sql_queries: counted.sql_queries,
-        seen: stage.witness.seen(),
+        rows: seen.rows,
+        foreign: seen.foreign,
+        unexpected: seen.unexpected,
         examples: stage.witness.examples(),
     })
 }

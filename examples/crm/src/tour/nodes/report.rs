@@ -10,7 +10,7 @@ use super::{
     counters::Counters,
     counts::{Measured, Probes},
 };
-use crate::tour::{report::in_ms, witness::Seen};
+use crate::tour::report::in_ms;
 
 /// Fewer probes prove too little.
 pub(super) const LEAST_PROBES: u64 = 1_000;
@@ -36,7 +36,12 @@ pub(crate) struct Report {
     pub(super) answered: Answered,
     pub(super) sql_without: u64,
     pub(super) sql_queries: u64,
-    pub(super) seen: Seen,
+    /// Rows and refusals whose company was checked.
+    pub(super) rows: u64,
+    /// Those of another company.
+    pub(super) foreign: u64,
+    /// Answers with a status or body that nothing explains.
+    pub(super) unexpected: u64,
     pub(super) examples: Vec<String>,
 }
 
@@ -73,14 +78,14 @@ impl Answered {
 impl Report {
     /// Returns what did not hold, in words; nothing if all did.
     pub(crate) fn failures(&self) -> Vec<String> {
-        let (seen, cold) = (&self.seen, &self.cold);
+        let cold = &self.cold;
         let mut failures = Vec::new();
         let mut must = |held: bool, what: String| {
             if !held {
                 failures.push(what);
             }
         };
-        must(seen.foreign == 0, format!("{} foreign rows", seen.foreign));
+        must(self.foreign == 0, format!("{} foreign rows", self.foreign));
         for (probes, which) in [
             (self.with_token, "with a token"),
             (self.without_token, "without a token"),
@@ -94,7 +99,7 @@ impl Report {
                 format!("only {} staleness probes {which} a token, at least {LEAST_PROBES}", probes.reads),
             );
         }
-        must(seen.unexpected == 0, format!("{} unexpected answers", seen.unexpected));
+        must(self.unexpected == 0, format!("{} unexpected answers", self.unexpected));
         for (queries, what) in [(cold.page_queries, "page"), (cold.statistics_queries, "statistics")] {
             must(
                 queries == 1,

@@ -52,7 +52,7 @@ impl Report {
                 saved as f64 * 100.0 / self.sql_without.max(1) as f64
             ),
         );
-        line("foreign rows", format!("{} of {}", self.seen.foreign, grouped(self.seen.rows)));
+        line("foreign rows", format!("{} of {}", self.foreign, grouped(self.rows)));
         let (with, without, end) = (self.with_token, self.without_token, self.at_the_end);
         line(
             "stale with a token",
