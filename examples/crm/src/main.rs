@@ -12,6 +12,9 @@ use std::{path::PathBuf, process::ExitCode, time::Duration};
 use anyhow::{Context, Result};
 use clap::Parser;
 
+use serve::Until;
+use server::Below;
+
 /// A CRM for many companies on Strata. Without arguments: a tour that starts the server on a free port of the loopback,
 /// drives it with 64 clients and checks every answer. Exit code 0 only if no row of another company, no stale read and no
 /// second load was seen, in at least 10,000 and 1,000 probes.
@@ -27,31 +30,63 @@ struct Arguments {
     /// Folder of the data base and of the disk tier; made and filled at the first start.
     #[arg(long, value_name = "DIR", default_value = "crm-data")]
     data: PathBuf,
+    /// Puts a Redis below memory in the place of the disk: redis://[user:password@]host[:port], for example.
+    #[arg(long, value_name = "URL", env = "CRM_REDIS", hide_env_values = true)]
+    redis: Option<String>,
+    /// What all keys in Redis begin with; nodes with the same prefix share a cache.
+    #[arg(long, value_name = "NAME", default_value = "crm", requires = "serve")]
+    prefix: String,
+    /// The tour of many nodes: starts so many servers on one Redis, drives them all, kills one, and restarts Redis empty.
+    /// Starts a redis-server of its own where --redis names none.
+    #[arg(long, value_name = "N", conflicts_with = "serve", value_parser = clap::value_parser!(u8).range(2..=8))]
+    nodes: Option<u8>,
     /// How long the tour should take; longer where the probes need it.
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=3600))]
     seconds: u64,
     /// Prints the report of the tour as JSON.
     #[arg(long, conflicts_with = "serve")]
     json: bool,
+    /// Stops the server at the end of the standard input, too.
+    #[arg(long, hide = true, requires = "serve")]
+    until_input_ends: bool,
 }
 
 #[tokio::main]
 async fn main() -> Result<ExitCode> {
     let arguments = Arguments::parse();
-    let folder = &arguments.data;
+    let (folder, seconds) = (&arguments.data, Duration::from_secs(arguments.seconds));
     std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
     if arguments.serve {
-        serve::run(folder, arguments.port).await?;
+        let below = match arguments.redis {
+            Some(url) => Below::Redis { url, prefix: arguments.prefix },
+            None => Below::Disk(folder.join("cache")),
+        };
+        let until = if arguments.until_input_ends { Until::InputEnds } else { Until::CtrlC };
+        serve::run(folder, arguments.port, &below, until).await?;
         return Ok(ExitCode::SUCCESS);
     }
     allow_open_files()?;
-    let report = tour::run(folder, Duration::from_secs(arguments.seconds)).await?;
-    if arguments.json {
-        report.print_json()?;
-    } else {
-        report.print_table();
-    }
-    Ok(if report.failures().is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let held = match arguments.nodes {
+        Some(nodes) => {
+            let report = tour::nodes::run(folder, seconds, nodes.into(), arguments.redis).await?;
+            if arguments.json {
+                report.print_json()?
+            } else {
+                report.print_table()
+            }
+            report.failures().is_empty()
+        }
+        None => {
+            let report = tour::run(folder, seconds, arguments.redis).await?;
+            if arguments.json {
+                report.print_json()?
+            } else {
+                report.print_table()
+            }
+            report.failures().is_empty()
+        }
+    };
+    Ok(if held { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// The tour holds a thousand connections, both ends of each in this process: more files than many systems allow a program

@@ -9,12 +9,23 @@ use serde_json::Value;
 
 /// Runs the tour of a build and returns its exit code and report.
 fn tour(features: &str) -> (Option<i32>, Value) {
+    run(features, &[])
+}
+
+/// Runs the tour of three nodes on a Redis of its own.
+fn tour_of_many_nodes(features: &str) -> (Option<i32>, Value) {
+    run(features, &["--nodes", "3"])
+}
+
+fn run(features: &str, arguments: &[&str]) -> (Option<i32>, Value) {
     let data = tempfile::tempdir().expect("a folder");
     let Output { status, stdout, stderr } = Command::new(env!("CARGO"))
         .args(["run", "--quiet", "--package", "crm", "--no-default-features", "--features", features])
         .args(["--target-dir", concat!(env!("CARGO_TARGET_TMPDIR"), "/tour")])
         .args(["--", "--json", "--seconds", "4", "--data"])
         .arg(data.path())
+        .args(arguments)
+        .env_remove("CRM_REDIS") // the redis of whoever runs the tests is left alone
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
         .expect("cargo");
@@ -54,4 +65,29 @@ fn the_tour_exits_1_when_writes_invalidate_nothing() {
     assert_eq!(code, Some(1), "{report:#}");
     assert!(count(&report, "/seen/stale") > 0, "{report:#}");
     assert_eq!(count(&report, "/seen/foreign"), 0, "only what is broken is reported: {report:#}");
+}
+
+#[test]
+fn the_tour_of_many_nodes_exits_0_although_a_node_is_killed_and_redis_comes_back_empty() {
+    let (code, report) = tour_of_many_nodes("");
+    assert_eq!(code, Some(0), "{report:#}");
+    for probes in ["/with_token", "/without_token"] {
+        assert!(count(&report, &format!("{probes}/reads")) >= 1_000, "{report:#}");
+        assert_eq!(count(&report, &format!("{probes}/stale")), 0, "{report:#}");
+    }
+    assert!(count(&report, "/at_the_end/reads") > 0, "{report:#}");
+    assert_eq!((count(&report, "/cold/page_queries"), count(&report, "/cold/statistics_queries")), (1, 1));
+    assert!(count(&report, "/node_dead/requests") > 0 && count(&report, "/redis_away/requests") > 0, "{report:#}");
+    for node in 0..3 {
+        assert!(count(&report, &format!("/requests_by_node/{node}")) > 0, "{report:#}");
+    }
+}
+
+#[test]
+fn the_tour_of_many_nodes_exits_1_when_writes_invalidate_nothing() {
+    let (code, report) = tour_of_many_nodes("broken-invalidation");
+    assert_eq!(code, Some(1), "{report:#}");
+    assert!(count(&report, "/with_token/stale") > 0, "{report:#}");
+    assert!(count(&report, "/without_token/stale") > 0, "{report:#}");
+    assert_eq!((count(&report, "/foreign"), count(&report, "/unexpected")), (0, 0), "only what is broken: {report:#}");
 }

@@ -22,12 +22,13 @@ pub(super) fn connect(path: &Path, access: Access) -> Result<Connection, DbError
         Access::Write => OpenFlags::default(),
     };
     let connection = Connection::open_with_flags(path, flags)?;
+    // first of all: other processes work on the same file
+    connection.busy_timeout(std::time::Duration::from_secs(5))?;
     if access == Access::Write {
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "NORMAL")?;
     }
     connection.pragma_update(None, "cache_size", -32 * 1024)?; // 32 MiB, so that a comparison is with a warm data base
-    connection.busy_timeout(std::time::Duration::from_secs(5))?;
     connection.set_prepared_statement_cache_capacity(32);
     Ok(connection)
 }

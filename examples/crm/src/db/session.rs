@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use rusqlite::{Connection, OptionalExtension, Params, Row};
+use rusqlite::{Connection, Params, Row};
 
 use super::{DbError, queries};
 
@@ -62,7 +62,12 @@ impl<'a> Session<'a> {
         row: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
     ) -> Result<Option<T>, DbError> {
         self.counters.count(sql);
-        Ok(self.connection.prepare_cached(sql)?.query_row(params, row).optional()?)
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let mut rows = statement.query(params)?;
+        let found = rows.next()?.map(row).transpose()?;
+        // to its end, which is where a change is committed: an error there must not get lost
+        while rows.next()?.is_some() {}
+        Ok(found)
     }
 
     /// Returns how many rows were changed.

@@ -1,9 +1,11 @@
 //! What operators see.
 
 use axum::{Json, extract::State};
+use serde::Serialize;
 use stratacache::{Cache, Stats, TenantId};
 
-use super::{answer::AppError, extract::Path};
+use super::{answer::AppError, extract::Path, writes::Writes};
+use crate::db::Db;
 
 /// `GET /admin/cache-stats/{tenant}`
 pub(super) async fn cache_stats(
@@ -12,4 +14,24 @@ pub(super) async fn cache_stats(
 ) -> Result<Json<Stats>, AppError> {
     let tenant = TenantId::parse(tenant).map_err(AppError::BadTenant)?;
     Ok(Json(cache.tenant_stats(&tenant)))
+}
+
+/// What one node did since it was started.
+#[derive(Serialize)]
+pub(super) struct Node {
+    sql_queries: u64,
+    slow_queries: u64,
+    /// Writes that are not committed, or not yet forgotten by every cache.
+    writes_under_way: usize,
+    cache: Stats,
+}
+
+/// `GET /admin/node`
+pub(super) async fn node(State(cache): State<Cache>, State(db): State<Db>, State(writes): State<Writes>) -> Json<Node> {
+    Json(Node {
+        sql_queries: db.queries(),
+        slow_queries: db.slow_queries(),
+        writes_under_way: writes.under_way(),
+        cache: cache.stats(),
+    })
 }

@@ -30,6 +30,8 @@ pub(super) enum AppError {
     Write(DbError),
     /// The write is in the data base, but it is not known whether the cache has forgotten what was there before.
     Forget(stratacache::Error),
+    /// The write goes on, but nobody should wait for it any longer.
+    UnderWay,
     /// The task of a write ended before its time.
     Interrupted,
 }
@@ -66,6 +68,12 @@ impl IntoResponse for AppError {
             Self::Forget(error) => (
                 StatusCode::INTERNAL_SERVER_ERROR,
                 format!("written, but for some minutes readers may see what was there before; write it again: {error}"),
+            ),
+            Self::UnderWay => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "the write goes on, but it takes long until every node has forgotten what was there before; until then \
+                 some readers may see that"
+                    .to_owned(),
             ),
             Self::Interrupted => (StatusCode::INTERNAL_SERVER_ERROR, "the write was interrupted".to_owned()),
         };

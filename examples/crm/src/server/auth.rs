@@ -18,7 +18,7 @@ use crate::{
     db::{CompanyRows, Db},
 };
 
-/// The secrets of a server.
+/// The secrets of a server. Several nodes have the same ones.
 pub(crate) struct Keys {
     secret: [u8; 32],
     admin_token: String,
@@ -51,6 +51,18 @@ impl Keys {
         getrandom::fill(&mut secret)?;
         getrandom::fill(&mut admin)?;
         Ok(Self { secret, admin_token: hex(&admin) })
+    }
+
+    /// Reads what [`Keys::to_text`] gave: 96 hexadecimal digits.
+    pub(crate) fn from_text(text: &str) -> Option<Self> {
+        let bytes = unhex(text)?;
+        let (secret, admin) = bytes.split_first_chunk::<32>()?;
+        (admin.len() == 16).then(|| Self { secret: *secret, admin_token: hex(admin) })
+    }
+
+    /// Returns the secrets as text, for the environment of another node.
+    pub(crate) fn to_text(&self) -> String {
+        hex(&self.secret) + &self.admin_token
     }
 
     /// Signs a token of a company.

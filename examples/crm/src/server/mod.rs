@@ -3,20 +3,25 @@
 mod admin;
 mod answer;
 mod auth;
+mod below;
 mod contacts;
 mod extract;
+mod forget;
 mod statistics;
+mod token;
 mod uncached;
 mod writes;
 
-use std::{net::SocketAddr, path::Path, sync::Arc};
+use std::{net::SocketAddr, sync::Arc};
 
 use axum::{Router, extract::FromRef, middleware, routing::get};
-use stratacache::{Cache, Disk};
+use stratacache::Cache;
 use tokio::{net::TcpListener, sync::oneshot};
 
 pub(crate) use auth::Keys;
+pub(crate) use below::Below;
 pub(crate) use statistics::Dashboard;
+pub(crate) use token::CACHE_TOKEN;
 
 use crate::db::Db;
 use writes::Writes;
@@ -31,17 +36,16 @@ pub(crate) struct App {
 }
 
 impl App {
-    /// Builds the cache, memory over disk, beside the data base.
+    /// Builds the cache, memory over disk or Redis, beside the data base.
     pub(crate) async fn new(
         db: Db,
         keys: Arc<Keys>,
         memory_bytes: u64,
-        cache_dir: &Path,
+        below: &Below,
     ) -> Result<Self, stratacache::Error> {
-        let disk = Disk::builder(cache_dir).capacity(256 << 20).open().await?;
         let cache = Cache::builder()
             .memory(memory_bytes)
-            .tier(disk)
+            .tier(below.open().await?)
             .keyspace(&contacts::PAGES)
             .keyspace(&contacts::CONTACT)
             .keyspace(&statistics::STATISTICS)
@@ -101,6 +105,7 @@ fn assemble(companies: Router<App>, app: App) -> Router {
         .layer(middleware::from_fn_with_state(Arc::clone(&app.keys), auth::company));
     let admin = Router::new()
         .route("/admin/cache-stats/{tenant}", get(admin::cache_stats))
+        .route("/admin/node", get(admin::node))
         .method_not_allowed_fallback(answer::no_such_method)
         .layer(middleware::from_fn_with_state(Arc::clone(&app.keys), auth::admin));
     Router::new().merge(companies).merge(admin).fallback(answer::no_such_route).with_state(app)

@@ -22,7 +22,7 @@ impl Client {
         let dir = tempfile::tempdir().expect("a folder");
         let db = Db::open(&dir.path().join("crm.db")).await.expect("a data base");
         let keys = Arc::new(Keys::generate().expect("random bytes"));
-        let app = App::new(db, keys, 8 << 20, &dir.path().join("cache")).await.expect("an application");
+        let app = App::new(db, keys, 8 << 20, &Below::Disk(dir.path().join("cache"))).await.expect("an application");
         Self { app, _dir: dir }
     }
 
@@ -86,6 +86,9 @@ async fn only_the_admin_token_shows_the_statistics_of_the_cache() {
     let path = "/admin/cache-stats/company-007";
     assert_eq!(client.get(path, &[]).await.0, StatusCode::UNAUTHORIZED);
     assert_eq!(client.get(path, &[("authorization", &company_token)]).await.0, StatusCode::UNAUTHORIZED);
+    assert_eq!(client.get("/admin/node", &[("authorization", &company_token)]).await.0, StatusCode::UNAUTHORIZED);
+    let (status, node) = client.get("/admin/node", &[("authorization", &admin_token)]).await;
+    assert_eq!((status, &node["sql_queries"], &node["writes_under_way"]), (StatusCode::OK, &1.into(), &0.into()));
     let (status, stats) = client.get(path, &[("authorization", &admin_token)]).await;
     assert_eq!(status, StatusCode::OK);
     assert!(stats["loads"].is_u64() && stats["memory_hits"].is_u64(), "{stats}");
@@ -106,6 +109,7 @@ async fn a_request_that_is_not_understood_is_told_why_in_the_same_json_as_every_
         ("GET", "/contacts/seven", vec![auth], "", 400, "seven"),
         ("PUT", "/contacts/99999999999999999999", vec![auth, json], "{}", 400, "i64"),
         ("DELETE", "/contacts/1.5", vec![auth], "", 400, "1.5"),
+        ("GET", "/contacts/1", vec![auth, ("cache-token", "x")], "", 400, "cache-token: give what"),
         ("GET", "/contacts?page=first", vec![auth], "", 400, "page"),
         ("GET", "/contacts?page=-1", vec![auth], "", 400, "page"),
         ("POST", "/contacts", vec![auth, json], "{", 400, "JSON"),

@@ -18,6 +18,8 @@ use tokio::{
     time::{Instant, timeout},
 };
 
+use crate::server::CACHE_TOKEN;
+
 /// Longer than any answer takes; only a server that hangs is cut off.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -33,6 +35,8 @@ pub(super) struct Visitor {
 pub(super) struct Reply {
     pub(super) status: StatusCode,
     pub(super) took: Duration,
+    /// The token of a write.
+    pub(super) cache_token: Option<String>,
     body: Bytes,
 }
 
@@ -59,38 +63,52 @@ impl Visitor {
     }
 
     pub(super) async fn get(&mut self, path: &str, token: &str) -> Result<Reply> {
-        self.send(Method::GET, path, token, Bytes::new()).await
+        self.send(Method::GET, path, token, Bytes::new(), None).await
     }
 
     pub(super) async fn delete(&mut self, path: &str, token: &str) -> Result<Reply> {
-        self.send(Method::DELETE, path, token, Bytes::new()).await
+        self.send(Method::DELETE, path, token, Bytes::new(), None).await
     }
 
     pub(super) async fn post(&mut self, path: &str, token: &str, body: &impl Serialize) -> Result<Reply> {
-        self.send(Method::POST, path, token, serde_json::to_vec(body)?.into()).await
+        self.send(Method::POST, path, token, serde_json::to_vec(body)?.into(), None).await
     }
 
     pub(super) async fn put(&mut self, path: &str, token: &str, body: &impl Serialize) -> Result<Reply> {
-        self.send(Method::PUT, path, token, serde_json::to_vec(body)?.into()).await
+        self.send(Method::PUT, path, token, serde_json::to_vec(body)?.into(), None).await
     }
 
-    async fn send(&mut self, method: Method, path: &str, token: &str, body: Bytes) -> Result<Reply> {
-        let request = Request::builder()
+    /// Sends a request of any kind; a read with the token of a write must show that write.
+    pub(super) async fn send(
+        &mut self,
+        method: Method,
+        path: &str,
+        token: &str,
+        body: Bytes,
+        cache_token: Option<&str>,
+    ) -> Result<Reply> {
+        let mut request = Request::builder()
             .method(&method)
             .uri(path)
             .header(HOST, &self.host)
             .header(AUTHORIZATION, format!("Bearer {token}"))
-            .header(CONTENT_TYPE, "application/json")
-            .body(Full::new(body))?;
+            .header(CONTENT_TYPE, "application/json");
+        if let Some(cache_token) = cache_token {
+            request = request.header(CACHE_TOKEN, cache_token);
+        }
+        let request = request.body(Full::new(body))?;
         let began = Instant::now();
         let exchange = async {
             self.sender.ready().await?;
             let response = self.sender.send_request(request).await?;
             let status = response.status();
+            let cache_token = response.headers().get(CACHE_TOKEN).and_then(|token| token.to_str().ok());
+            let cache_token = cache_token.map(str::to_owned);
             let body = response.into_body().collect().await?.to_bytes();
-            Ok::<_, hyper::Error>((status, body))
+            Ok::<_, hyper::Error>((status, cache_token, body))
         };
-        let (status, body) = timeout(PATIENCE, exchange).await.with_context(|| format!("{method} {path}"))??;
-        Ok(Reply { status, took: began.elapsed(), body })
+        let (status, cache_token, body) =
+            timeout(PATIENCE, exchange).await.with_context(|| format!("{method} {path}"))??;
+        Ok(Reply { status, took: began.elapsed(), cache_token, body })
     }
 }

@@ -2,6 +2,8 @@
 
 mod client;
 mod cold;
+mod fresh;
+pub(crate) mod nodes;
 mod probes;
 mod progress;
 mod report;
@@ -13,12 +15,12 @@ mod witness;
 mod zipf;
 
 use std::{
-    path::{Path, PathBuf},
+    path::Path,
     sync::{Arc, atomic::Ordering::Relaxed},
     time::Duration,
 };
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use axum::Router;
 use tokio::time::Instant;
 
@@ -26,25 +28,26 @@ pub(crate) use report::Report;
 
 use crate::{
     db::Db,
-    server::{App, Keys, Running, routes, routes_without_cache},
+    server::{App, Below, Keys, Running, routes, routes_without_cache},
 };
+use fresh::fresh;
 use progress::Progress;
 use report::{Phase, Restart, Tiers};
 use scene::Scene;
 use traffic::{Plan, drive};
 use witness::Witness;
 
-/// Less than the companies need, so that the disk tier has work.
+/// Less than the companies need, so that the tier below has work.
 const MEMORY: u64 = 16 << 20;
 /// The restart is followed by what was asked when the cache was warm.
 const WARM_SEED: u64 = 2;
 
-/// Goes through all phases.
-pub(crate) async fn run(folder: &Path, planned: Duration) -> Result<Report> {
+/// Goes through all phases, with a Redis below memory if its URL is given, else with a disk.
+pub(crate) async fn run(folder: &Path, planned: Duration, redis: Option<String>) -> Result<Report> {
     let began = Instant::now();
     let db = Db::open(&folder.join("crm.db")).await?;
     let tour =
-        Tour { db, keys: Arc::new(Keys::generate()?), witness: Arc::default(), cache_dir: fresh_cache_dir(folder)? };
+        Tour { db, keys: Arc::new(Keys::generate()?), witness: Arc::default(), below: fresh(folder, redis).await? };
     let prepared = began.elapsed();
     let mut progress = Progress::new(planned);
     let mut report = tour.phases(&mut progress).await?;
@@ -53,25 +56,16 @@ pub(crate) async fn run(folder: &Path, planned: Duration) -> Result<Report> {
     Ok(report)
 }
 
-/// Empties the folder that an earlier tour has left: this one begins cold.
-fn fresh_cache_dir(folder: &Path) -> Result<PathBuf> {
-    let path = folder.join("tour-cache");
-    if path.exists() {
-        std::fs::remove_dir_all(&path).with_context(|| path.display().to_string())?;
-    }
-    Ok(path)
-}
-
 struct Tour {
     db: Db,
     keys: Arc<Keys>,
     witness: Arc<Witness>,
-    cache_dir: PathBuf,
+    below: Below,
 }
 
 impl Tour {
     async fn app(&self) -> Result<App> {
-        Ok(App::new(self.db.clone(), Arc::clone(&self.keys), MEMORY, &self.cache_dir).await?)
+        Ok(App::new(self.db.clone(), Arc::clone(&self.keys), MEMORY, &self.below).await?)
     }
 
     async fn open(&self, routes: Router, witness: &Arc<Witness>) -> Result<(Running, Arc<Scene>)> {
@@ -122,6 +116,10 @@ impl Tour {
 
         Ok(Report {
             prepared: Duration::ZERO,
+            below: match self.below {
+                Below::Disk(_) => "disk",
+                Below::Redis { .. } => "Redis",
+            },
             without,
             cold,
             warm,

@@ -12,7 +12,7 @@ use super::{traffic::Measured, witness::Seen};
 const LEAST_ISOLATION_PROBES: u64 = 10_000;
 const LEAST_STALENESS_PROBES: u64 = 1_000;
 const LEAST_RESTART_PROBES: u64 = 100;
-/// So much of what is read first after a restart must be on the disk.
+/// So much of what is read first after a restart must be below memory.
 const WARM: f64 = 0.5;
 
 /// What came out.
@@ -20,6 +20,8 @@ const WARM: f64 = 0.5;
 pub(crate) struct Report {
     #[serde(serialize_with = "in_ms")]
     pub(super) prepared: Duration,
+    /// What is below memory.
+    pub(super) below: &'static str,
     pub(super) without: Phase,
     pub(super) cold: Phase,
     pub(super) warm: Phase,
@@ -67,8 +69,9 @@ impl Phase {
 #[derive(Serialize)]
 pub(super) struct Tiers {
     pub(super) memory: u64,
-    pub(super) disk: u64,
-    /// By waiting for somebody else's read of the disk or of SQLite.
+    /// What is below memory.
+    pub(super) below: u64,
+    /// By waiting for somebody else's read of that or of SQLite.
     pub(super) joined: u64,
     pub(super) sqlite: u64,
 }
@@ -77,22 +80,22 @@ impl Tiers {
     pub(super) fn between(before: &Stats, after: &Stats) -> Self {
         Self {
             memory: after.memory_hits - before.memory_hits,
-            disk: after.lower_hits - before.lower_hits,
+            below: after.lower_hits - before.lower_hits,
             joined: after.flights_joined - before.flights_joined,
             sqlite: after.loads - before.loads,
         }
     }
 
     pub(super) fn percent(&self, hits: u64) -> String {
-        match self.memory + self.disk + self.joined + self.sqlite {
+        match self.memory + self.below + self.joined + self.sqlite {
             0 => "-".to_owned(),
             all => format!("{:.1} %", hits as f64 * 100.0 / all as f64),
         }
     }
 
-    /// Returns which fraction of what memory did not hold was on the disk.
-    pub(super) fn disk_of_rest(&self) -> f64 {
-        self.disk as f64 / (self.disk + self.sqlite).max(1) as f64
+    /// Returns which fraction of what memory did not hold was below it.
+    pub(super) fn below_of_rest(&self) -> f64 {
+        self.below as f64 / (self.below + self.sqlite).max(1) as f64
     }
 }
 
@@ -132,8 +135,11 @@ impl Report {
             self.restart.changed >= LEAST_RESTART_PROBES,
             format!("only {} probes after the restart, at least {LEAST_RESTART_PROBES}", self.restart.changed),
         );
-        let warm = self.restart.first.tiers.disk_of_rest();
-        must(warm >= WARM, format!("after the restart the disk held {:.0} % of what was read first", warm * 100.0));
+        let warm = self.restart.first.tiers.below_of_rest();
+        must(
+            warm >= WARM,
+            format!("after the restart {} held {:.0} % of what was read first", self.below, warm * 100.0),
+        );
         failures
     }
 
@@ -145,6 +151,6 @@ impl Report {
     }
 }
 
-fn in_ms<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn in_ms<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_f64(duration.as_secs_f64() * 1000.0)
 }

@@ -17,28 +17,46 @@ use crate::{
 /// Longer than the tour.
 const TOKEN_LIFETIME: Duration = Duration::from_secs(3600);
 
-/// A server, who may talk to it, and who watches.
-pub(super) struct Scene {
-    pub(super) address: SocketAddr,
-    pub(super) witness: Arc<Witness>,
-    companies: Arc<[(String, String)]>,
-}
+/// All companies' names and tokens.
+pub(super) struct Companies(Box<[(String, String)]>);
 
-impl Scene {
-    pub(super) fn new(address: SocketAddr, keys: &Keys, witness: &Arc<Witness>) -> Arc<Self> {
+impl Companies {
+    pub(super) fn new(keys: &Keys) -> Self {
         let signed = |n| (company(n).to_string(), keys.token(&company(n), TOKEN_LIFETIME));
-        let companies = (0..COMPANIES).map(signed).collect();
-        Arc::new(Self { address, witness: Arc::clone(witness), companies })
+        Self((0..COMPANIES).map(signed).collect())
     }
 
     /// Returns the name of a company.
     pub(super) fn name(&self, company: u64) -> &str {
-        &self.companies[company as usize].0
+        &self.0[company as usize].0
     }
 
     /// Returns the token of a company.
     pub(super) fn token(&self, company: u64) -> &str {
-        &self.companies[company as usize].1
+        &self.0[company as usize].1
+    }
+}
+
+/// A server, who may talk to it, and who watches.
+pub(super) struct Scene {
+    pub(super) address: SocketAddr,
+    pub(super) witness: Arc<Witness>,
+    companies: Companies,
+}
+
+impl Scene {
+    pub(super) fn new(address: SocketAddr, keys: &Keys, witness: &Arc<Witness>) -> Arc<Self> {
+        Arc::new(Self { address, witness: Arc::clone(witness), companies: Companies::new(keys) })
+    }
+
+    /// Returns the name of a company.
+    pub(super) fn name(&self, company: u64) -> &str {
+        self.companies.name(company)
+    }
+
+    /// Returns the token of a company.
+    pub(super) fn token(&self, company: u64) -> &str {
+        self.companies.token(company)
     }
 
     /// Returns what a good answer says; any other is a violation.

@@ -17,7 +17,7 @@ impl Report {
         row("SQL queries", phases.map(|phase| grouped(phase.sql_queries)));
         row("SQL queries per request", phases.map(|phase| format!("{:.3}", phase.queries_per_request())));
         row("reads answered by memory", phases.map(|phase| phase.tiers.percent(phase.tiers.memory)));
-        row("  by disk", phases.map(|phase| phase.tiers.percent(phase.tiers.disk)));
+        row(&format!("  by {}", self.below), phases.map(|phase| phase.tiers.percent(phase.tiers.below)));
         row("  by a flight of others", phases.map(|phase| phase.tiers.percent(phase.tiers.joined)));
         row("  by SQLite", phases.map(|phase| phase.tiers.percent(phase.tiers.sqlite)));
         println!();
@@ -54,11 +54,12 @@ impl Report {
         line(
             "restart",
             format!(
-                "cache open in {}; {} contacts changed just before were read just after; the disk held {:.1} % of \
-                 what was read first",
+                "cache open in {}; {} contacts changed just before were read just after; {} held {:.1} % of what \
+                 was read first",
                 shown(restart.opened),
                 restart.changed,
-                restart.first.tiers.disk_of_rest() * 100.0
+                self.below,
+                restart.first.tiers.below_of_rest() * 100.0
             ),
         );
         println!();
@@ -72,7 +73,7 @@ impl Report {
     }
 }
 
-fn line(what: &str, result: String) {
+pub(super) fn line(what: &str, result: String) {
     println!("{what:<26} {result}");
 }
 
@@ -81,13 +82,13 @@ fn row(what: &str, values: [String; 4]) {
     println!("{what:<26}{a:>15}{b:>15}{c:>15}{d:>15}");
 }
 
-fn shown(duration: Duration) -> String {
+pub(super) fn shown(duration: Duration) -> String {
     let ms = duration.as_secs_f64() * 1000.0;
     if ms < 10.0 { format!("{ms:.2} ms") } else { format!("{ms:.0} ms") }
 }
 
 /// 1234567 -> 1,234,567
-fn grouped(n: u64) -> String {
+pub(super) fn grouped(n: u64) -> String {
     let digits = n.to_string();
     let mut text = String::new();
     for (at, digit) in digits.chars().enumerate() {

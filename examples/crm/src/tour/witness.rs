@@ -95,7 +95,8 @@ impl Witness {
         self.owner(company, if refused { company } else { "another company" });
     }
 
-    fn owner(&self, company: &str, owner: &str) -> bool {
+    /// Judges whose a row is that a company was shown.
+    pub(super) fn owner(&self, company: &str, owner: &str) -> bool {
         self.rows.fetch_add(1, SeqCst);
         if company != owner {
             self.foreign.fetch_add(1, SeqCst);

@@ -52,3 +52,14 @@ fn the_admin_token_is_one_text_and_no_company_has_it() {
     assert!(!keys.is_admin(""));
     assert!(!keys.is_admin(&keys.token(&company("acme"), HOUR)));
 }
+
+#[test]
+fn keys_that_travelled_as_text_sign_and_believe_the_same_tokens() {
+    let keys = Keys::generate().expect("random bytes");
+    let other = Keys::from_text(&keys.to_text()).expect("what it gave");
+    assert_eq!(other.verify(&keys.token(&company("acme"), HOUR)), Ok(company("acme")));
+    assert!(other.is_admin(keys.admin_token()));
+    for text in ["", "00", &"0".repeat(95), &"0".repeat(98), &"x".repeat(96)] {
+        assert!(Keys::from_text(text).is_none(), "{text}");
+    }
+}
