@@ -9,6 +9,8 @@
 //! * [`shared`]: [`SharedStore`](shared::SharedStore), what several nodes share, and each node's connection to it.
 //! * [`conformance`]: [`conformance::tier()`] and [`conformance::coordinator()`] run every clause of the contracts.
 //! * [`history`]: [`History`](history::History) checks reads against invalidations while they happen.
+//! * `servers` (feature of that name): `RedisServer` and `RedisCluster` start real servers, which fail on command.
+//! * `proxy` (feature of that name): `FaultProxy` stands before a server, breaks its connections and counts round trips.
 //!
 //! Add it to the `[dev-dependencies]`, with the feature `test-util` of tokio for paused time. A test of an application then
 //! gives its cache a clock that obeys and a tier that fails on command:
@@ -35,7 +37,11 @@ pub mod conformance;
 pub mod device;
 pub mod faulty;
 pub mod history;
+#[cfg(feature = "proxy")]
+pub mod proxy;
 mod random;
+#[cfg(all(unix, feature = "servers"))]
+pub mod servers;
 pub mod shared;
 mod spawn;
 pub mod tiers;

@@ -25,3 +25,16 @@ impl Tasks {
         }
     }
 }
+
+/// Runs work that blocks beside the runtime; under paused time the clock stands still meanwhile.
+///
+/// # Cancel safety
+/// Dropped before it is ready, the work goes on to its end.
+#[cfg(all(unix, feature = "servers"))]
+pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+        Err(_) => std::future::pending().await, // the runtime is going away, and with it whoever waits here
+    }
+}
