@@ -64,6 +64,15 @@ pub enum EventKind {
         /// The tier.
         tier: String,
     },
+    /// The node cannot learn of other nodes' invalidations; reads do what `on_disconnect` says.
+    Disconnected,
+    /// The node learns of other nodes' invalidations again.
+    Reconnected,
+    /// The node may have missed invalidations of a lane, and took over the marks anew; what memory held of it is gone.
+    Resynced {
+        /// The index of the lane, 0 to 16.
+        lane: usize,
+    },
     /// A load failed, timed out or panicked.
     LoadFailed {
         /// The failure, without the loader's own words.

@@ -190,13 +190,23 @@ pub struct Invalidate {
     pub scopes: Vec<Marked>,
     /// The time of the call, in coordinator time.
     pub at: Millis,
+    /// The scope of the tenant whose the scopes are, where they are of one: a coordinator that bounds the marks of each
+    /// tenant puts it in the place of what is too much.
+    pub tenant: Option<Scope>,
 }
 
 impl Invalidate {
     /// Asks to invalidate some scopes of a lane.
     #[must_use]
     pub const fn new(lane: Lane, scopes: Vec<Marked>, at: Millis) -> Self {
-        Self { lane, scopes, at }
+        Self { lane, scopes, at, tenant: None }
+    }
+
+    /// Names the tenant whose the scopes are.
+    #[must_use]
+    pub const fn of_tenant(mut self, scope: Scope) -> Self {
+        self.tenant = Some(scope);
+        self
     }
 }
 

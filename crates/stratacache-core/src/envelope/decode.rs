@@ -75,7 +75,7 @@ pub fn decode(bytes: &Bytes) -> Result<(Head, Bytes), EnvelopeError> {
         stamp: position(32),
         own: word(48),
         global: position(56),
-        store: Incarnation(word(72)),
+        tenant: word(72),
         created: word(80),
         fresh_until: word(88),
         revalidate_until: word(96),

@@ -41,7 +41,7 @@ pub fn encode(head: &Head, body: &[u8]) -> Result<Bytes, EnvelopeError> {
         head.own,
         head.global.incarnation.0,
         head.global.seq,
-        head.store.0,
+        head.tenant,
         head.created,
         head.fresh_until,
         head.revalidate_until,

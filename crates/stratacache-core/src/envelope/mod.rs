@@ -14,7 +14,7 @@
 //! | 32 | 16 | incarnation and stamp in the tenant's lane |
 //! | 48 | 8 | own |
 //! | 56 | 16 | incarnation and stamp in the lane of the global tags |
-//! | 72 | 8 | incarnation of the store |
+//! | 72 | 8 | low half of the tenant's scope |
 //! | 80 | 8 | created, coordinator time in ms |
 //! | 88 | 8 | fresh until |
 //! | 96 | 8 | stale while revalidate until |
@@ -28,8 +28,9 @@
 //! | | | ETag, body |
 //! | end | 8 | XXH3-64 of everything before |
 //!
-//! Integers are little-endian. A head of another version is a miss, not an error. Namespaces and the tenant are not
-//! stored: the check proves them, and the reader knows their scopes.
+//! Integers are little-endian. A head of another version is a miss, not an error. Namespaces and the tenant's name are not
+//! stored: the check proves them, and the reader knows their scopes. The half of the tenant's scope lets an operator's
+//! sweep tell whose an entry is.
 
 mod decode;
 mod encode;
@@ -38,7 +39,7 @@ mod error;
 use crate::{
     Codec, EntryCheck, Scope,
     clock::Millis,
-    stamp::{Incarnation, Position, Seq},
+    stamp::{Position, Seq},
 };
 
 pub use decode::decode;
@@ -97,8 +98,8 @@ pub struct Head {
     pub own: Seq,
     /// The position in the lane of the global tags before the load began.
     pub global: Position,
-    /// The history of the store it was written to; 0 where the store has none.
-    pub store: Incarnation,
+    /// The low half of the tenant's scope, by which a sweep finds what a cleared tenant has left.
+    pub tenant: u64,
     /// When the load ended.
     pub created: Millis,
     /// Until when it is fresh.

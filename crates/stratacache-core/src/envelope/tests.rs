@@ -2,7 +2,8 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::*;
-use crate::{Deployment, Key, NamespacePath, TenantId};
+
+use crate::{Deployment, Key, NamespacePath, TenantId, stamp::Incarnation};
 
 fn head(seed: u64) -> Head {
     let deployment = Deployment::new([1; 16]);
@@ -18,7 +19,7 @@ fn head(seed: u64) -> Head {
         stamp: Position { incarnation: Incarnation(9), seq: seed + 1 },
         own: seed / 2,
         global: Position { incarnation: Incarnation(8), seq: 3 },
-        store: Incarnation(7),
+        tenant: 7,
         created: 1_000,
         fresh_until: 2_000,
         revalidate_until: 3_000,

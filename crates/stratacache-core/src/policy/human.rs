@@ -178,12 +178,12 @@ mod tests {
         let policy: Policy =
             serde_json::from_str(r#"{"compress": {"lz4": {"over": 10}}, "refresh_ahead": 0.5}"#).unwrap();
         assert_eq!(policy.compression(), Compress::Lz4 { over: 10 });
+        assert_eq!(policy.refresh_ahead_rule(), RefreshAhead::Fraction(0.5));
         let policy: Policy =
             serde_json::from_str(r#"{"consistency": {"bounded": "2s"}, "on_disconnect": {"serve_stale": "1m"}}"#)
                 .unwrap();
         assert_eq!(policy.consistency_mode(), Consistency::Bounded(seconds(2)));
         assert_eq!(policy.on_disconnect_mode(), OnDisconnect::ServeStale(seconds(60)));
-        assert_eq!(policy.refresh_ahead_rule(), RefreshAhead::Fraction(0.5));
     }
 
     #[test]

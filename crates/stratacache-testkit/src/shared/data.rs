@@ -142,10 +142,9 @@ impl DataKeys {
         true
     }
 
-    /// TAKE: unlinks the entry and overwrites the lease.
+    /// TAKE: overwrites the lease. The entry stays: who writes by hand has removed it, and who refreshes it has not.
     pub(super) fn take(&mut self, name: EntryName, token: u128, ends_at: Millis) {
         self.due = self.due.min(ends_at);
-        self.entries.remove(&name);
         self.leases.insert(name, Held { token, stamp: None, ends_at, store: self.incarnation });
     }
 

@@ -145,7 +145,7 @@ impl SharedStore {
         filled
     }
 
-    /// TAKE: unlinks the entry and overwrites whatever lease there is with a fence, which lives for [`FENCE_LIFE`] and is
+    /// TAKE: overwrites whatever lease there is with a fence, which lives for [`FENCE_LIFE`] and is
     /// taken over by no LEASE.
     pub fn take(&self, name: EntryName) -> Fence {
         let token = self.token();

@@ -394,11 +394,17 @@ impl CacheBuilder {
             None => stratacache_core::stamp::Incarnation::random()?.0,
         };
         let engine = Arc::new_cyclic(|engine: &std::sync::Weak<Engine>| {
-            let (time, marked, key_marked) = (Arc::clone(&timeline), engine.clone(), engine.clone());
+            let (time, marked, key_marked, resynced) =
+                (Arc::clone(&timeline), engine.clone(), engine.clone(), engine.clone());
             let hooks = Hooks {
                 now: Box::new(move || time.now()),
                 marked: Box::new(move |tenant| note_marks(&marked, tenant)),
                 key_marked: Box::new(move |marked, seq| drop_marked_key(&key_marked, marked, seq)),
+                resynced: Box::new(move |lane| {
+                    if let Some(engine) = resynced.upgrade() {
+                        engine.report(None, EventKind::Resynced { lane: lane.index() });
+                    }
+                }),
             };
             let mirror = Mirror::new(self.max_marks, shared, hooks);
             Engine {
@@ -424,6 +430,7 @@ impl CacheBuilder {
                 rules: self.rules,
                 default_policy: self.default_policy,
                 clamped: parking_lot::Mutex::default(),
+                disconnected: AtomicBool::new(false),
                 closed: AtomicBool::new(false),
             }
         });

@@ -49,6 +49,7 @@ pub(crate) struct Mirror {
     /// Counts the marks of global tags and the snapshots of their lane; at least 1.
     global_changes: AtomicU64,
     tenants: RwLock<HashMap<u64, Weak<TenantMarks>, RandomState>>,
+    resyncs: AtomicU64,
     hooks: Hooks,
 }
 
@@ -62,6 +63,8 @@ pub(crate) struct Hooks {
     pub(crate) marked: Box<dyn Fn(Option<u64>) + Send + Sync>,
     /// Called after the mark of a key was applied, to remove what memory holds of it that is older than the position.
     pub(crate) key_marked: KeyHook,
+    /// Called when the marks of a lane were taken over anew: not for the first time.
+    pub(crate) resynced: Box<dyn Fn(Lane) + Send + Sync>,
 }
 
 impl Mirror {
@@ -72,6 +75,7 @@ impl Mirror {
             lanes: Lane::all().map(|lane| Arc::new(LaneMirror::new(lane, max_marks, keep_keys))).collect(),
             global_changes: AtomicU64::new(1),
             tenants: RwLock::new(HashMap::default()),
+            resyncs: AtomicU64::new(0),
             hooks,
         }
     }
@@ -222,6 +226,11 @@ impl Mirror {
         }
     }
 
+    /// Counts how often marks were taken over anew.
+    pub(crate) fn resyncs(&self) -> u64 {
+        self.resyncs.load(Acquire)
+    }
+
     /// Counts the marks held, keys included.
     pub(crate) fn marks_held(&self) -> usize {
         self.lanes.iter().map(|l| l.marks.read().len() + l.keys.lock().len()).sum()
@@ -243,7 +252,7 @@ impl Subscriber for Mirror {
         let lane = self.lane(snapshot.lane);
         let Position { incarnation, seq } = snapshot.position;
         // before and after: what is judged or stamped in between belongs to neither history
-        lane.mep.fetch_add(1, AcqRel);
+        let first = lane.mep.fetch_add(1, AcqRel) == 0;
         {
             let mut marks = lane.marks.write();
             let mut keys = lane.keys.lock();
@@ -275,6 +284,10 @@ impl Subscriber for Mirror {
             }
         }
         (self.hooks.marked)(None);
+        if !first {
+            self.resyncs.fetch_add(1, AcqRel);
+            (self.hooks.resynced)(snapshot.lane);
+        }
     }
 
     fn apply(&self, message: &Applied) {

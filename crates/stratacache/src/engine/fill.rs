@@ -13,7 +13,7 @@ use stratacache_core::{
     clock::Millis,
     envelope::{self, Head},
     event::EventKind,
-    stamp::{Incarnation, Lane, Position, Seq},
+    stamp::{Lane, Position, Seq},
     tier::{Fence, PutItem, PutMany, PutOutcome, Tier, TierError, TierErrorKind},
 };
 
@@ -193,7 +193,7 @@ impl Engine {
             stamp: position(ns.tenant.lane, meta.lane_seq),
             own: meta.own,
             global: position(Lane::GLOBAL, meta.global_seq),
-            store: Incarnation(0),
+            tenant: ns.tenant.scope_low,
             created: times.created,
             fresh_until: times.fresh_until,
             revalidate_until: times.fresh_until.saturating_add(u64::from(times.revalidate_ms)),

@@ -93,6 +93,8 @@ pub(crate) struct Engine {
     pub(crate) default_policy: Policy,
     /// Keyspaces whose policy was cut down to a ceiling, so that it is said once.
     pub(crate) clamped: Mutex<Vec<&'static str>>,
+    /// The last attempt to learn of other nodes' invalidations failed.
+    pub(crate) disconnected: AtomicBool,
     pub(crate) closed: AtomicBool,
 }
 

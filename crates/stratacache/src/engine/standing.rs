@@ -1,15 +1,15 @@
 //! How much this node knows of the others' invalidations, and what that lets a read use.
 
-use std::time::Duration;
+use std::{sync::atomic::Ordering::Relaxed, time::Duration};
 
 use stratacache_core::{
     Consistency, Error, ErrorKind, OnDisconnect, Policy, Result, Token, clock::Millis, coordinator::Coordinator,
-    stamp::Lane,
+    event::EventKind, stamp::Lane,
 };
 use tokio::time::timeout;
 
 use super::{Door, Engine};
-use crate::memory::Meta;
+use crate::{memory::Meta, observe::Counter};
 
 /// How far a node may be behind where nobody says.
 const USUAL_BOUND: Duration = Duration::from_secs(1);
@@ -87,11 +87,12 @@ impl Engine {
         let consistency = policy.consistency_mode();
         let bound = bound_of(consistency);
         let reached = match (consistency, bound) {
-            (Consistency::Since(token), _) if self.has_applied(ns, &token) => Ok(()),
-            (_, Some(bound)) if self.is_within(ns, bound) => Ok(()),
+            (Consistency::Since(token), _) if self.has_applied(ns, &token) => return Ok(Standing::Current),
+            (_, Some(bound)) if self.is_within(ns, bound) => return Ok(Standing::Current),
             (_, None) => self.sync(ns).await,
             (_, Some(_)) => timeout(PATIENCE, self.sync(ns)).await.unwrap_or_else(|_| Err(too_late())),
         };
+        self.note_reach(reached.as_ref().err());
         let Err(error) = reached else { return Ok(Standing::Current) };
         if error.kind() == ErrorKind::Closed {
             return Err(error);
@@ -102,7 +103,25 @@ impl Engine {
                 let message = "the node cannot learn of other nodes' invalidations, and on_disconnect says to fail";
                 Err(Error::new(ErrorKind::Unavailable, message).with_source(error))
             }
-            _ => Ok(Standing::OnlySince(began.saturating_sub(bound.map_or(0, ms)))),
+            _ => {
+                ns.space.plain().count(Counter::bypasses);
+                Ok(Standing::OnlySince(began.saturating_sub(bound.map_or(0, ms))))
+            }
+        }
+    }
+
+    /// Reports when the coordinator went away, and when it is back.
+    fn note_reach(&self, failure: Option<&Error>) {
+        let (away, was_away) = (failure.is_some(), self.disconnected.load(Relaxed));
+        if away == was_away || self.disconnected.swap(away, Relaxed) == away {
+            return;
+        }
+        match failure {
+            Some(error) => {
+                tracing::warn!(%error, "the node cannot learn of other nodes' invalidations");
+                self.report(None, EventKind::Disconnected);
+            }
+            None => self.report(None, EventKind::Reconnected),
         }
     }
 

@@ -36,6 +36,7 @@ impl Engine {
         stats.weight = Some(weight);
         stats.evicted_for_capacity = Some(evicted);
         stats.limit = Some(self.arbiter.budget());
+        stats.resyncs = Some(self.mirror.resyncs());
         stats.machine_memory = machine_memory();
         stats.loads_in_flight = self.flights.len() as u64;
         let memory = TierStats {

@@ -36,7 +36,7 @@ macro_rules! counters {
 
 counters! {
     memory_hits, lower_hits, misses, stale_hits, absent_hits, loads, load_errors, load_timeouts, flights_joined, lease_waits,
-    promotions, expirations, invalidations, refreshes, refresh_errors, inserts, not_stored, type_changes, overloads,
+    promotions, expirations, invalidations, refreshes, refresh_errors, inserts, not_stored, type_changes, overloads, bypasses,
 }
 
 const COUNTERS: usize = Counter::ALL.len();

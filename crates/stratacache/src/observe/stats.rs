@@ -58,6 +58,10 @@ pub struct Stats {
     pub type_changes: u64,
     /// Reads refused because the tenant's loads or waiters were at their limit.
     pub overloads: u64,
+    /// Reads that could not learn of other nodes' invalidations, and used only what was loaded since.
+    pub bypasses: u64,
+    /// Lanes whose marks were taken over anew since invalidations may have been missed.
+    pub resyncs: Option<u64>,
     /// Entries evicted from memory for want of capacity.
     pub evicted_for_capacity: Option<u64>,
     /// Entries in memory.
@@ -126,6 +130,7 @@ impl Stats {
             not_stored: sums.not_stored,
             type_changes: sums.type_changes,
             overloads: sums.overloads,
+            bypasses: sums.bypasses,
             ..Self::default()
         }
     }

@@ -81,7 +81,12 @@ impl World {
         let path = NamespacePath::default();
         let path_scopes = deployment.path_scopes(&tenant, &path).into();
         let scopes = EntryScopes::new(path_scopes, Box::new([scope(b't')]), Box::new([scope(b'g')]));
-        let hooks = Hooks { now: Box::new(|| 0), marked: Box::new(|_| {}), key_marked: Box::new(|_, _| {}) };
+        let hooks = Hooks {
+            now: Box::new(|| 0),
+            marked: Box::new(|_| {}),
+            key_marked: Box::new(|_, _| {}),
+            resynced: Box::new(|_| {}),
+        };
         let mirror = Mirror::new(64, false, hooks);
         for lane in [Lane::of(&tenant), Lane::GLOBAL] {
             mirror.snapshot(LaneSnapshot::empty(lane, Incarnation(1)));

@@ -1,0 +1,274 @@
+//! Connecting.
+
+use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
+
+use stratacache_core::{
+    Error, Result,
+    clock::{Clock, SystemClock},
+    tier::TierParts,
+};
+
+#[cfg(feature = "mutants")]
+use crate::rules::Rule;
+use crate::{
+    coordinator::Lanes,
+    core::{Bounds, Core, Handle, ServerTime},
+    health::{Counters, Health},
+    link::{Endpoint, Link, LinkSettings},
+    names::Names,
+    rules::Rules,
+    scripts::Scripts,
+    spawn::Spawner,
+    startup,
+    store::Store,
+    url,
+};
+
+/// The permissions that a user of Redis needs, for the prefix `strata`: `ACL SETUSER <user> on ><password>` and then this.
+///
+/// Nothing but keys and channels under the prefix, and nothing but the commands that are used, those inside scripts among
+/// them. For another prefix put that in the place of `strata`.
+pub const REDIS_ACL: &str = "resetkeys ~strata:* resetchannels &strata:* nocommands +ping +info +time +cluster|slots +asking \
+     +eval +evalsha +get +mget +getrange +set +setrange +del +unlink +hget +hmget +hset +hlen +hexists +hincrby +hscan \
+     +xadd +xrange +xread +publish +subscribe";
+
+/// A connection to a Redis or Valkey server, or to a cluster, that several nodes share.
+///
+/// Hand it to `Cache::builder().tier(..)`: it brings the tier and the coordinator. Cheap to clone; the tasks behind it end
+/// when the last clone, the tier and the coordinator are gone.
+#[derive(Clone)]
+pub struct Redis {
+    handle: Arc<Handle>,
+    server: String,
+}
+
+impl Redis {
+    /// Connects with the defaults of [`builder`](Self::builder).
+    ///
+    /// # Errors
+    /// As [`RedisBuilder::build`].
+    pub async fn connect(url: impl Into<String>) -> Result<Self> {
+        Self::builder(url).build().await
+    }
+
+    /// Begins a connection that is not like the defaults.
+    ///
+    /// The URL is one of
+    /// * `redis://[user:password@]host[:port][/db]`, with `rediss://` over TLS;
+    /// * `redis-cluster://[user:password@]host[:port][,host[:port]..]`, with `rediss-cluster://` over TLS;
+    /// * `unix:///path` or `redis+unix:///path[?db=..&user=..&pass=..]`.
+    #[must_use]
+    pub fn builder(url: impl Into<String>) -> RedisBuilder {
+        RedisBuilder {
+            url: url.into(),
+            prefix: "strata".to_owned(),
+            ca_file: None,
+            deadline: Duration::from_millis(250),
+            window: Duration::from_secs(1),
+            connections: 1,
+            max_weight: 8 << 20,
+            bounds: Bounds {
+                marks: 200_000,
+                tenant_marks: 20_000,
+                stream: 100_000,
+                retention: Duration::from_secs(48 * 3600),
+            },
+            rules: Rules::ALL,
+        }
+    }
+
+    /// Returns how the connection is, and counters of what happened.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        let core = &self.handle.0;
+        core.counters.health(core.link.is_alive())
+    }
+}
+
+impl From<Redis> for TierParts {
+    fn from(redis: Redis) -> Self {
+        Self::new(Store::new(Arc::clone(&redis.handle))).with_coordinator(Lanes::new(redis.handle))
+    }
+}
+
+impl fmt::Debug for Redis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Redis").field("server", &self.server).finish_non_exhaustive()
+    }
+}
+
+/// Connects to Redis; made by [`Redis::builder`].
+#[derive(Clone)]
+#[must_use = "nothing is connected before `build`"]
+pub struct RedisBuilder {
+    url: String,
+    prefix: String,
+    ca_file: Option<PathBuf>,
+    deadline: Duration,
+    window: Duration,
+    connections: usize,
+    max_weight: u64,
+    bounds: Bounds,
+    rules: Rules,
+}
+
+impl RedisBuilder {
+    /// Sets what all keys begin with: 1 to 32 bytes of `A-Z`, `a-z`, `0-9`, `_` and `-`. Default `strata`.
+    ///
+    /// Nodes with the same prefix are one deployment, and must have the same secret.
+    pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.prefix = prefix.into();
+        self
+    }
+
+    /// Trusts the authorities in a PEM file, instead of those of the system, for `rediss://` and `rediss-cluster://`.
+    pub fn ca_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.ca_file = Some(path.into());
+        self
+    }
+
+    /// Sets how long any operation may take, 1 ms to 60 s. Default 250 ms.
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = deadline;
+        self
+    }
+
+    /// Sets for how long a server that did not answer is left alone before it is tried again. Default 1 s.
+    ///
+    /// A server that hangs costs one operation its deadline in each window, and the others nothing.
+    pub fn breaker_window(mut self, window: Duration) -> Self {
+        self.window = window;
+        self
+    }
+
+    /// Sets how many connections to each server carry commands, 1 to 16. Default 1, which is enough for most: commands of
+    /// many tasks share it without waiting for each other's replies. Two more carry the news from other nodes.
+    pub fn connections(mut self, connections: usize) -> Self {
+        self.connections = connections;
+        self
+    }
+
+    /// Sets the largest envelope in bytes. Default 8 MiB.
+    pub fn max_weight(mut self, bytes: u64) -> Self {
+        self.max_weight = bytes;
+        self
+    }
+
+    /// Sets how many marks a lane keeps in each of its two generations. Default 200,000, of about 100 bytes each.
+    ///
+    /// A lane with more drops its older generation: entries that were loaded before are loaded again.
+    pub fn max_marks(mut self, marks: u64) -> Self {
+        self.bounds.marks = marks;
+        self
+    }
+
+    /// Sets how many marks of tags one tenant may have in a generation. Default 20,000.
+    ///
+    /// Further tags that it invalidates invalidate all of this tenant, and nothing of others.
+    pub fn max_tenant_marks(mut self, marks: u64) -> Self {
+        self.bounds.tenant_marks = marks;
+        self
+    }
+
+    /// Sets how many invalidations a lane keeps for nodes that are behind, about. Default 100,000.
+    ///
+    /// A node that is further behind fetches the marks as a whole.
+    pub fn stream_length(mut self, messages: u64) -> Self {
+        self.bounds.stream = messages;
+        self
+    }
+
+    /// Sets how long a generation of marks is kept at least. Default 48 h, which is the longest that an entry lives by the
+    /// default ceilings of a cache.
+    pub fn marks_kept(mut self, time: Duration) -> Self {
+        self.bounds.retention = time;
+        self
+    }
+
+    /// Switches a rule of the protocol off, to see that a test notices.
+    #[cfg(feature = "mutants")]
+    pub fn without_rule(mut self, rule: Rule) -> Self {
+        self.rules = self.rules.without(rule);
+        self
+    }
+
+    /// Connects, and checks that the server keeps what the guarantee rests on.
+    ///
+    /// # Errors
+    /// [`InvalidInput`](stratacache_core::ErrorKind::InvalidInput) for a bad URL or value, and for a server that is too old, a replica, or has a `maxmemory`
+    /// without a `volatile-*` policy; `Unavailable` or `Timeout` where no server answers, or a
+    /// permission is missing. The message says what to do, and never holds the user or the password.
+    pub async fn build(self) -> Result<Redis> {
+        self.check()?;
+        let names = Names::new(&self.prefix)?;
+        let address = url::parse(&self.url)?;
+        let ca: Option<Arc<[u8]>> = match &self.ca_file {
+            Some(path) => {
+                let read = tokio::fs::read(path).await;
+                let pem = read.map_err(|e| Error::invalid("the file of `ca_file` cannot be read").with_source(e))?;
+                Some(pem.into())
+            }
+            None => None,
+        };
+        let endpoints: Vec<Endpoint> = address.nodes.into_iter().map(|info| Endpoint::new(info, ca.clone())).collect();
+        let server = endpoints.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
+        let settings = LinkSettings {
+            endpoints,
+            cluster: address.cluster,
+            connections: self.connections,
+            deadline: self.deadline,
+            window: self.window,
+        };
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let core = Arc::new(Core {
+            link: Link::new(settings, clock),
+            names,
+            scripts: Scripts::new(self.rules),
+            rules: self.rules,
+            bounds: self.bounds,
+            max_weight: self.max_weight,
+            spawner: Spawner::new(),
+            counters: Counters::default(),
+            time: ServerTime::default(),
+        });
+        startup::check(&core.link, address.cluster).await?;
+        let handle = Arc::new(Handle(core));
+        // afterwards the scripts are known to work, and so is the time of the server
+        Lanes::new(Arc::clone(&handle)).try_scripts().await.map_err(startup::explain)?;
+        Ok(Redis { handle, server })
+    }
+
+    fn check(&self) -> Result<()> {
+        let bad = |what: &str| Err(Error::invalid(what));
+        if self.deadline < Duration::from_millis(1) || self.deadline > Duration::from_secs(60) {
+            return bad("the `deadline` of redis is 1 ms to 60 s");
+        }
+        if self.window.is_zero() {
+            return bad("the `breaker_window` of redis is more than 0");
+        }
+        if !(1..=16).contains(&self.connections) {
+            return bad("the `connections` of redis are 1 to 16");
+        }
+        if self.max_weight > 500 << 20 {
+            return bad("the `max_weight` of redis is at most 500 MiB");
+        }
+        if self.bounds.marks == 0 || self.bounds.tenant_marks == 0 || self.bounds.stream == 0 {
+            return bad("`max_marks`, `max_tenant_marks` and `stream_length` of redis are more than 0");
+        }
+        if self.bounds.retention.is_zero() {
+            return bad("`marks_kept` of redis is more than 0");
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for RedisBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // the URL holds the password
+        f.debug_struct("RedisBuilder")
+            .field("prefix", &self.prefix)
+            .field("deadline", &self.deadline)
+            .field("connections", &self.connections)
+            .finish_non_exhaustive()
+    }
+}

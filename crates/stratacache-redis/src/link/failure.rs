@@ -1,0 +1,157 @@
+//! What can go wrong with a call, in the words of the core.
+
+use redis::{ErrorKind as Kind, RedisError, ServerErrorKind};
+use stratacache_core::{
+    Error, ErrorKind,
+    tier::{TierError, TierErrorKind},
+};
+
+/// Why a call brought nothing.
+#[derive(Debug, Clone)]
+pub(crate) enum Failure {
+    /// The link was closed.
+    Closed,
+    /// The breaker leaves the server alone.
+    Open,
+    /// There is no connection; nothing was sent.
+    Away(String),
+    /// There is no connection, and it is too early to try again.
+    Waiting,
+    /// The connection broke after sending.
+    Lost(String),
+    /// No answer within the deadline.
+    Hung,
+    /// The server refused.
+    Refused(Refusal),
+    /// The answer is not one that our scripts give.
+    Garbled(&'static str),
+}
+
+/// A refusal of the server. The text of the server is not kept: it may name users and keys.
+#[derive(Debug, Clone)]
+pub(crate) struct Refusal {
+    pub(crate) code: String,
+    pub(crate) kind: Option<ServerErrorKind>,
+    /// For a redirection: host and port.
+    pub(crate) to: Option<(String, u16)>,
+    /// For a missing permission: the command.
+    pub(crate) command: Option<String>,
+}
+
+impl Refusal {
+    pub(crate) fn new(error: &redis::ServerError) -> Self {
+        let details = error.details().unwrap_or_default();
+        let redirects = matches!(error.kind(), Some(ServerErrorKind::Moved | ServerErrorKind::Ask));
+        let to = redirects.then(|| details.split_whitespace().nth(1)?.rsplit_once(':')).flatten();
+        let in_script = details.contains("executing the script can't");
+        let permission = error.kind() == Some(ServerErrorKind::NoPerm) || in_script;
+        let quoted = details.split('\'').nth(1).filter(|_| permission);
+        Self {
+            code: if permission { "NOPERM".to_owned() } else { error.code().to_owned() },
+            kind: if permission { Some(ServerErrorKind::NoPerm) } else { error.kind() },
+            to: to.and_then(|(host, port)| Some((host.to_owned(), port.parse().ok()?))),
+            command: quoted.map(str::to_owned),
+        }
+    }
+
+    /// Tells whether the server says that it does not speak for the keys, or cannot for now.
+    pub(crate) fn is_no_primary(&self) -> bool {
+        use ServerErrorKind as S;
+        matches!(self.kind, Some(S::ReadOnly | S::ClusterDown | S::MasterDown | S::BusyLoading))
+            || matches!(self.code.as_str(), "MISCONF" | "NOREPLICAS" | "UNBLOCKED" | "OOM")
+    }
+}
+
+impl Failure {
+    pub(crate) fn lost(error: &RedisError) -> Self {
+        Self::Lost(describe(error))
+    }
+
+    pub(crate) fn away(error: &RedisError) -> Self {
+        Self::Away(describe(error))
+    }
+
+    pub(crate) fn message(&self) -> String {
+        match self {
+            Self::Closed => "the redis tier was closed".to_owned(),
+            Self::Open => "redis did not answer lately and is left alone for a moment".to_owned(),
+            Self::Away(why) => format!("redis cannot be reached ({why}); check that it runs, and the URL"),
+            Self::Waiting => "redis cannot be reached; connecting is tried again within a second".to_owned(),
+            Self::Lost(why) => format!("the connection to redis broke before the reply ({why})"),
+            Self::Hung => "redis did not answer within the deadline; raise `deadline` if it is only slow".to_owned(),
+            Self::Refused(refusal) => refusal.message(),
+            Self::Garbled(what) => format!("redis answered in a way our scripts do not ({what})"),
+        }
+    }
+}
+
+impl Refusal {
+    fn message(&self) -> String {
+        match (self.kind, self.command.as_deref()) {
+            (Some(ServerErrorKind::NoPerm), command) => format!(
+                "the redis user may not run `{}` on our keys; grant what the constant REDIS_ACL lists",
+                command.unwrap_or("a command")
+            ),
+            (Some(ServerErrorKind::ReadOnly), _) => {
+                "the redis server is a replica (READONLY); connect to the primary".to_owned()
+            }
+            _ if self.code == "OOM" => {
+                "redis is out of memory; raise maxmemory or set maxmemory-policy volatile-lru".to_owned()
+            }
+            _ => format!("redis refused ({})", self.code),
+        }
+    }
+}
+
+/// Describes an error of the client without anything that a user or a server wrote.
+fn describe(error: &RedisError) -> String {
+    if error.is_connection_refusal() {
+        return "connection refused".to_owned();
+    }
+    match error.kind() {
+        Kind::Io => format!("I/O error: {}", io_kind(error)),
+        Kind::AuthenticationFailed => "the login was refused: check user and password".to_owned(),
+        _ => match error.code() {
+            Some(code) => code.to_owned(),
+            None => error.category().to_owned(),
+        },
+    }
+}
+
+fn io_kind(error: &RedisError) -> String {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if let Some(io) = error.downcast_ref::<std::io::Error>() {
+            // the text of TLS errors says what is wrong with the certificate
+            return if io.kind() == std::io::ErrorKind::InvalidData { io.to_string() } else { io.kind().to_string() };
+        }
+        cause = error.source();
+    }
+    "the connection was closed".to_owned()
+}
+
+impl From<Failure> for TierError {
+    fn from(failure: Failure) -> Self {
+        let kind = match &failure {
+            Failure::Closed => TierErrorKind::Closed,
+            Failure::Hung => TierErrorKind::Timeout,
+            Failure::Lost(_) => TierErrorKind::ReplyLost,
+            Failure::Refused(refusal) if refusal.code == "OOM" => TierErrorKind::Full,
+            _ => TierErrorKind::Unavailable,
+        };
+        Self::new(kind, failure.message())
+    }
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        let kind = match &failure {
+            Failure::Closed => ErrorKind::Closed,
+            Failure::Hung => ErrorKind::Timeout,
+            Failure::Lost(_) => ErrorKind::WriteUnknown,
+            Failure::Refused(refusal) if refusal.code == "OOM" => ErrorKind::Full,
+            _ => ErrorKind::Unavailable,
+        };
+        Self::new(kind, failure.message())
+    }
+}

@@ -1,0 +1,122 @@
+//! The names of keys: one prefix for each deployment, and all keys of one script in one slot.
+
+use stratacache_core::{EntryName, Error, Result, stamp::Lane};
+
+/// The keys of a lane.
+#[derive(Debug)]
+pub(crate) struct LaneKeys {
+    pub(crate) header: String,
+    pub(crate) marks: [String; 2],
+    pub(crate) stream: String,
+    pub(crate) slot: u16,
+}
+
+/// Makes the names of keys.
+#[derive(Debug)]
+pub(crate) struct Names {
+    prefix: String,
+    lanes: Vec<LaneKeys>,
+    pub(crate) fills: String,
+    pub(crate) beats: String,
+}
+
+impl Names {
+    pub(crate) fn new(prefix: &str) -> Result<Self> {
+        let legal = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
+        if prefix.is_empty() || prefix.len() > 32 || !prefix.bytes().all(legal) {
+            return Err(Error::invalid("the prefix of redis keys is 1 to 32 bytes of A-Z, a-z, 0-9, `_` and `-`"));
+        }
+        let lanes = Lane::all().map(|lane| {
+            let key = |what: &str| format!("{prefix}:{{c{}}}:{what}", lane.index());
+            let header = key("h");
+            LaneKeys { slot: slot(&header), header, marks: [key("m0"), key("m1")], stream: key("s") }
+        });
+        let beats = format!("{prefix}:{{c{}}}:b", Lane::GLOBAL.index());
+        Ok(Self { lanes: lanes.collect(), fills: format!("{prefix}:fills"), beats, prefix: prefix.to_owned() })
+    }
+
+    pub(crate) fn lane(&self, lane: Lane) -> &LaneKeys {
+        &self.lanes[lane.index()]
+    }
+
+    pub(crate) fn entry(&self, name: EntryName) -> String {
+        self.data(name, 'e')
+    }
+
+    pub(crate) fn lease(&self, name: EntryName) -> String {
+        self.data(name, 'l')
+    }
+
+    /// Returns a key that never exists, in the slot of an entry.
+    pub(crate) fn nothing(&self, name: EntryName) -> String {
+        self.data(name, 'x')
+    }
+
+    /// Returns a key that never exists, in one of the slots that `owned` accepts.
+    pub(crate) fn nothing_in(&self, owned: impl Fn(u16) -> bool) -> String {
+        let keys = (0_u32..).map(|n| format!("{}:{{x{n}}}:x", self.prefix));
+        // some slot is owned by whoever is asked; a node without any is not asked
+        keys.take(1 << 18).find(|key| owned(slot(key))).unwrap_or_else(|| format!("{}:{{x}}:x", self.prefix))
+    }
+
+    fn data(&self, name: EntryName, what: char) -> String {
+        const HEX: &[u8; 16] = b"0123456789abcdef";
+        let mut key = String::with_capacity(self.prefix.len() + 37);
+        key.push_str(&self.prefix);
+        key.push_str(":{");
+        for byte in name.to_bytes() {
+            key.push(HEX[usize::from(byte >> 4)] as char);
+            key.push(HEX[usize::from(byte & 15)] as char);
+        }
+        key.push_str("}:");
+        key.push(what);
+        key
+    }
+}
+
+/// Returns the slot of a key in a Redis Cluster: CRC16 (XMODEM) of what is in braces, modulo 16,384.
+pub(crate) fn slot(key: &str) -> u16 {
+    let tag = key.split_once('{').and_then(|(_, rest)| rest.split_once('}')).map(|(tag, _)| tag);
+    let hashed = tag.filter(|tag| !tag.is_empty()).unwrap_or(key);
+    let crc = hashed.bytes().fold(0_u16, |crc, byte| {
+        (0..8).fold(crc ^ u16::from(byte) << 8, |crc, _| if crc & 0x8000 == 0 { crc << 1 } else { crc << 1 ^ 0x1021 })
+    });
+    crc & 0x3fff
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slot_is_what_redis_says_it_is() {
+        // CLUSTER KEYSLOT of Redis 7.0.15
+        assert_eq!(slot("123456789"), 0x31c3);
+        assert_eq!(slot("foo{hash_tag}"), slot("hash_tag"));
+        assert_eq!(slot("foo"), 12182);
+    }
+
+    #[test]
+    fn all_keys_of_a_lane_share_a_slot_and_so_do_those_of_an_entry() {
+        let names = Names::new("strata").unwrap();
+        for lane in Lane::all() {
+            let keys = names.lane(lane);
+            for key in [&keys.header, &keys.marks[0], &keys.marks[1], &keys.stream] {
+                assert_eq!(slot(key), keys.slot);
+            }
+        }
+        let name = EntryName::from_bytes([0xa7; 16]);
+        assert_eq!(names.entry(name), format!("strata:{{{}}}:e", "a7".repeat(16)));
+        assert_eq!(slot(&names.entry(name)), slot(&names.lease(name)));
+        assert_eq!(slot(&names.entry(name)), slot(&names.nothing(name)));
+        assert_eq!(slot(&names.nothing_in(|slot| slot == 77)), 77);
+    }
+
+    #[test]
+    fn a_prefix_that_would_blur_keys_is_refused() {
+        for bad in ["", "a:b", "a b", "{a}", "ä", "*", &"x".repeat(33)] {
+            assert!(Names::new(bad).is_err(), "{bad}");
+        }
+        assert!(Names::new("Prod_7-blue").is_ok());
+    }
+}

@@ -1,0 +1,261 @@
+//! A redis-server for a test, and what tests do with it.
+#![allow(dead_code)] // each test binary uses a part
+
+use std::{
+    net::{TcpListener, TcpStream},
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use stratacache_core::{
+    EntryName, Scope,
+    clock::{Clock, Millis, SystemClock},
+    coordinator::{
+        AnyCoordinator, Applied, Coordinator, Floors, Invalidate, LaneSnapshot, Marked, ScopeKind, Strength, Subscriber,
+    },
+    stamp::{Lane, Position},
+    tier::{AnyTier, TierParts},
+};
+use stratacache_redis::{Redis, RedisBuilder};
+
+/// A server in a process of its own, killed when it is dropped.
+pub(crate) struct Server {
+    child: Child,
+    pub(crate) port: u16,
+    pub(crate) dir: tempfile::TempDir,
+    args: Vec<String>,
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
+}
+
+impl Server {
+    pub(crate) fn start() -> Self {
+        Self::with(&[])
+    }
+
+    pub(crate) fn with(args: &[&str]) -> Self {
+        let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
+        let dir = tempfile::tempdir().unwrap();
+        let port = free_port();
+        let child = spawn(port, &dir, &args);
+        let server = Self { child, port, dir, args };
+        server.wait();
+        server
+    }
+
+    fn wait(&self) {
+        let tls = self.args.iter().any(|arg| arg == "--tls-port");
+        for _ in 0..2_000 {
+            if TcpStream::connect(("127.0.0.1", self.port)).is_ok() && (tls || self.cli(&["PING"]).contains("PONG")) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        panic!("redis-server does not come up");
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.dir.path().join("redis.sock")
+    }
+
+    /// Runs one command by redis-cli, beside the connections under test.
+    pub(crate) fn cli(&self, words: &[&str]) -> String {
+        let port = self.port.to_string();
+        let run = Command::new("redis-cli").args(["-p", &port]).args(words).output().unwrap();
+        String::from_utf8_lossy(&run.stdout).trim().to_owned()
+    }
+
+    /// Kills it without warning and starts it again, empty, on the same port.
+    pub(crate) fn restart_empty(&mut self) {
+        self.kill();
+        self.child = spawn(self.port, &self.dir, &self.args);
+        self.wait();
+    }
+
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    pub(crate) fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args([name, &pid]).status().unwrap().success());
+    }
+}
+
+fn spawn(port: u16, dir: &tempfile::TempDir, args: &[String]) -> Child {
+    let tls = args.iter().any(|arg| arg == "--tls-port");
+    let port = if tls { vec![] } else { vec!["--port".to_owned(), port.to_string()] };
+    Command::new("redis-server")
+        .args(port)
+        .args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--unixsocket"])
+        .arg(dir.path().join("redis.sock"))
+        .arg("--dir")
+        .arg(dir.path())
+        .args(args)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Makes prefixes that were never used.
+pub(crate) fn prefix() -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    format!("t{}", NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// A deadline that a busy machine keeps.
+pub(crate) fn patient(url: &str) -> RedisBuilder {
+    Redis::builder(url).deadline(Duration::from_secs(5))
+}
+
+/// A node: what a cache would hold of one connection.
+pub(crate) struct Node {
+    pub(crate) redis: Redis,
+    pub(crate) tier: AnyTier,
+    pub(crate) coordinator: AnyCoordinator,
+    pub(crate) seen: Arc<Seen>,
+}
+
+impl Node {
+    pub(crate) async fn connect(builder: RedisBuilder) -> Self {
+        let redis = builder.build().await.unwrap_or_else(|e| panic!("connecting failed: {e}"));
+        let parts = TierParts::from(redis.clone());
+        let coordinator = parts.coordinator.unwrap();
+        let seen = Arc::new(Seen::default());
+        coordinator.subscribe(seen.clone()).await.unwrap_or_else(|e| panic!("subscribe failed: {e}"));
+        Self { redis, tier: parts.tier, coordinator, seen }
+    }
+
+    pub(crate) async fn invalidate(&self, lane: Lane, scopes: Vec<Marked>) -> Position {
+        let request = Invalidate::new(lane, scopes, 1_000);
+        self.coordinator.invalidate(request).await.unwrap_or_else(|e| panic!("invalidate failed: {e}"))
+    }
+
+    pub(crate) async fn sync(&self, lane: Lane) -> Position {
+        self.coordinator.sync(lane).await.unwrap_or_else(|e| panic!("sync failed: {e}"))
+    }
+}
+
+/// What a mirror would know of a lane.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Known {
+    pub(crate) position: Position,
+    pub(crate) floors: Floors,
+    /// The newest position of each scope.
+    pub(crate) marks: std::collections::HashMap<(Scope, ScopeKind), u64>,
+    pub(crate) snapshots: u32,
+    pub(crate) messages: u32,
+    pub(crate) as_of: Millis,
+}
+
+impl Known {
+    /// Tells whether an entry of this position that depends on a tag would be served.
+    pub(crate) fn judges_valid(&self, stamp: Position, scope: Scope) -> bool {
+        let marked = [ScopeKind::Tag, ScopeKind::Namespace].map(|kind| self.marks.get(&(scope, kind)).copied());
+        stamp.incarnation == self.position.incarnation
+            && stamp.seq >= self.floors.marks
+            && marked.iter().flatten().all(|seq| *seq <= stamp.seq)
+    }
+}
+
+/// A subscriber that remembers.
+#[derive(Debug, Default)]
+pub(crate) struct Seen {
+    lanes: Mutex<[Known; 17]>,
+    clock: SystemClock,
+}
+
+impl Seen {
+    pub(crate) fn lane(&self, lane: Lane) -> Known {
+        self.lanes.lock().unwrap()[lane.index()].clone()
+    }
+
+    fn change(&self, lane: Lane, change: impl FnOnce(&mut Known)) {
+        change(&mut self.lanes.lock().unwrap()[lane.index()]);
+    }
+}
+
+impl Subscriber for Seen {
+    fn snapshot(&self, snapshot: LaneSnapshot) {
+        self.change(snapshot.lane, |known| {
+            let marks = snapshot.marks.iter().map(|mark| ((mark.scope, mark.kind), mark.seq));
+            *known = Known {
+                position: snapshot.position,
+                floors: snapshot.floors,
+                marks: marks.collect(),
+                snapshots: known.snapshots + 1,
+                messages: known.messages,
+                as_of: known.as_of,
+            };
+        });
+    }
+
+    fn apply(&self, message: &Applied) {
+        self.change(message.lane, |known| {
+            assert_eq!(message.position, Position { seq: known.position.seq + 1, ..known.position });
+            known.position = message.position;
+            known.messages += 1;
+            for marked in &message.scopes {
+                known.marks.insert((marked.scope, marked.kind), message.position.seq);
+            }
+        });
+    }
+
+    fn raise_floors(&self, lane: Lane, floors: Floors) {
+        self.change(lane, |known| known.floors = floors);
+    }
+
+    fn up_to_date(&self, lane: Lane, at: Millis) {
+        self.change(lane, |known| known.as_of = known.as_of.max(at));
+    }
+
+    fn now(&self) -> Millis {
+        self.clock.now().as_millis() as Millis
+    }
+}
+
+pub(crate) fn lane(index: usize) -> Lane {
+    Lane::from_index(index).unwrap()
+}
+
+pub(crate) fn scope(n: u64) -> Scope {
+    Scope::from_bytes((u128::from(n) << 64 | 0x5eed).to_le_bytes())
+}
+
+pub(crate) fn tag(n: u64) -> Marked {
+    Marked::new(scope(n), ScopeKind::Tag, Strength::Hard, 0)
+}
+
+pub(crate) fn name(n: u64) -> EntryName {
+    EntryName::from_bytes(u128::from(n).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835).to_le_bytes())
+}
+
+/// Waits until something holds, for as long as a busy machine may need.
+#[allow(clippy::disallowed_methods)] // only an upper bound: what is waited for is what is asserted
+pub(crate) async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !holds() {
+        assert!(start.elapsed() < Duration::from_secs(20), "{what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
