@@ -3,6 +3,8 @@
 use stratacache::CacheBuilder;
 use stratacache_redis::RedisBuilder;
 
+use crate::faults::Fault;
+
 #[cfg(feature = "mutants")]
 mod on {
     use stratacache::{CacheBuilder, Rule};
@@ -59,5 +61,26 @@ pub(crate) fn redis_without(builder: RedisBuilder, rule: Option<&str>) -> RedisB
     {
         let _ = rule;
         builder
+    }
+}
+
+/// Returns the faults under which the lack of a rule shows soonest; where there is no telling, a mix.
+pub(crate) fn faults(rule: &str) -> Vec<Fault> {
+    match rule {
+        "StampBeforeLoad" | "JoinCheck" | "JudgeAfterPut" | "RefusedReenters" | "PromotionKeepsStamp" => {
+            vec![Fault::Delay, Fault::NodeKill]
+        }
+        "FillNeedsToken" | "RenewOnlyOwn" | "AskBeforeSent" | "AsOfWhenSent" => {
+            vec![Fault::Delay, Fault::NodeStop, Fault::Hang, Fault::Throttle]
+        }
+        "NoticeGap" | "AsOfAtClock" => vec![Fault::Trim, Fault::Tail, Fault::Hang, Fault::LostReply],
+        "Incarnation" | "StreamCarriesIncarnation" | "MarksCarryIncarnation" | "HeaderReplid" | "DeleteTogether" => {
+            vec![Fault::RedisKillSnapshot, Fault::ControlKey, Fault::Failover, Fault::FlushAll]
+        }
+        "DataIncarnation" | "SyncWrites" | "ShardWrites" => vec![Fault::Failover, Fault::RedisKillSnapshot],
+        "ReplayAfterScan" | "FloorAfterScan" | "DropRaisesFloor" | "DropRaisesKfloor" => {
+            vec![Fault::Trim, Fault::Cut, Fault::NodeKill]
+        }
+        _ => vec![Fault::Two],
     }
 }

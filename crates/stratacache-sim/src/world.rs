@@ -95,8 +95,12 @@ impl Key {
     /// Returns everything it depends on.
     pub(crate) fn scopes(self) -> Vec<Scope> {
         let tenant = self.tenant();
-        let mut scopes =
-            vec![Scope::Key(self), Scope::Tag(tenant, self.tag()), Scope::Space(tenant, self.form()), Scope::Tenant(tenant)];
+        let mut scopes = vec![
+            Scope::Key(self),
+            Scope::Tag(tenant, self.tag()),
+            Scope::Space(tenant, self.form()),
+            Scope::Tenant(tenant),
+        ];
         scopes.extend(self.late_tag().map(|tag| Scope::Tag(tenant, tag)));
         if self.form() == Form::Nested {
             scopes.push(Scope::Space(tenant, Form::Plain));
@@ -198,12 +202,20 @@ impl Popularity {
     pub(crate) fn new(keys: impl Fn(Key) -> bool) -> Self {
         let mut sum = 0.0;
         let ranked = (0..KEYS).map(|rank| Key(rank * SPREAD % KEYS)).filter(|key| keys(*key));
-        let mut drawn: Vec<_> = ranked.enumerate().map(|(rank, key)| {
-            sum += 1.0 / (rank as f64 + 1.0).powf(SKEW);
-            (sum, key)
-        }).collect();
+        let mut drawn: Vec<_> = ranked
+            .enumerate()
+            .map(|(rank, key)| {
+                sum += 1.0 / (rank as f64 + 1.0).powf(SKEW);
+                (sum, key)
+            })
+            .collect();
         drawn.iter_mut().for_each(|(upto, _)| *upto /= sum);
         Self(drawn)
+    }
+
+    /// Tells whether a key can be drawn.
+    pub(crate) fn holds(&self, key: Key) -> bool {
+        self.0.iter().any(|(_, each)| *each == key)
     }
 
     pub(crate) fn draw(&self, random: &mut Random) -> Key {
@@ -228,7 +240,10 @@ mod tests {
 
     #[test]
     fn every_writer_writes_keys_of_every_form_and_tenant() {
-        for (writer, form, tenant) in (0..3).flat_map(|w| Form::ALL.into_iter().map(move |f| (w, f))).flat_map(|(w, f)| (0..TENANTS).map(move |t| (w, f, t))) {
+        for (writer, form, tenant) in (0..3)
+            .flat_map(|w| Form::ALL.into_iter().map(move |f| (w, f)))
+            .flat_map(|(w, f)| (0..TENANTS).map(move |t| (w, f, t)))
+        {
             assert!(Key::all().any(|key| key.writer(3) == writer && key.form() == form && key.tenant() == tenant));
         }
     }

@@ -14,12 +14,15 @@ mod violation;
 
 use std::collections::{BTreeMap, HashMap};
 
+use self::{
+    history::{History, Invalidation},
+    source::Source,
+};
 pub(crate) use self::{
     loads::{LoadFigure, loads_of_quiet_times},
     rates::Rates,
     violation::{Broken, Violation},
 };
-use self::{history::{History, Invalidation}, source::Source};
 use crate::{
     log::{Asked, Event, Op, Seen, What},
     time::{Nanos, ms},
@@ -214,8 +217,14 @@ impl Checker {
         }
         let awake = (ended - began).saturating_sub(self.standstill(node, began, ended));
         self.figures.longest_read = self.figures.longest_read.max(awake);
-        let mut violation = |broken, required, by| {
-            Violation { broken, node, key: Some(key), read: Some(*event), required, by, note: String::new() }
+        let violation = |broken, required, by| Violation {
+            broken,
+            node,
+            key: Some(key),
+            read: Some(*event),
+            required,
+            by,
+            note: String::new(),
         };
         let newest = self.sources[key.0 as usize].begun_before(ended);
         let (required, by) = self.required(key, asked, began);

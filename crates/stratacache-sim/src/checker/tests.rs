@@ -80,7 +80,8 @@ fn a_read_after_an_invalidation_of_anything_it_depends_on_must_see_what_was_comm
 
 #[test]
 fn what_it_does_not_depend_on_asks_for_nothing() {
-    for scope in [Scope::Key(Key(1)), Scope::Tag(0, 3), Scope::Tag(1, 0), Scope::Space(0, Form::Bulk), Scope::Tenant(1)] {
+    for scope in [Scope::Key(Key(1)), Scope::Tag(0, 3), Scope::Tag(1, 0), Scope::Space(0, Form::Bulk), Scope::Tenant(1)]
+    {
         assert!(!KEY.scopes().contains(&scope));
         assert!(two_versions().invalidate(scope, 30, 40).read(Asked::Latest, Seen::Version(1), 41).holds(), "{scope}");
     }
@@ -129,7 +130,8 @@ fn a_bounded_read_may_be_behind_by_its_bound_and_no_more() {
 
 #[test]
 fn a_read_since_a_token_must_see_what_was_invalidated_up_to_it() {
-    let story = || two_versions().invalidate(Scope::Global, 30, 40).write(KEY, 3, 45).invalidate(Scope::Tenant(0), 50, 60);
+    let story =
+        || two_versions().invalidate(Scope::Global, 30, 40).write(KEY, 3, 45).invalidate(Scope::Tenant(0), 50, 60);
     let read = |seq, version| story().read(Asked::Since(token(seq)), Seen::Version(version), 70);
     assert_eq!(read(50, 2).broken(), [Broken::Stale]);
     assert!(read(50, 3).holds());
@@ -221,7 +223,11 @@ fn invalidations_that_met_a_load_are_counted_once() {
 #[test]
 fn loads_between_invalidations_are_counted() {
     let story = Story::default().invalidate(Scope::Key(KEY), 10, 12).load(KEY, 11, 20).load(KEY, 13, 20);
-    let story = story.load(KEY, 14, 20).invalidate(Scope::Global, 30, 40).load(KEY, 41, 42).invalidate(Scope::Tenant(0), 50, 51);
+    let story = story.load(KEY, 14, 20).invalidate(Scope::Global, 30, 40).load(KEY, 41, 42).invalidate(
+        Scope::Tenant(0),
+        50,
+        51,
+    );
     let figure = loads_of_quiet_times(&story.0, 1);
     assert_eq!(figure, LoadFigure { times: 2, loads: 3, most: 2, above: 1 });
 }

@@ -37,6 +37,13 @@ pub(crate) enum Broken {
     NoOverlap,
 }
 
+impl Broken {
+    /// Tells whether it is about what a read returned.
+    pub(crate) const fn is_wrong_answer(self) -> bool {
+        matches!(self, Self::Stale | Self::NeverWritten | Self::Foreign)
+    }
+}
+
 /// One case of it.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Violation {

@@ -86,7 +86,10 @@ impl Event {
     /// Returns when it was over, which is about when it was written down.
     pub(crate) const fn at(&self) -> Nanos {
         match *self {
-            Self::Begun { at, .. } | Self::Committed { at, .. } | Self::Called { at, .. } | Self::Returned { at, .. } => at,
+            Self::Begun { at, .. }
+            | Self::Committed { at, .. }
+            | Self::Called { at, .. }
+            | Self::Returned { at, .. } => at,
             Self::Loaded { ended, .. } | Self::Read { ended, .. } => ended,
         }
     }

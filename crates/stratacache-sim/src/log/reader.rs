@@ -1,6 +1,11 @@
 //! A log that another process writes.
 
-use std::{fs::File, io, os::unix::fs::FileExt as _, path::{Path, PathBuf}};
+use std::{
+    fs::File,
+    io,
+    os::unix::fs::FileExt as _,
+    path::{Path, PathBuf},
+};
 
 use super::{Event, RECORD};
 

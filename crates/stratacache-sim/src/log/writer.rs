@@ -1,6 +1,10 @@
 //! The end of a log that grows.
 
-use std::{fs::File, io::{self, Write as _}, path::Path};
+use std::{
+    fs::File,
+    io::{self, Write as _},
+    path::Path,
+};
 
 use super::Event;
 

@@ -14,12 +14,12 @@ use anyhow::{Context as _, Result};
 use rustix::process::{Signal, set_parent_process_death_signal};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 
+use self::{failpoint::Failpoints, work::Workload};
 pub(crate) use self::{
     failpoint::{Moment, Step},
-    setup::{Order, Setup},
+    setup::{Order, READ_LIMIT, Setup},
     source::create as create_source,
 };
-use self::{failpoint::Failpoints, work::Workload};
 
 /// What a node says when it works, and when it has closed.
 pub(crate) const READY: &str = "ready";

@@ -76,7 +76,7 @@ pub(super) async fn open(setup: &Setup, failpoints: &Arc<Failpoints>) -> Result<
 
 async fn try_open(setup: &Setup, failpoints: &Arc<Failpoints>) -> Result<Cache> {
     let redis = mutants::redis_without(Redis::builder(&setup.url).prefix("campaign"), setup.without_rule.as_deref());
-    let mut parts = TierParts::from(redis.connect().await?);
+    let mut parts = TierParts::from(redis.build().await?);
     parts.tier = AnyTier::new(FailingTier::new(parts.tier, Arc::clone(failpoints)));
     let failing = |inner| AnyCoordinator::new(FailingCoordinator::new(inner, Arc::clone(failpoints)));
     parts.coordinator = parts.coordinator.map(failing);
