@@ -120,7 +120,7 @@ impl Fault {
     fn gap(self, random: &mut Random) -> Duration {
         match self.group() {
             Group::Node | Group::Server | Group::Several => random.millis(20, 250),
-            Group::Link | Group::Data => random.millis(5, 120),
+            Group::Link | Group::Data => random.millis(20, 250),
             Group::Cluster => random.millis(50, 400),
         }
     }

@@ -22,6 +22,8 @@ use crate::{mutants, time};
 const PATIENCE: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(20);
 const MEMORY: u64 = 8 << 20;
+/// Shorter than usual: what is left alone tests nothing.
+const WINDOW: Duration = Duration::from_millis(150);
 
 /// Lives longer than a run.
 pub(super) const POLICY: Policy = Policy::ttl(stratacache::hours(1))
@@ -75,7 +77,10 @@ pub(super) async fn open(setup: &Setup, failpoints: &Arc<Failpoints>) -> Result<
 }
 
 async fn try_open(setup: &Setup, failpoints: &Arc<Failpoints>) -> Result<Cache> {
-    let redis = mutants::redis_without(Redis::builder(&setup.url).prefix("campaign"), setup.without_rule.as_deref());
+    let redis = mutants::redis_without(
+        Redis::builder(&setup.url).prefix("campaign").breaker_window(WINDOW),
+        setup.without_rule.as_deref(),
+    );
     let mut parts = TierParts::from(redis.build().await?);
     parts.tier = AnyTier::new(FailingTier::new(parts.tier, Arc::clone(failpoints)));
     let failing = |inner| AnyCoordinator::new(FailingCoordinator::new(inner, Arc::clone(failpoints)));
