@@ -8,6 +8,7 @@ mod finding;
 mod msrv;
 mod scan;
 mod sizes;
+mod trees;
 mod workspace;
 
 use std::process::ExitCode;
@@ -23,7 +24,8 @@ Usage: cargo xtask <chore>
   arrows     which crate and which room may name which, and what may be done only in one place
   sizes      lengths of files: median, the longest tenth, lib.rs, inline tests
   msrv       the Rust version of the root manifest is the one every crate inherits and the texts state
-  all        arrows, sizes and msrv: everything that needs no build
+  trees      heavy crates come only with the feature that is about them
+  all        arrows, sizes, msrv and trees: everything that needs no build
   features   builds each published crate without features and with each feature alone
 ";
 
@@ -35,8 +37,9 @@ fn main() -> ExitCode {
         ["arrows"] => &["arrows"],
         ["sizes"] => &["sizes"],
         ["msrv"] => &["msrv"],
+        ["trees"] => &["trees"],
         ["features"] => &["features"],
-        ["all"] => &["arrows", "sizes", "msrv"],
+        ["all"] => &["arrows", "sizes", "msrv", "trees"],
         ["help" | "--help" | "-h"] => {
             print!("{HELP}");
             return ExitCode::SUCCESS;
@@ -77,6 +80,7 @@ fn outcome(chore: &str) -> Outcome {
         "arrows" => Ok(arrows::check(&workspace)),
         "sizes" => Ok(sizes::check(&workspace)),
         "msrv" => msrv::check(&workspace),
+        "trees" => trees::check(&workspace),
         "features" => features::check(&workspace),
         other => Err(format!("no such chore: {other}")),
     }

@@ -4,6 +4,7 @@ mod bench;
 mod engines;
 mod keys;
 mod measure;
+mod redis;
 mod requests;
 mod rivals;
 mod table;
@@ -41,6 +42,16 @@ enum Name {
     Neighbour,
     /// Hit ratio of one tenant on synthetic sequences
     Ratio,
+    /// Hit in Redis, 64 tasks, against a bare GET loop
+    RedisHit,
+    /// Miss with a trivial loader, against GET and SET by hand
+    RedisMiss,
+    /// Tag invalidation in Redis, against an index of keys for each tag
+    RedisTags,
+    /// What another node's invalidations cost a node, and how long one needs that comes to many marks
+    RedisNews,
+    /// 3 nodes with 3,000 callers each on a cold key
+    RedisWaiters,
 }
 
 /// Measures Strata against raw quick_cache, moka and foyer in one run.
@@ -71,12 +82,18 @@ struct Arguments {
     /// One measurement of memory, asked of a child process
     #[arg(long, hide = true)]
     job: Option<footprint::Job>,
+    /// A node that only listens, asked of a child process: the URL of the server
+    #[arg(long, hide = true)]
+    listen: Option<String>,
 }
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
     if let Some(job) = &arguments.job {
         return print(&footprint::child(job)?);
+    }
+    if let Some(url) = &arguments.listen {
+        return redis::news::listen(url);
     }
     if let Some(keys) = arguments.profile {
         return hit::profile(keys as usize, arguments.operations as usize, arguments.rounds.into());
@@ -112,6 +129,11 @@ fn run(name: Name, effort: Effort) -> Result<Vec<Table>> {
         Name::Tenants => vec![tenants::run(effort)?],
         Name::Neighbour => vec![neighbour::run(effort)?],
         Name::Ratio => vec![ratio::run(effort)?],
+        Name::RedisHit => vec![redis::hit::run(effort)?],
+        Name::RedisMiss => vec![redis::miss::run(effort)?],
+        Name::RedisTags => vec![redis::tags::run(effort)?],
+        Name::RedisNews => redis::news::run(effort)?,
+        Name::RedisWaiters => vec![redis::waiters::run(effort)?],
     })
 }
 

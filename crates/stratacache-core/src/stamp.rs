@@ -1,8 +1,8 @@
 //! Positions in the order of invalidations.
 
-use std::fmt;
+use std::{fmt, str::FromStr};
 
-use crate::TenantId;
+use crate::{Error, Result, TenantId};
 
 /// How many lanes order the tenants' invalidations: a constant of the format, the same in every topology.
 pub const LANES: usize = 16;
@@ -51,9 +51,9 @@ impl Incarnation {
     ///
     /// # Errors
     /// [`ErrorKind::Internal`](crate::ErrorKind::Internal) when the operating system has no random bytes.
-    pub fn random() -> crate::Result<Self> {
+    pub fn random() -> Result<Self> {
         let n = getrandom::u64().map_err(|e| {
-            crate::Error::new(crate::ErrorKind::Internal, "the operating system gave no random bytes").with_source(e)
+            Error::new(crate::ErrorKind::Internal, "the operating system gave no random bytes").with_source(e)
         })?;
         Ok(Self(n.max(1)))
     }
@@ -99,6 +99,19 @@ impl fmt::Debug for Stamp {
 }
 
 /// Proves that a write or invalidation took place, and gives reads elsewhere their `Since(token)`.
+///
+/// It travels as text, in a cookie or a header for example. One that was made up does no harm: a read that gets it asks the
+/// coordinator, and is up to date.
+///
+/// ```
+/// use stratacache_core::{Token, stamp::{Incarnation, Lane, Position}};
+///
+/// let token = Token::new(Lane::GLOBAL, Position { incarnation: Incarnation(0xbeef), seq: 42 });
+/// let text = token.to_string();
+/// assert_eq!(text, "16-beef-42");
+/// assert_eq!(text.parse::<Token>()?, token);
+/// # Ok::<(), stratacache_core::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Token {
     lane: Lane,
@@ -140,6 +153,28 @@ impl Token {
     }
 }
 
+impl fmt::Display for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Position { incarnation, seq } = self.position;
+        write!(f, "{}-{:x}-{seq}", self.lane.index(), incarnation.0)
+    }
+}
+
+impl FromStr for Token {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let parse = || {
+            let mut parts = text.split('-');
+            let lane = Lane::from_index(parts.next()?.parse().ok()?)?;
+            let incarnation = Incarnation(u64::from_str_radix(parts.next()?, 16).ok()?);
+            let position = Position { incarnation, seq: parts.next()?.parse().ok()? };
+            parts.next().is_none().then_some(Self::new(lane, position))
+        };
+        parse().ok_or_else(|| Error::invalid("this is not the text of a token: give what `Token::to_string` gave"))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -153,5 +188,14 @@ mod tests {
         assert_eq!(Lane::all().count(), LANES + 1);
         assert_eq!(Lane::from_index(16), Some(Lane::GLOBAL));
         assert_eq!(Lane::from_index(17), None);
+    }
+
+    #[test]
+    fn text_that_is_no_token_is_refused() {
+        for text in ["", "1", "1-2", "1-2-", "17-1-1", "1-g-1", "1-1-1-1", "-1-1-1", "1-1-99999999999999999999999"] {
+            assert!(text.parse::<Token>().is_err(), "{text}");
+        }
+        let token = Token::new(Lane::GLOBAL, Position { incarnation: Incarnation(u64::MAX), seq: u64::MAX });
+        assert_eq!(token.to_string().parse::<Token>().unwrap(), token);
     }
 }

@@ -12,13 +12,12 @@ use stratacache_core::{
 use crate::rules::Rule;
 use crate::{
     coordinator::Lanes,
-    core::{Bounds, Core, Handle, ServerTime},
+    core::{Bounds, Core, ServerTime},
     health::{Counters, Health},
     link::{Endpoint, Link, LinkSettings},
     names::Names,
     rules::Rules,
     scripts::Scripts,
-    spawn::Spawner,
     startup,
     store::Store,
     url,
@@ -34,11 +33,11 @@ pub const REDIS_ACL: &str = "resetkeys ~strata:* resetchannels &strata:* nocomma
 
 /// A connection to a Redis or Valkey server, or to a cluster, that several nodes share.
 ///
-/// Hand it to `Cache::builder().tier(..)`: it brings the tier and the coordinator. Cheap to clone; the tasks behind it end
-/// when the last clone, the tier and the coordinator are gone.
+/// Hand it to `Cache::builder().tier(..)`: it brings the tier and the coordinator. Cheap to clone. The tasks
+/// behind the tier and the coordinator end when these are closed or dropped.
 #[derive(Clone)]
 pub struct Redis {
-    handle: Arc<Handle>,
+    core: Arc<Core>,
     server: String,
 }
 
@@ -57,7 +56,6 @@ impl Redis {
     /// * `redis://[user:password@]host[:port][/db]`, with `rediss://` over TLS;
     /// * `redis-cluster://[user:password@]host[:port][,host[:port]..]`, with `rediss-cluster://` over TLS;
     /// * `unix:///path` or `redis+unix:///path[?db=..&user=..&pass=..]`.
-    #[must_use]
     pub fn builder(url: impl Into<String>) -> RedisBuilder {
         RedisBuilder {
             url: url.into(),
@@ -80,14 +78,13 @@ impl Redis {
     /// Returns how the connection is, and counters of what happened.
     #[must_use]
     pub fn health(&self) -> Health {
-        let core = &self.handle.0;
-        core.counters.health(core.link.is_alive())
+        self.core.counters.health(self.core.link.is_alive())
     }
 }
 
 impl From<Redis> for TierParts {
     fn from(redis: Redis) -> Self {
-        Self::new(Store::new(Arc::clone(&redis.handle))).with_coordinator(Lanes::new(redis.handle))
+        Self::new(Store::new(Arc::clone(&redis.core))).with_coordinator(Lanes::new(redis.core))
     }
 }
 
@@ -227,15 +224,13 @@ impl RedisBuilder {
             rules: self.rules,
             bounds: self.bounds,
             max_weight: self.max_weight,
-            spawner: Spawner::new(),
             counters: Counters::default(),
             time: ServerTime::default(),
         });
         startup::check(&core.link, address.cluster).await?;
-        let handle = Arc::new(Handle(core));
         // afterwards the scripts are known to work, and so is the time of the server
-        Lanes::new(Arc::clone(&handle)).try_scripts().await.map_err(startup::explain)?;
-        Ok(Redis { handle, server })
+        Lanes::new(Arc::clone(&core)).try_scripts().await.map_err(startup::explain)?;
+        Ok(Redis { core, server })
     }
 
     fn check(&self) -> Result<()> {

@@ -1,7 +1,7 @@
 //! What tier and coordinator share.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Mutex, PoisonError},
     time::Duration,
 };
 
@@ -13,7 +13,6 @@ use crate::{
     names::Names,
     rules::Rules,
     scripts::Scripts,
-    spawn::Spawner,
 };
 
 /// How the marks of a lane are bounded.
@@ -36,7 +35,6 @@ pub(crate) struct Core {
     pub(crate) rules: Rules,
     pub(crate) bounds: Bounds,
     pub(crate) max_weight: u64,
-    pub(crate) spawner: Spawner,
     pub(crate) counters: Counters,
     pub(crate) time: ServerTime,
 }
@@ -45,15 +43,6 @@ impl Core {
     /// Returns the time of the server, as last heard and moved forward since.
     pub(crate) fn now(&self) -> Option<Millis> {
         self.time.at(self.link.clock.now())
-    }
-}
-
-/// Ends the tasks when the last of the handles, the tier and the coordinator is dropped.
-pub(crate) struct Handle(pub(crate) Arc<Core>);
-
-impl Drop for Handle {
-    fn drop(&mut self) {
-        self.0.spawner.close();
     }
 }
 

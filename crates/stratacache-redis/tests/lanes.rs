@@ -1,4 +1,5 @@
 //! The order of invalidations: gaps, losses, bounds, and that all nodes agree.
+#![allow(clippy::unwrap_used)] // a test panics where something is wrong
 
 mod common;
 
@@ -17,7 +18,7 @@ fn keys(prefix: &str) -> [String; 4] {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_invalidation_on_one_node_is_applied_on_the_others() {
-    let (server, prefix) = (Server::start(), prefix());
+    let (server, prefix) = (Server::start().await, prefix());
     let builder = patient(&server.url()).prefix(&prefix);
     let (one, two) = (Node::connect(builder.clone()).await, Node::connect(builder).await);
     for n in 0..50 {
@@ -34,7 +35,7 @@ async fn an_invalidation_on_one_node_is_applied_on_the_others() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn invalidations_of_many_nodes_and_tasks_are_applied_everywhere_in_one_order() {
-    let (server, prefix) = (Server::start(), prefix());
+    let (server, prefix) = (Server::start().await, prefix());
     let builder = patient(&server.url()).prefix(&prefix);
     let nodes =
         [Node::connect(builder.clone()).await, Node::connect(builder.clone()).await, Node::connect(builder).await];
@@ -60,7 +61,7 @@ async fn invalidations_of_many_nodes_and_tasks_are_applied_everywhere_in_one_ord
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_trimmed_stream_is_a_gap_that_a_snapshot_closes() {
-    let (server, prefix) = (Server::start(), prefix());
+    let (server, prefix) = (Server::start().await, prefix());
     let builder = patient(&server.url()).prefix(&prefix);
     let one = Node::connect(builder.clone()).await;
     let stream = &keys(&prefix)[3];
@@ -69,13 +70,13 @@ async fn a_trimmed_stream_is_a_gap_that_a_snapshot_closes() {
     // in one transaction, so that the tail cannot see the message in between
     let script =
         "for i = 1, 3 do redis.call('HINCRBY', KEYS[1], 'clk', 1) end redis.call('XTRIM', KEYS[2], 'MAXLEN', 0)";
-    server.cli(&["EVAL", script, "2", &keys(&prefix)[0], stream]);
+    server.cli(&["EVAL", script, "2", &keys(&prefix)[0], stream]).await;
     let at = two.sync(lane(LANE)).await;
     assert_eq!(at.seq, before.position.seq + 3);
     let after = two.seen.lane(lane(LANE));
     assert_eq!((after.position, after.snapshots), (at, before.snapshots + 1), "what cannot be replayed is a gap");
     // and through invalidate alone
-    server.cli(&["XTRIM", stream, "MAXLEN", "0"]);
+    server.cli(&["XTRIM", stream, "MAXLEN", "0"]).await;
     let at = one.invalidate(lane(LANE), vec![tag(7)]).await;
     assert_eq!(one.seen.lane(lane(LANE)).position, at);
     assert_eq!(one.seen.lane(lane(LANE)).marks[&(scope(7), ScopeKind::Tag)], at.seq);
@@ -83,7 +84,7 @@ async fn a_trimmed_stream_is_a_gap_that_a_snapshot_closes() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_control_key_that_is_lost_begins_a_new_history_or_is_replayed_right() {
-    let (server, prefix) = (Server::start(), prefix());
+    let (server, prefix) = (Server::start().await, prefix());
     let builder = patient(&server.url()).prefix(&prefix).max_marks(20);
     let node = Node::connect(builder.clone()).await;
     for n in 0..60 {
@@ -94,7 +95,7 @@ async fn each_control_key_that_is_lost_begins_a_new_history_or_is_replayed_right
         let at = node.invalidate(lane(LANE), vec![tag(100)]).await;
         let known = node.seen.lane(lane(LANE));
         assert!(!known.judges_valid(stamp, scope(100)));
-        assert_eq!(server.cli(&["DEL", key]), "1", "{key}");
+        assert_eq!(server.cli(&["DEL", key]).await, "1", "{key}");
         // another node that knows nothing yet, and this one
         let fresh = Node::connect(builder.clone()).await;
         let now = node.sync(lane(LANE)).await;
@@ -120,11 +121,11 @@ async fn each_control_key_that_is_lost_begins_a_new_history_or_is_replayed_right
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_flushall_nothing_of_before_is_valid_and_nodes_agree() {
-    let (server, prefix) = (Server::start(), prefix());
+    let (server, prefix) = (Server::start().await, prefix());
     let builder = patient(&server.url()).prefix(&prefix);
     let (one, two) = (Node::connect(builder.clone()).await, Node::connect(builder).await);
     let before = one.invalidate(lane(LANE), vec![tag(1)]).await;
-    server.cli(&["FLUSHALL"]);
+    server.cli(&["FLUSHALL"]).await;
     let after = one.invalidate(lane(LANE), vec![tag(2)]).await;
     assert_ne!(before.incarnation, after.incarnation);
     assert_eq!(two.sync(lane(LANE)).await, after);
@@ -139,10 +140,11 @@ async fn after_flushall_nothing_of_before_is_valid_and_nodes_agree() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_restarts_empty_begins_new_histories_and_the_nodes_follow_by_themselves() {
-    let (mut server, prefix) = (Server::start(), prefix());
+    let (server, prefix) = (Server::start().await, prefix());
     let node = Node::connect(patient(&server.url()).prefix(&prefix)).await;
     let before = node.invalidate(lane(LANE), vec![tag(1)]).await;
-    server.restart_empty();
+    server.0.kill().await.unwrap();
+    server.0.restart().await.unwrap();
     eventually("the pulse finds the new history of every lane", || {
         let known = node.seen.lane(lane(LANE));
         known.position.incarnation != before.incarnation && known.position.incarnation.0 != 0
@@ -154,19 +156,19 @@ async fn a_server_that_restarts_empty_begins_new_histories_and_the_nodes_follow_
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_header_written_under_another_replication_id_begins_a_new_history() {
-    let (server, prefix) = (Server::start(), prefix());
+    let (server, prefix) = (Server::start().await, prefix());
     let node = Node::connect(patient(&server.url()).prefix(&prefix)).await;
     let before = node.invalidate(lane(LANE), vec![tag(1)]).await;
     // becoming a replica and a primary again gives the server another id, and leaves the keys
-    server.cli(&["REPLICAOF", "127.0.0.1", "1"]);
-    server.cli(&["REPLICAOF", "NO", "ONE"]);
+    server.cli(&["REPLICAOF", "127.0.0.1", "1"]).await;
+    server.cli(&["REPLICAOF", "NO", "ONE"]).await;
     let after = node.sync(lane(LANE)).await;
     assert_ne!(before.incarnation, after.incarnation);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn generations_rotate_and_the_floor_rises_to_what_was_dropped() {
-    let (server, prefix) = (Server::start(), prefix());
+    let (server, prefix) = (Server::start().await, prefix());
     let builder = patient(&server.url()).prefix(&prefix).max_marks(10);
     let node = Node::connect(builder.clone()).await;
     let mut stamps = Vec::new();
@@ -193,22 +195,22 @@ async fn generations_rotate_and_the_floor_rises_to_what_was_dropped() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_generation_ends_by_age_too() {
-    let (server, prefix) = (Server::start(), prefix());
+    let (server, prefix) = (Server::start().await, prefix());
     let builder = patient(&server.url()).prefix(&prefix).marks_kept(std::time::Duration::from_secs(3_600));
     let node = Node::connect(builder).await;
     let stamp = node.invalidate(lane(LANE), vec![tag(1)]).await;
     for _ in 0..2 {
-        server.cli(&["HSET", &keys(&prefix)[0], "opened_at", "1000"]);
+        server.cli(&["HSET", &keys(&prefix)[0], "opened_at", "1000"]).await;
         node.invalidate(lane(LANE), vec![tag(2)]).await;
     }
     node.sync(lane(LANE)).await;
     assert!(node.seen.lane(lane(LANE)).floors.marks >= stamp.seq);
-    assert_eq!(server.cli(&["HLEN", &keys(&prefix)[1]]), "2", "the name of the history, and the mark of now");
+    assert_eq!(server.cli(&["HLEN", &keys(&prefix)[1]]).await, "2", "the name of the history, and the mark of now");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_tenant_over_its_share_is_widened_to_its_own_mark_and_neighbours_are_not() {
-    let (server, prefix) = (Server::start(), prefix());
+    let (server, prefix) = (Server::start().await, prefix());
     let builder = patient(&server.url()).prefix(&prefix).max_tenant_marks(5);
     let node = Node::connect(builder.clone()).await;
     let tenant = |n: u128| Scope::from_bytes((n << 64 | n).to_le_bytes());
@@ -243,7 +245,7 @@ async fn a_tenant_over_its_share_is_widened_to_its_own_mark_and_neighbours_are_n
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn marks_of_keys_are_kept_from_when_somebody_asks_and_the_floor_says_since_when() {
-    let (server, prefix) = (Server::start(), prefix());
+    let (server, prefix) = (Server::start().await, prefix());
     let builder = patient(&server.url()).prefix(&prefix);
     let node = Node::connect(builder.clone()).await;
     let key = |n| Marked::new(scope(n), ScopeKind::Key, Strength::Hard, 0);
@@ -258,7 +260,7 @@ async fn marks_of_keys_are_kept_from_when_somebody_asks_and_the_floor_says_since
     let fresh = Node::connect(builder.clone()).await.seen.lane(lane(LANE));
     assert_eq!((fresh.floors.keys, fresh.marks[&(scope(2), ScopeKind::Key)]), (flagged, at.seq));
     // a loss forgets the flag, and the node that needs it sets it again
-    server.cli(&["DEL", &keys(&prefix)[0]]);
+    server.cli(&["DEL", &keys(&prefix)[0]]).await;
     node.sync(lane(LANE)).await;
     let at = node.invalidate(lane(LANE), vec![key(3)]).await;
     let fresh = Node::connect(builder).await.seen.lane(lane(LANE));
@@ -267,7 +269,7 @@ async fn marks_of_keys_are_kept_from_when_somebody_asks_and_the_floor_says_since
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_soft_mark_of_a_key_is_kept_always() {
-    let (server, prefix) = (Server::start(), prefix());
+    let (server, prefix) = (Server::start().await, prefix());
     let builder = patient(&server.url()).prefix(&prefix);
     let node = Node::connect(builder.clone()).await;
     let at = node.invalidate(lane(LANE), vec![Marked::new(scope(1), ScopeKind::Key, Strength::Soft, 0)]).await;
@@ -277,7 +279,7 @@ async fn a_soft_mark_of_a_key_is_kept_always() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_snapshot_of_many_marks_is_whole() {
-    let (server, prefix) = (Server::start(), prefix());
+    let (server, prefix) = (Server::start().await, prefix());
     let builder = patient(&server.url()).prefix(&prefix);
     let node = Node::connect(builder.clone()).await;
     for n in 0..20 {
@@ -290,7 +292,7 @@ async fn a_snapshot_of_many_marks_is_whole() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_that_is_far_behind_catches_up_by_the_stream_or_by_a_snapshot() {
-    let (server, prefix) = (Server::start(), prefix());
+    let (server, prefix) = (Server::start().await, prefix());
     let builder = patient(&server.url()).prefix(&prefix);
     let far = Node::connect(builder.clone()).await;
     let node = Node::connect(builder).await;

@@ -1,4 +1,5 @@
 //! Leases: who loads, who stores, and who is told.
+#![allow(clippy::unwrap_used)] // a test panics where something is wrong
 
 mod common;
 
@@ -17,7 +18,7 @@ const FAR: Millis = 1 << 45;
 const LIFE: Duration = Duration::from_secs(60);
 
 async fn pair() -> (Server, Node, Node) {
-    let (server, prefix) = (Server::start(), prefix());
+    let (server, prefix) = (Server::start().await, prefix());
     let builder = patient(&server.url()).prefix(prefix);
     let nodes = (Node::connect(builder.clone()).await, Node::connect(builder).await);
     (server, nodes.0, nodes.1)
@@ -154,8 +155,8 @@ async fn a_lease_granted_before_a_failover_is_void_after_it() {
         PutOutcome::Stored
     ));
     // the same keys under another replication id, as after a failover that may have lost a removal
-    server.cli(&["REPLICAOF", "127.0.0.1", "1"]);
-    server.cli(&["REPLICAOF", "NO", "ONE"]);
+    server.cli(&["REPLICAOF", "127.0.0.1", "1"]).await;
+    server.cli(&["REPLICAOF", "NO", "ONE"]).await;
     assert!(!one.coordinator.renew(lease).await.unwrap());
     assert!(matches!(put(&one, name(1), 1, lease.token).await, PutOutcome::Fenced));
     let latest = one.tier.get_many(GetMany::new(vec![name(2)]).latest(true)).await.unwrap().remove(0);
@@ -173,8 +174,8 @@ async fn entries_of_another_history_are_absent_within_a_second_without_asking_fo
         PutOutcome::Stored
     ));
     assert!(get(&one, name(2)).await.is_some());
-    server.cli(&["REPLICAOF", "127.0.0.1", "1"]);
-    server.cli(&["REPLICAOF", "NO", "ONE"]);
+    server.cli(&["REPLICAOF", "127.0.0.1", "1"]).await;
+    server.cli(&["REPLICAOF", "NO", "ONE"]).await;
     for _ in 0..400 {
         if get(&one, name(2)).await.is_none() {
             return;
@@ -191,9 +192,9 @@ async fn a_demoted_primary_answers_with_errors_and_never_with_data() {
         put(&one, name(2), 5, granted(&one, request(name(2), STAMP)).await.token).await,
         PutOutcome::Stored
     ));
-    server.cli(&["REPLICAOF", "127.0.0.1", "1"]);
-    server.cli(&["CONFIG", "SET", "replica-serve-stale-data", "yes"]);
-    assert!(server.cli(&["GET", "nothing"]).is_empty(), "it still reads");
+    server.cli(&["REPLICAOF", "127.0.0.1", "1"]).await;
+    server.cli(&["CONFIG", "SET", "replica-serve-stale-data", "yes"]).await;
+    assert!(server.cli(&["GET", "nothing"]).await.is_empty(), "it still reads");
     for latest in [false, true] {
         let got = one.tier.get_many(GetMany::new(vec![name(2)]).latest(latest)).await;
         assert!(got.is_err(), "a demoted primary is not believed: {got:?}");

@@ -62,6 +62,8 @@ pub use stratacache_core::{
 };
 #[cfg(feature = "disk")]
 pub use stratacache_disk::{Disk, DiskBuilder};
+#[cfg(feature = "redis")]
+pub use stratacache_redis::{Health as RedisHealth, REDIS_ACL, Redis, RedisBuilder};
 pub use value::IntoValue;
 
 /// The snippets of the README compile.

@@ -22,7 +22,7 @@ const WITHIN: Duration = Duration::from_secs(2);
 
 pub(super) fn start(shared: &Arc<Shared>, seen: watch::Receiver<BeatId>) {
     let task = Arc::clone(shared);
-    shared.core.spawner.start(async move {
+    shared.spawner.start(async move {
         let mut seen = seen;
         loop {
             // a server that does not answer is known by other means

@@ -14,7 +14,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 pub(super) fn start(shared: &Arc<Shared>) {
     let task = Arc::clone(shared);
-    shared.core.spawner.start(async move {
+    shared.spawner.start(async move {
         let mut backoff = Backoff::new();
         loop {
             let failure = listen(&task, &mut backoff).await;

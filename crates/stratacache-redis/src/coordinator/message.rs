@@ -27,7 +27,7 @@ impl Entry {
     pub(super) fn new(id: &[u8], incarnation: &[u8], data: Vec<u8>) -> Result<Self, Failure> {
         let id = std::str::from_utf8(id).ok().and_then(|id| id.strip_suffix("-0")?.parse().ok());
         let seq = id.ok_or(Failure::Garbled("the id of a message"))?;
-        if data.len() < 8 || (data.len() - 8) % RECORD != 0 {
+        if data.len() < 8 || !(data.len() - 8).is_multiple_of(RECORD) {
             return Err(Failure::Garbled("a message"));
         }
         Ok(Self { position: Position { incarnation: history(incarnation)?, seq }, data })

@@ -29,11 +29,11 @@ use stratacache_core::{
 use tokio::sync::Semaphore;
 
 use crate::{
-    core::{Core, Handle, token},
+    core::{Core, token},
     health::Counters,
     link::{Command, Failure, jitter},
     scripts::Script,
-    spawn,
+    spawn::{self, Spawner},
 };
 use lane::{LaneState, Step};
 use message::LaneReply;
@@ -52,6 +52,7 @@ struct Shared {
     waiters: Arc<Waiters>,
     key_marks: AtomicBool,
     fetches: Semaphore,
+    spawner: Spawner,
     closed: AtomicBool,
 }
 
@@ -139,7 +140,7 @@ impl Shared {
     fn fetch_soon(self: &Arc<Self>, lane: Lane) {
         Counters::add(&self.core.counters.gaps);
         let shared = Arc::clone(self);
-        self.core.spawner.start(async move {
+        self.spawner.start(async move {
             tokio::time::sleep(jitter(PAUSE)).await;
             // never closed
             let _permit = shared.fetches.acquire().await;
@@ -156,22 +157,28 @@ impl Shared {
 /// The order that all nodes of a Redis share.
 pub(crate) struct Lanes {
     shared: Arc<Shared>,
-    _handle: Arc<Handle>,
+}
+
+impl Drop for Lanes {
+    fn drop(&mut self) {
+        self.shared.spawner.close();
+    }
 }
 
 impl Lanes {
-    pub(crate) fn new(handle: Arc<Handle>) -> Self {
-        let rules = handle.0.rules;
+    pub(crate) fn new(core: Arc<Core>) -> Self {
+        let rules = core.rules;
         let shared = Shared {
-            core: Arc::clone(&handle.0),
+            core,
             lanes: Lane::all().map(|lane| LaneState::new(lane, rules)).collect(),
             subscriber: OnceLock::new(),
             waiters: Arc::default(),
             key_marks: AtomicBool::new(false),
             fetches: Semaphore::new(FETCHES),
+            spawner: Spawner::new(),
             closed: AtomicBool::new(false),
         };
-        Self { shared: Arc::new(shared), _handle: handle }
+        Self { shared: Arc::new(shared) }
     }
 
     /// Runs what needs permissions once, on keys that nobody else uses.
@@ -181,6 +188,10 @@ impl Lanes {
         let keys = shared.core.names.lane(Lane::GLOBAL);
         let scan = crate::link::command(&[b"HSCAN", keys.marks[0].as_bytes(), b"0"]);
         shared.core.link.call(keys.slot, &[scan]).await?.1.one()?;
+        for (node, slots) in shared.core.link.masters().await? {
+            let owned = |slot: u16| slots.as_ref().is_none_or(|slots| slots.binary_search(&slot).is_ok());
+            crate::store::verify(&shared.core, &node, shared.core.names.nothing_in(owned)).await?;
+        }
         let name = EntryName::from_bytes(token()?.to_le_bytes());
         let life = std::time::Duration::from_secs(1);
         let request = LeaseRequest::new(Lane::GLOBAL, name, Position::default(), life);
@@ -294,7 +305,7 @@ impl Coordinator for Lanes {
         if self.shared.closed.swap(true, Ordering::AcqRel) {
             return Err(Failure::Closed.into());
         }
-        self.shared.core.spawner.close();
+        self.shared.spawner.close();
         self.shared.waiters.wake_all();
         Ok(())
     }

@@ -19,7 +19,7 @@ const LATELY: u64 = 100;
 
 pub(super) fn start(shared: &Arc<Shared>) {
     let task = Arc::clone(shared);
-    shared.core.spawner.start(async move {
+    shared.spawner.start(async move {
         loop {
             tokio::time::sleep(jitter(PAUSE)).await;
             if let Err(failure) = beat(&task).await {

@@ -28,7 +28,7 @@ pub(super) async fn sync(shared: &Arc<Shared>, lane: Lane) -> Result<Position> {
     };
     if start {
         let task = Arc::clone(shared);
-        shared.core.spawner.start(async move { serve(&task, task.lane(lane)).await });
+        shared.spawner.start(async move { serve(&task, task.lane(lane)).await });
     }
     answer.await.map_err(|_| Failure::Closed)?
 }

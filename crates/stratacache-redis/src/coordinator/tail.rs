@@ -28,7 +28,7 @@ pub(super) type BeatId = (u64, u64);
 pub(super) fn start(shared: &Arc<Shared>, node: &Arc<Node>) -> watch::Receiver<BeatId> {
     let (sender, seen) = watch::channel((0, 0));
     let (task, node) = (Arc::clone(shared), Arc::clone(node));
-    shared.core.spawner.start(async move {
+    shared.spawner.start(async move {
         let mut backoff = Backoff::new();
         loop {
             let failure = follow(&task, &node, &sender, &mut backoff).await;
@@ -47,7 +47,8 @@ async fn follow(shared: &Arc<Shared>, node: &Node, beats: &watch::Sender<BeatId>
         Ok(Err(error)) => return Failure::away(&error),
         Err(_) => return Failure::Hung,
     };
-    let mut last_beat = b"$".to_vec();
+    // there is one beat at most, so this is as good as the last
+    let mut last_beat = b"0".to_vec();
     loop {
         match read(shared, &mut connection, beats, &mut last_beat).await {
             Ok(()) => backoff.reset(),

@@ -57,7 +57,7 @@ pub(crate) struct Answer {
     pub(crate) values: Vec<Value>,
     /// When it was sent, by the clock of the link.
     pub(crate) sent: Duration,
-    /// The number of the connection it came by.
+    /// How many connections to the server had been opened when it was sent.
     pub(crate) epoch: u64,
 }
 

@@ -58,7 +58,7 @@ impl Refusal {
     pub(crate) fn is_no_primary(&self) -> bool {
         use ServerErrorKind as S;
         matches!(self.kind, Some(S::ReadOnly | S::ClusterDown | S::MasterDown | S::BusyLoading))
-            || matches!(self.code.as_str(), "MISCONF" | "NOREPLICAS" | "UNBLOCKED" | "OOM")
+            || matches!(self.code.as_str(), "MISCONF" | "NOREPLICAS" | "UNBLOCKED")
     }
 }
 

@@ -102,13 +102,14 @@ impl Link {
 
     /// Sends commands to one server.
     pub(crate) async fn send(&self, node: &Node, commands: &[Command], until: Duration) -> Result<Answer, Failure> {
-        let answer = node.send(commands, until).await?;
+        let answer = node.send(commands, until).await;
         if let Topology::Cluster(cluster) = &self.topology
-            && answer.values.iter().any(is_about_slots)
+            && answer.as_ref().map_or(true, |answer| answer.values.iter().any(is_about_slots))
         {
+            // who does not answer may have been replaced
             cluster.moved();
         }
-        Ok(answer)
+        answer
     }
 
     /// Sends commands about keys of one slot to its owner, wherever that has gone, and returns who answered.

@@ -77,10 +77,12 @@ impl Node {
     }
 
     async fn exchange(&self, connection: &Connection, commands: &[Command]) -> Result<Answer, Failure> {
-        let (epoch, mut live) = connection.get().await?;
+        let (number, mut live) = connection.get().await?;
+        // of the server, not of the connection: when any of them is opened anew, the history is asked for anew
+        let epoch = self.epochs.load(Ordering::Acquire);
         let sent = self.clock.now();
         let broken = |failure| {
-            connection.drop_live(Some(epoch));
+            connection.drop_live(Some(number));
             failure
         };
         let mut values = pipeline(&mut live, commands.iter(), false).await.map_err(broken)?;

@@ -20,7 +20,7 @@ use stratacache_core::{
 };
 
 use crate::{
-    core::{Core, Handle, token},
+    core::{Core, token},
     link::{Command, Failure, Node, bytes, number},
     names::slot,
     spawn,
@@ -35,13 +35,11 @@ pub(crate) struct Store {
     core: Arc<Core>,
     readers: Readers,
     closed: AtomicBool,
-    _handle: Arc<Handle>,
 }
 
 impl Store {
-    pub(crate) fn new(handle: Arc<Handle>) -> Self {
-        let core = Arc::clone(&handle.0);
-        Self { readers: Readers::new(&core), core, closed: AtomicBool::new(false), _handle: handle }
+    pub(crate) fn new(core: Arc<Core>) -> Self {
+        Self { readers: Readers::new(&core), core, closed: AtomicBool::new(false) }
     }
 
     fn open(&self) -> Result<(), TierError> {
@@ -75,9 +73,12 @@ impl Store {
     }
 }
 
+/// Commands for one server, each with its place in the reply and the name it is about.
+type Group = Vec<(usize, EntryName, Command)>;
+
 /// Sends one command for each name, grouped by server, and returns the replies in order.
 async fn each(core: &Arc<Core>, commands: Vec<(EntryName, Command)>) -> Vec<Result<Value, Failure>> {
-    let mut groups: Vec<(Result<Arc<Node>, Failure>, Vec<(usize, EntryName, Command)>)> = Vec::new();
+    let mut groups: Vec<(Result<Arc<Node>, Failure>, Group)> = Vec::new();
     let until = core.link.until();
     for (at, (name, command)) in commands.into_iter().enumerate() {
         let node = core.link.owner(slot(&core.names.entry(name)), until).await;
@@ -113,7 +114,7 @@ async fn each(core: &Arc<Core>, commands: Vec<(EntryName, Command)>) -> Vec<Resu
 async fn of_one(
     core: Arc<Core>,
     node: Arc<Node>,
-    group: Vec<(usize, EntryName, Command)>,
+    group: Group,
     until: Duration,
 ) -> Vec<(usize, Result<Value, Failure>)> {
     let (places, commands): (Vec<(usize, EntryName)>, Vec<Command>) =
@@ -203,7 +204,10 @@ impl Tier for Store {
     async fn close(&self) -> Result<(), TierError> {
         match self.closed.swap(true, Ordering::AcqRel) {
             true => Err(TierError::new(TierErrorKind::Closed, "the redis tier was closed before")),
-            false => Ok(()),
+            false => {
+                self.readers.close();
+                Ok(())
+            }
         }
     }
 }

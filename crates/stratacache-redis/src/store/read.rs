@@ -21,7 +21,7 @@ use crate::{
     link::{Answer, Command, Failure, Node, accepted, command},
     names::slot,
     rules::Rule,
-    spawn,
+    spawn::{self, Spawner},
 };
 
 /// How long what a server said about its history is believed.
@@ -73,11 +73,13 @@ impl Reader {
 pub(super) struct Readers {
     core: Arc<Core>,
     readers: Mutex<HashMap<usize, Arc<Reader>>>,
+    /// Dropped with the readers, which ends their tasks.
+    spawner: Spawner,
 }
 
 impl Readers {
     pub(super) fn new(core: &Arc<Core>) -> Self {
-        Self { core: Arc::clone(core), readers: Mutex::default() }
+        Self { core: Arc::clone(core), readers: Mutex::default(), spawner: Spawner::new() }
     }
 
     fn of(&self, node: &Arc<Node>) -> Arc<Reader> {
@@ -86,11 +88,21 @@ impl Readers {
             let reader = Arc::new(Reader { node: Arc::clone(node), jobs: Mutex::default(), more: Notify::new() });
             for _ in 0..PIPELINES {
                 let (core, reader) = (Arc::clone(&self.core), Arc::clone(&reader));
-                self.core.spawner.start(async move { work(&core, &reader).await });
+                self.spawner.start(async move { work(&core, &reader).await });
             }
             reader
         });
         Arc::clone(reader)
+    }
+
+    /// Ends the tasks, and tells those who wait.
+    pub(super) fn close(&self) {
+        self.spawner.close();
+        self.readers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .drain()
+            .for_each(|(_, reader)| reader.jobs().clear());
     }
 
     pub(super) async fn get_many(&self, names: Vec<EntryName>, latest: bool) -> Result<Vec<Got>, TierError> {

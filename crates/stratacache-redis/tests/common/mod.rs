@@ -2,9 +2,6 @@
 #![allow(dead_code)] // each test binary uses a part
 
 use std::{
-    net::{TcpListener, TcpStream},
-    path::PathBuf,
-    process::{Child, Command, Stdio},
     sync::{
         Arc, Mutex,
         atomic::{AtomicU32, Ordering},
@@ -22,98 +19,28 @@ use stratacache_core::{
     tier::{AnyTier, TierParts},
 };
 use stratacache_redis::{Redis, RedisBuilder};
+use stratacache_testkit::servers::{Program, RedisBuilder as ServerBuilder, RedisServer};
 
-/// A server in a process of its own, killed when it is dropped.
-pub(crate) struct Server {
-    child: Child,
-    pub(crate) port: u16,
-    pub(crate) dir: tempfile::TempDir,
-    args: Vec<String>,
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
-}
+/// A server of a test.
+pub(crate) struct Server(pub(crate) RedisServer);
 
 impl Server {
-    pub(crate) fn start() -> Self {
-        Self::with(&[])
+    pub(crate) async fn start() -> Self {
+        Self::of(RedisServer::builder(Program::Redis)).await
     }
 
-    pub(crate) fn with(args: &[&str]) -> Self {
-        let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
-        let dir = tempfile::tempdir().unwrap();
-        let port = free_port();
-        let child = spawn(port, &dir, &args);
-        let server = Self { child, port, dir, args };
-        server.wait();
-        server
-    }
-
-    fn wait(&self) {
-        let tls = self.args.iter().any(|arg| arg == "--tls-port");
-        for _ in 0..2_000 {
-            if TcpStream::connect(("127.0.0.1", self.port)).is_ok() && (tls || self.cli(&["PING"]).contains("PONG")) {
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        panic!("redis-server does not come up");
+    pub(crate) async fn of(builder: ServerBuilder) -> Self {
+        Self(builder.start().await.unwrap_or_else(|e| panic!("the server does not start: {e}")))
     }
 
     pub(crate) fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}", self.port)
+        self.0.url()
     }
 
-    pub(crate) fn socket(&self) -> PathBuf {
-        self.dir.path().join("redis.sock")
-    }
-
-    /// Runs one command by redis-cli, beside the connections under test.
-    pub(crate) fn cli(&self, words: &[&str]) -> String {
-        let port = self.port.to_string();
-        let run = Command::new("redis-cli").args(["-p", &port]).args(words).output().unwrap();
-        String::from_utf8_lossy(&run.stdout).trim().to_owned()
-    }
-
-    /// Kills it without warning and starts it again, empty, on the same port.
-    pub(crate) fn restart_empty(&mut self) {
-        self.kill();
-        self.child = spawn(self.port, &self.dir, &self.args);
-        self.wait();
-    }
-
-    pub(crate) fn kill(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-
-    pub(crate) fn signal(&self, name: &str) {
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args([name, &pid]).status().unwrap().success());
-    }
-}
-
-fn spawn(port: u16, dir: &tempfile::TempDir, args: &[String]) -> Child {
-    let tls = args.iter().any(|arg| arg == "--tls-port");
-    let port = if tls { vec![] } else { vec!["--port".to_owned(), port.to_string()] };
-    Command::new("redis-server")
-        .args(port)
-        .args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--unixsocket"])
-        .arg(dir.path().join("redis.sock"))
-        .arg("--dir")
-        .arg(dir.path())
-        .args(args)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap()
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+    /// Runs one command beside the connections under test.
+    pub(crate) async fn cli(&self, words: &[&str]) -> String {
+        let reply = self.0.command(words).await.unwrap_or_else(|e| panic!("{words:?} failed: {e}"));
+        reply.text().unwrap_or_default()
     }
 }
 
@@ -138,12 +65,20 @@ pub(crate) struct Node {
 
 impl Node {
     pub(crate) async fn connect(builder: RedisBuilder) -> Self {
+        let node = Self::connect_only(builder).await;
+        node.subscribe().await;
+        node
+    }
+
+    /// Connects without taking part.
+    pub(crate) async fn connect_only(builder: RedisBuilder) -> Self {
         let redis = builder.build().await.unwrap_or_else(|e| panic!("connecting failed: {e}"));
         let parts = TierParts::from(redis.clone());
-        let coordinator = parts.coordinator.unwrap();
-        let seen = Arc::new(Seen::default());
-        coordinator.subscribe(seen.clone()).await.unwrap_or_else(|e| panic!("subscribe failed: {e}"));
-        Self { redis, tier: parts.tier, coordinator, seen }
+        Self { redis, tier: parts.tier, coordinator: parts.coordinator.unwrap(), seen: Arc::default() }
+    }
+
+    pub(crate) async fn subscribe(&self) {
+        self.coordinator.subscribe(self.seen.clone()).await.unwrap_or_else(|e| panic!("subscribe failed: {e}"));
     }
 
     pub(crate) async fn invalidate(&self, lane: Lane, scopes: Vec<Marked>) -> Position {
@@ -166,6 +101,8 @@ pub(crate) struct Known {
     pub(crate) snapshots: u32,
     pub(crate) messages: u32,
     pub(crate) as_of: Millis,
+    /// Each time it was up to date, and the position then.
+    pub(crate) as_ofs: Vec<(Millis, u64)>,
 }
 
 impl Known {
@@ -206,6 +143,7 @@ impl Subscriber for Seen {
                 snapshots: known.snapshots + 1,
                 messages: known.messages,
                 as_of: known.as_of,
+                as_ofs: std::mem::take(&mut known.as_ofs),
             };
         });
     }
@@ -226,7 +164,10 @@ impl Subscriber for Seen {
     }
 
     fn up_to_date(&self, lane: Lane, at: Millis) {
-        self.change(lane, |known| known.as_of = known.as_of.max(at));
+        self.change(lane, |known| {
+            known.as_of = known.as_of.max(at);
+            known.as_ofs.push((at, known.position.seq));
+        });
     }
 
     fn now(&self) -> Millis {

@@ -3,6 +3,7 @@
 use std::{
     collections::VecDeque,
     future, io,
+    pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -15,7 +16,7 @@ use tokio::{
     },
     select,
     sync::Notify,
-    time::Instant,
+    time::Sleep,
 };
 
 use super::{
@@ -216,7 +217,7 @@ impl Relay<'_> {
 /// Replies that are not sent yet.
 #[derive(Default)]
 struct Waiting {
-    replies: VecDeque<(Option<Instant>, Arrived)>,
+    replies: VecDeque<(Option<Pin<Box<Sleep>>>, Arrived)>,
     held: usize,
     /// The server has closed.
     ended: bool,
@@ -226,15 +227,15 @@ impl Waiting {
     fn extend(&mut self, arrived: impl IntoIterator<Item = Arrived>) {
         for reply in arrived {
             self.held += reply.bytes.len();
-            self.replies.push_back((reply.delay.map(|delay| Instant::now() + delay), reply));
+            self.replies.push_back((reply.delay.map(|delay| Box::pin(tokio::time::sleep(delay))), reply));
         }
     }
 
     /// Waits until the first one may be sent; for ever, if there is none.
-    async fn due(&self, shared: &Shared) {
-        match self.replies.front() {
+    async fn due(&mut self, shared: &Shared) {
+        match self.replies.front_mut() {
             None => future::pending().await,
-            Some((Some(due), _)) => tokio::time::sleep_until(*due).await,
+            Some((Some(due), _)) => due.as_mut().await,
             Some((None, _)) => {}
         }
         shared.until_flowing().await;

@@ -26,8 +26,8 @@
 //!
 //! # What it understands
 //!
-//! RESP2 and RESP3, pipelines, pushes, inline commands without quotes, `CLIENT REPLY`, and subscriptions (their
-//! confirmations count as pushes, so faults of replies pass them by). Everything is passed on byte for byte, a command or a
+//! RESP2 and RESP3, pipelines, pushes, inline commands without quotes, `CLIENT REPLY`, and subscriptions. Faults of replies
+//! do not meet what has none: commands without a reply, and subscriptions, whose confirmations count as pushes. Everything is passed on byte for byte, a command or a
 //! reply at a time. After `MONITOR`, `SYNC` or `PSYNC`, and when either side sends what is not this protocol (TLS, for
 //! example), the connection is passed on as plain bytes: still cut, refused, hung, delayed, throttled and split, but without
 //! faults and counts by command. [`Controls::unparsed`] counts the latter.
@@ -36,6 +36,10 @@
 //!
 //! Chances and delays are drawn from the seed in the order in which commands are forwarded: with one connection, or several
 //! of which one is used at a time, the same seed gives the same faults.
+//!
+//! Delays and throttling go by tokio's time. Paused time jumps to the next timer whenever every task waits, also while bytes
+//! are on their way between sockets: a timeout of the client may pass before a reply that is not late at all. Tests with
+//! timeouts run in real time.
 
 mod command;
 mod connection;

@@ -29,13 +29,13 @@ mod error;
 mod folder;
 mod instance;
 mod ports;
-mod redis;
 mod resp;
+mod server;
 mod tls;
 mod wait;
 
 pub use builder::{Persistence, Program, RedisBuilder};
 pub use cluster::{Failover, Migration, RedisCluster, RedisClusterBuilder};
 pub use error::ServerError;
-pub use redis::RedisServer;
 pub use resp::Reply;
+pub use server::RedisServer;

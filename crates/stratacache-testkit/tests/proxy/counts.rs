@@ -41,6 +41,22 @@ async fn a_pipeline_is_one_round_trip_and_commands_one_after_the_other_are_sever
     Ok(())
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn round_trips_are_exact_also_on_several_threads() -> Outcome {
+    let (_server, proxy) = pair().await?;
+    let mut client = Client::connect(proxy.addr()).await?;
+    for round in 1..=300 {
+        client.send(&["SET k v", "GET k", "DEL k"]).await?;
+        for _ in 0..3 {
+            client.reply().await?;
+        }
+        client.call("PING").await?;
+        assert_eq!(proxy.round_trips(), 2 * round);
+    }
+    assert_eq!(proxy.commands(), 1200);
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_long_pipeline_is_one_round_trip_although_its_first_reply_comes_early() -> Outcome {
     let (_server, proxy) = pair().await?;

@@ -176,10 +176,10 @@ impl<V: CacheValue, E: Send + Sync + 'static> BulkLeader<V, E> {
         let Wish { index, stale, behind } = wish;
         let (ns, key) = (&self.call.ns, &self.call.keys[index]);
         let flight_key = Engine::flight_key::<V, E>(ns, key, false, 0);
-        // who waits joins only flights that began after the call: their result needs no second look
-        let standing = self.standing;
-        let may_join =
-            |flight: &Flight<_>| behind || (new_enough(&flight.stamp, start) && standing.admits_load(flight.began));
+        // who waits joins only flights that began after the call: their result needs no second look. A node that may be
+        // behind would need one, since a flight may bring what is older than itself
+        let judges = self.standing.uses_tiers();
+        let may_join = |flight: &Flight<_>| behind || (judges && new_enough(&flight.stamp, start));
         let flight = match self.engine.join_or_lead(ns, flight_key, &self.call.tags, may_join) {
             Role::Join(_) if behind => return None,
             Role::Join(flight) => {
@@ -212,7 +212,7 @@ impl<V: CacheValue, E: Send + Sync + 'static> BulkLeader<V, E> {
         let wanted: Vec<usize> = self.led.keys().copied().collect();
         match run_loader(&ns.tenant, policy.load_timeout_time(), async { load(wanted).await }).await {
             Ok(values) => self.store(values.into_iter().collect(), began),
-            Err(error) => self.fail(&error),
+            Err(error) => self.fail(&error).await,
         }
     }
 
@@ -247,7 +247,8 @@ impl<V: CacheValue, E: Send + Sync + 'static> BulkLeader<V, E> {
 
     /// Takes the leases of the keys that are to be loaded, whoever has them.
     async fn take_leases(&mut self) {
-        let Some(tier) = self.engine.leased_tier() else { return };
+        let goes_below = self.engine.goes_below::<V>(&self.call.policy);
+        let Some(tier) = self.engine.leased_tier().filter(|_| goes_below) else { return };
         let lacks = |one: &&mut Led<V, E>| one.fences.get(tier).is_none_or(Option::is_none);
         let mut lacking: Vec<_> = self.led.values_mut().filter(lacks).collect();
         let names: Vec<EntryName> = lacking.iter().map(|one| one.name).collect();
@@ -294,8 +295,8 @@ impl<V: CacheValue, E: Send + Sync + 'static> BulkLeader<V, E> {
     }
 
     /// Lands every flight with its stale value, or with the error.
-    fn fail(self, error: &LoadError<E>) {
-        let BulkCall { ns, keys, .. } = &self.call;
+    async fn fail(self, error: &LoadError<E>) {
+        let BulkCall { ns, keys, policy, .. } = &self.call;
         let outdated: Vec<_> = self
             .led
             .iter()
@@ -306,10 +307,15 @@ impl<V: CacheValue, E: Send + Sync + 'static> BulkLeader<V, E> {
         if let Some(first) = self.led.keys().next() {
             self.engine.load_failed(ns, &keys[*first], error, &outdated);
         }
+        let mut rights = Vec::with_capacity(self.led.len());
         for (index, one) in self.led {
+            rights.push(self.engine.right_among(ns, one.name, &one.fences, policy));
             let stale = one.stale.filter(|_| !one.behind);
             let landed = stale.and_then(|entry| self.engine.stand_in(ns, &keys[index], &entry, one.fill.began()));
             one.lead.land(landed.ok_or_else(|| error.clone()));
+        }
+        for right in rights {
+            self.engine.give_back(right).await;
         }
     }
 
@@ -318,6 +324,7 @@ impl<V: CacheValue, E: Send + Sync + 'static> BulkLeader<V, E> {
         let Self { engine, call, led, .. } = self;
         let BulkCall { ns, keys, policy, ttl, tags } = call;
         let mut to_fill = Vec::with_capacity(led.len());
+        let mut unused = Vec::new();
         for (index, one) in led {
             let key = &keys[index];
             let making = Making {
@@ -336,11 +343,14 @@ impl<V: CacheValue, E: Send + Sync + 'static> BulkLeader<V, E> {
             let kept = engine.put_memory(&ns, key.as_bytes(), &entry, one.fill.began(), policy.weight_limit());
             one.lead.land(Ok(Landed { entry: Arc::clone(&entry), freshness: Freshness::Loaded }));
             match kept {
-                Kept::Overtaken => ns.count(key, Counter::not_stored),
+                Kept::Overtaken => {
+                    ns.count(key, Counter::not_stored);
+                    unused.push(engine.right_among(&ns, one.name, &one.fences, &policy));
+                }
                 Kept::Yes | Kept::TooHeavy => to_fill.push((index, one.name, entry, one.fences, one.fill)),
             }
         }
-        if to_fill.is_empty() {
+        if to_fill.is_empty() && unused.is_empty() {
             return;
         }
         let mode = policy.on_write_error_mode().unwrap_or(OnWriteError::BestEffort);
@@ -359,7 +369,13 @@ impl<V: CacheValue, E: Send + Sync + 'static> BulkLeader<V, E> {
                 })
                 .collect();
             // failures are counted and reported where they happen
-            let _ = writer.fill_below(&ns, &fillings).await;
+            let filled = writer.fill_below(&ns, &fillings).await;
+            for (filling, _) in fillings.iter().zip(filled).filter(|(_, filled)| !filled.lease_spent) {
+                unused.push(writer.right_among(&ns, filling.name, filling.fences, &policy));
+            }
+            for right in unused {
+                writer.give_back(right).await;
+            }
         });
     }
 }

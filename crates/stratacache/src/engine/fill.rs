@@ -167,7 +167,7 @@ impl Engine {
         }
     }
 
-    /// Writes the envelope of an entry.
+    /// Writes the envelope of an entry; `None` if a history that it was loaded in has ended, or may have.
     pub(super) fn envelope_of<V: CacheValue>(
         &self,
         ns: &Door,
@@ -175,14 +175,18 @@ impl Engine {
         entry: &Entry<V>,
         policy: &Policy,
         carried: bool,
-    ) -> Result<Bytes, CodecError> {
+    ) -> Result<Option<Bytes>, CodecError> {
+        // read before the count of discontinuities: as long as that is the entry's, they are those of its stamp
+        let (own, global) = (self.mirror.incarnation(ns.tenant.lane), self.mirror.incarnation(Lane::GLOBAL));
+        if entry.head.mep != ns.tenant.marks.mep() as u32 {
+            return Ok(None);
+        }
         let meta = &entry.meta;
         let times = entry.times();
         let squeezed = match entry.value() {
             Some(value) => Some(pack(value, policy.codec_id(), policy.compression())?),
             None => None,
         };
-        let position = |lane, seq| Position { incarnation: self.mirror.incarnation(lane), seq };
         let envelope = Head {
             absent: squeezed.is_none(),
             older_than_token: carried,
@@ -190,9 +194,9 @@ impl Engine {
             compression: squeezed.as_ref().map_or_else(Default::default, |s| s.compression),
             check: self.deployment.check(&ns.tenant.id, ns.space.prefix.path(), key),
             id: self.jitter.next(),
-            stamp: position(ns.tenant.lane, meta.lane_seq),
+            stamp: Position { incarnation: own, seq: meta.lane_seq },
             own: meta.own,
-            global: position(Lane::GLOBAL, meta.global_seq),
+            global: Position { incarnation: global, seq: meta.global_seq },
             tenant: ns.tenant.scope_low,
             created: times.created,
             fresh_until: times.fresh_until,
@@ -205,7 +209,7 @@ impl Engine {
             raw_len: squeezed.as_ref().map_or(0, |s| s.raw_len),
         };
         let body = squeezed.as_ref().map_or(&[][..], |s| &s.body);
-        envelope::encode(&envelope, body).map_err(CodecError::envelope)
+        envelope::encode(&envelope, body).map(Some).map_err(CodecError::envelope)
     }
 
     /// Writes entries into the tiers below, each under its fences, and says what became of each.
@@ -219,7 +223,10 @@ impl Engine {
                 continue;
             }
             match self.envelope_of(ns, key, entry, policy, *carried) {
-                Ok(envelope) => puts.push(Put { place, name: *name, envelope, fence: None, slot: *entry, policy }),
+                Ok(None) => {} // overtaken
+                Ok(Some(envelope)) => {
+                    puts.push(Put { place, name: *name, envelope, fence: None, slot: *entry, policy })
+                }
                 Err(error) => {
                     self.report(Some(&ns.tenant), EventKind::NotStored { reason: "the value cannot be encoded" });
                     let error =

@@ -101,7 +101,8 @@ impl Engine {
     pub(super) async fn order(&self, inner: &Door, targets: &[Target], strength: Strength) -> Result<Token> {
         let tenant = &inner.tenant;
         let marked = targets.iter().map(|t| Marked::new(t.scope, t.kind, strength, tenant.scope_low)).collect();
-        let position = self.coordinator.invalidate(Invalidate::new(tenant.lane, marked, self.timeline.now())).await?;
+        let request = Invalidate::new(tenant.lane, marked, self.timeline.now()).of_tenant(inner.space.scopes.path()[0]);
+        let position = self.coordinator.invalidate(request).await?;
         Ok(Token::new(tenant.lane, position))
     }
 

@@ -139,6 +139,7 @@ impl<V: CacheValue> Leader<V> {
             };
         }
         let fences = self.fences(name, below.fences, lease.as_ref()).await;
+        let right = engine.right_among(&ns, name, &fences, &self.call.policy);
         let began = engine.timeline.now();
         let loaded = engine.renewing(lease, self.load(load)).await;
         match loaded {
@@ -149,7 +150,7 @@ impl<V: CacheValue> Leader<V> {
                     Ok(made) => made,
                     Err(error) => {
                         lead.land(Err(error));
-                        return engine.give_back(lease).await;
+                        return engine.give_back(right).await;
                     }
                 };
                 let kept = if store { self.put(&entry) } else { Kept::TooHeavy };
@@ -157,15 +158,15 @@ impl<V: CacheValue> Leader<V> {
                 lead.land(Ok(Landed { entry: Arc::clone(&entry), freshness: Freshness::Loaded }));
                 if store && kept != Kept::Overtaken {
                     // closing waits for what is being written
-                    engine.spawner.start_lasting(async move { self.fill(name, &entry, &fences, lease).await });
+                    engine.spawner.start_lasting(async move { self.fill(name, &entry, &fences, right).await });
                 } else {
-                    engine.give_back(lease).await;
+                    engine.give_back(right).await;
                 }
             }
             Err(error) => {
                 self.failed(&error);
                 lead.land(self.stale_instead().ok_or(error));
-                engine.give_back(lease).await;
+                engine.give_back(right).await;
             }
         }
     }
@@ -288,7 +289,7 @@ impl<V: CacheValue> Leader<V> {
         kept
     }
 
-    async fn fill(&self, name: EntryName, entry: &Entry<V>, fences: &[Option<Fence>], lease: Option<Lease>) {
+    async fn fill(&self, name: EntryName, entry: &Entry<V>, fences: &[Option<Fence>], right: Option<Lease>) {
         let ns = &self.call.ns;
         let key = self.call.key.as_bytes();
         let mode = self.call.policy.on_write_error_mode().unwrap_or(OnWriteError::BestEffort);
@@ -296,7 +297,7 @@ impl<V: CacheValue> Leader<V> {
         let filling = Filling { key, name, entry, fences, policy: &self.call.policy, mode, carried: false };
         let filled = self.engine().fill_below(ns, &[filling]).await;
         if !filled.iter().any(|one| one.lease_spent) {
-            self.engine().give_back(lease).await;
+            self.engine().give_back(right).await;
         }
     }
 

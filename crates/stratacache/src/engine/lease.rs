@@ -6,14 +6,14 @@ use std::{
 };
 
 use stratacache_core::{
-    EntryName,
+    EntryName, Policy,
     coordinator::{Coordinator, Lease, LeaseReply, LeaseRequest},
     tier::Fence,
 };
 use tokio::time::{sleep, timeout};
 
 use super::{
-    Engine,
+    Door, Engine,
     lead::Leader,
     lower::{Below, Found},
 };
@@ -57,6 +57,18 @@ impl Engine {
             loaded = load => loaded,
             () = renewals => unreachable!("renewals never end"),
         }
+    }
+
+    /// Returns the right to write that is among the fences of an entry: its lease, or one that was taken from whoever had it.
+    pub(super) fn right_among(
+        &self,
+        ns: &Door,
+        name: EntryName,
+        fences: &[Option<Fence>],
+        policy: &Policy,
+    ) -> Option<Lease> {
+        let Fence(token) = fences.get(self.leased_tier()?).copied().flatten()?;
+        Some(Lease { lane: ns.tenant.lane, name, token, life: policy.lease_time() })
     }
 
     /// Gives a lease back that no fill has ended. Others who wait go on at once; if that fails, when it ends.

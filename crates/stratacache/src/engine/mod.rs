@@ -54,7 +54,7 @@ pub(crate) use lead::{BoxedLoad, Call, Request};
 pub(crate) use life::{Jitter, Life};
 pub(crate) use maintenance::maintain;
 pub(crate) use space::Space;
-pub(crate) use standing::Standing;
+pub(crate) use standing::{Standing, stricter};
 pub(crate) use tenant::{Limits, Tenant};
 pub(crate) use tenants::Tenants;
 pub(crate) use tier::TierHandle;

@@ -138,13 +138,16 @@ impl Engine {
                         || !self.rules.has(Rule::JoinCheck)
                         || !self.rules.has(Rule::RefusedReenters)
                         || self.still_good(&ns, key.as_bytes(), &landed.entry, flight.stamp.lane.seq);
+                    // it may have been found below, or stand in for a failed load
+                    let accept = accept && (!joined || standing.admits(&landed.entry.meta));
                     let is_answer = !joined || optional || landed.entry.value().is_some();
                     if accept && is_answer {
                         return Ok(landed);
                     }
                     refused = true;
-                    if let (false, Some(request)) = (is_answer, request.as_mut()) {
-                        // others take an absence for an answer; this caller loads for itself
+                    let others_are_content = !is_answer || !accept && !standing.uses_tiers();
+                    if let (true, Some(request)) = (others_are_content, request.as_mut()) {
+                        // with an absence, or with something older; this caller loads for itself
                         request.call.share = false;
                     }
                 }

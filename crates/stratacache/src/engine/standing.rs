@@ -21,8 +21,9 @@ const PATIENCE: Duration = Duration::from_millis(50);
 pub(crate) enum Standing {
     /// The node knows of every invalidation that the read must not miss.
     Current,
-    /// It may not know: only what this node began to load at this time, or later, is new enough.
-    OnlySince(Millis),
+    /// It may not know: only what this node began to load after this time is new enough. Not at it: an invalidation may
+    /// have come between the two within a millisecond.
+    OnlyAfter(Millis),
 }
 
 impl Standing {
@@ -30,15 +31,16 @@ impl Standing {
     pub(super) fn admits(self, meta: &Meta) -> bool {
         match self {
             Self::Current => true,
-            Self::OnlySince(since) => meta.load_began().is_some_and(|began| began >= since),
+            Self::OnlyAfter(time) => meta.load_began().is_some_and(|began| began > time),
         }
     }
 
-    /// Tells whether a load that began at this time is new enough to wait for.
+    /// Tells whether a load that began at this time is new enough to wait for. What it brings may still be older, from a
+    /// tier or as a stand-in.
     pub(super) fn admits_load(self, began: Millis) -> bool {
         match self {
             Self::Current => true,
-            Self::OnlySince(since) => began >= since,
+            Self::OnlyAfter(time) => began > time,
         }
     }
 
@@ -59,6 +61,18 @@ fn bound_of(consistency: Consistency) -> Option<Duration> {
         Consistency::Latest | Consistency::Since(_) => None,
         _ => Some(USUAL_BOUND),
     }
+}
+
+/// Returns a policy for reading what two of them are for: as new as either asks.
+pub(crate) fn stricter(one: Policy, other: &Policy) -> Policy {
+    let (mine, its) = (one.consistency_mode(), other.consistency_mode());
+    let how_new = match (bound_of(mine), bound_of(its)) {
+        (Some(mine), Some(its)) => Consistency::Bounded(mine.min(its)),
+        _ if mine == its => mine,
+        _ => Consistency::Latest,
+    };
+    let differ = one.on_disconnect_mode() != other.on_disconnect_mode();
+    one.consistency(how_new).on_disconnect(if differ { OnDisconnect::Bypass } else { one.on_disconnect_mode() })
 }
 
 impl Engine {
@@ -105,7 +119,7 @@ impl Engine {
             }
             _ => {
                 ns.space.plain().count(Counter::bypasses);
-                Ok(Standing::OnlySince(began.saturating_sub(bound.map_or(0, ms))))
+                Ok(Standing::OnlyAfter(began.saturating_sub(bound.map_or(0, ms))))
             }
         }
     }

@@ -33,13 +33,16 @@ impl Engine {
         let (fill, _) = self.mirror.begin_fill(&ns.tenant.marks);
         let name = self.name(ns, key.as_bytes());
         let fences = self.fences_below::<V>(ns, &[name], &policy, 0).await.into_iter().next().unwrap_or_default();
+        let right = self.right_among(ns, name, &fences, &policy);
         if !self.may_stand_in(ns, key.as_bytes(), entry, fill.began()) {
-            return;
+            return self.give_back(right).await;
         }
         let mode = stratacache_core::OnWriteError::BestEffort;
         // failures are counted and reported where they happen
         let filling =
             Filling { key: key.as_bytes(), name, entry, fences: &fences, policy: &policy, mode, carried: true };
-        let _ = self.fill_below(ns, &[filling]).await;
+        if !self.fill_below(ns, &[filling]).await.iter().any(|one| one.lease_spent) {
+            self.give_back(right).await;
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use smallvec::SmallVec;
 use stratacache_core::{
     EntryName, Error, ErrorKind, Key, OnWriteError, Policy, Result, Stamp, Tag, Token,
-    coordinator::Strength,
+    coordinator::{Lease, Strength},
     tier::{Fence, TierError, TierErrorKind},
 };
 
@@ -52,6 +52,13 @@ struct Written<V: 'static> {
     policy: Policy,
     mode: OnWriteError,
     entry: Arc<Entry<V>>,
+}
+
+/// What became of an inserted value in the tiers below.
+struct WrittenBelow {
+    result: Result<()>,
+    /// Its right to write has ended.
+    lease_spent: bool,
 }
 
 /// Why inserts failed.
@@ -103,7 +110,18 @@ impl Engine {
         self.remove_below(inner, &names).await?;
         let fences = self.fences_to_write(inner, &items, &names).await?;
         let targets: Few<Target> = keys().map(|key| Target::key(self.key_scope(inner, key))).collect();
-        let token = self.order(inner, &targets, Strength::Hard).await?;
+        // the right to write an item that is not written is given back, so that nobody waits for it
+        let right = |place: usize| {
+            items.get(place).and_then(|item| self.right_among(inner, names[place], &fences[place], &item.policy))
+        };
+        let rights: Few<Option<Lease>> = (0..items.len()).map(right).collect();
+        let token = match self.order(inner, &targets, Strength::Hard).await {
+            Ok(token) => token,
+            Err(error) => {
+                self.give_all_back(rights).await;
+                return Err(error.into());
+            }
+        };
         let own = token.position().seq;
         self.remove_overtaken(inner, keys(), fill.began(), &token).await?;
         for key in keys() {
@@ -111,6 +129,7 @@ impl Engine {
         }
         let mut tokens: Few<Token> = items.iter().map(|_| token.into_superseded()).collect();
         if stamp.mep != inner.tenant.marks.mep() || stamp.lane.incarnation != token.position().incarnation {
+            self.give_all_back(rights).await;
             return Ok(tokens);
         }
         let mut written: Few<Written<V>> = Few::new();
@@ -127,9 +146,13 @@ impl Engine {
             }
         }
         let filled = self.write_below(inner, &written, &fences).await;
+        let mut unused = rights;
+        let spent = written.iter().zip(&filled).filter(|(_, filled)| filled.lease_spent);
+        spent.for_each(|(one, _)| unused[one.place] = None);
+        self.give_all_back(unused).await;
         let mut failure = None;
         for (one, filled) in written.iter().zip(filled) {
-            if let Err(error) = filled {
+            if let Err(error) = filled.result {
                 let item = Some((one.place, inner.key_hash(one.key.as_bytes())));
                 failure = failure.or(Some(WriteFailure { item, error }));
                 continue;
@@ -141,6 +164,12 @@ impl Engine {
             }
         }
         failure.map_or(Ok(tokens), Err)
+    }
+
+    async fn give_all_back(&self, rights: Few<Option<Lease>>) {
+        for right in rights {
+            self.give_back(right).await;
+        }
     }
 
     /// Takes the fences of what goes below, for each item one of each tier.
@@ -170,7 +199,7 @@ impl Engine {
         ns: &Door,
         written: &[Written<V>],
         fences: &[Vec<Option<Fence>>],
-    ) -> Vec<Result<()>> {
+    ) -> Vec<WrittenBelow> {
         let fillings = written.iter().map(|Written { place, key, name, policy, mode, entry }| Filling {
             key: key.as_bytes(),
             name: *name,
@@ -187,9 +216,12 @@ impl Engine {
         let failed = written.iter().zip(&filled).filter(|(one, filled)| filled.result.is_err() && strict(one));
         let failed: Few<EntryName> = failed.map(|(one, _)| one.name).collect();
         let gone = self.remove_below(ns, &failed).await;
-        let results = written.iter().zip(filled).map(|(one, filled)| match filled.result {
-            Err(error) if strict(one) => Err(of_a_strict_insert(error, gone.is_ok())),
-            _ => Ok(()),
+        let results = written.iter().zip(filled).map(|(one, filled)| {
+            let result = match filled.result {
+                Err(error) if strict(one) => Err(of_a_strict_insert(error, gone.is_ok())),
+                _ => Ok(()),
+            };
+            WrittenBelow { result, lease_spent: filled.lease_spent }
         });
         results.collect()
     }

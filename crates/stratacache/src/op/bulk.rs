@@ -7,7 +7,8 @@ use std::{
     sync::Arc,
 };
 
-use stratacache_core::{Consistency, Key, KeyPart, Keyspace, Policy, Result, Token};
+use smallvec::SmallVec;
+use stratacache_core::{Key, KeyPart, Keyspace, Policy, Result, Token};
 
 use super::{
     BoxFuture,
@@ -16,7 +17,7 @@ use super::{
 use crate::{
     Cached, Freshness, LoadError,
     codec::CacheValue,
-    engine::{BulkCall, BulkLoad, BulkRequest, Door, WriteItem, WriteRequest, error_of_item},
+    engine::{BulkCall, BulkLoad, BulkRequest, Door, WriteItem, WriteRequest, error_of_item, stricter},
     observe::Counter,
     value::Value,
 };
@@ -35,6 +36,23 @@ impl<'a, V: 'static> GetMany<'a, V> {
     }
 }
 
+/// Returns the policy for reading keys together: as new as any of them asks.
+fn strictest<V: 'static>(door: &Door, keys: &[Key<V>], options: &Options, first: Policy) -> Policy {
+    let keyspace = |key: &Key<V>| key.keyspace().map(std::ptr::from_ref);
+    let mut known: SmallVec<[_; 4]> = SmallVec::new();
+    let mut strictest = first;
+    for key in keys {
+        if known.contains(&keyspace(key)) {
+            continue; // most have the same
+        }
+        if let Ok(policy) = options.policy(door, key) {
+            strictest = stricter(strictest, &policy);
+            known.push(keyspace(key));
+        }
+    }
+    strictest
+}
+
 impl<V: 'static> GetMany<'_, V> {
     options!(consistency);
 }
@@ -50,8 +68,8 @@ impl<'a, V: CacheValue> IntoFuture for GetMany<'a, V> {
             // a key that is not valid is a miss: the others are read
             let policy = keys.iter().find_map(|key| options.policy(door, key).ok());
             let Some(mut policy) = policy else { return keys.iter().map(|_| None).collect() };
-            if options.is_plain() && keys.iter().any(|key| door.consistency_of(key) == Consistency::Latest) {
-                policy = policy.consistency(Consistency::Latest);
+            if engine.shared {
+                policy = strictest(door, &keys, &options, policy);
             }
             let found = engine.read_many(door, &keys, &policy).await;
             let now = engine.timeline.now();

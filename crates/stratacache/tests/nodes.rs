@@ -1,0 +1,25 @@
+//! Two or three caches on one store that stands in for a Redis: every order of events is made by the test.
+#![allow(clippy::disallowed_methods, clippy::unwrap_used, clippy::print_stdout, unreachable_pub)] // tests, with tasks of their own
+
+mod support;
+
+#[path = "nodes/calls.rs"]
+mod calls;
+#[path = "nodes/disk.rs"]
+mod disk;
+#[path = "nodes/faults.rs"]
+mod faults;
+#[path = "nodes/fills.rs"]
+mod fills;
+#[path = "nodes/flights.rs"]
+mod flights;
+#[path = "nodes/history.rs"]
+mod history;
+#[path = "nodes/kit.rs"]
+mod kit;
+#[path = "nodes/ops.rs"]
+mod ops;
+#[path = "nodes/settled.rs"]
+mod settled;
+#[path = "nodes/standing.rs"]
+mod standing;

@@ -1,0 +1,14 @@
+//! Nodes that share a real Redis.
+#![cfg(feature = "redis")]
+#![allow(clippy::unwrap_used)] // helpers of tests may panic
+
+#[path = "redis/away.rs"]
+mod away;
+#[path = "redis/flight.rs"]
+mod flight;
+#[path = "redis/nodes.rs"]
+mod nodes;
+#[path = "redis/trips.rs"]
+mod trips;
+#[path = "redis/world.rs"]
+mod world;

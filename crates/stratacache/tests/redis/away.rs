@@ -1,0 +1,59 @@
+//! When the server is away.
+
+use stratacache::{Consistency, LoadError, OnDisconnect, Policy, millis, minutes};
+use stratacache_testkit::servers::RedisServer;
+
+use crate::world::{LATEST, Loads, Node};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_delete_made_while_redis_is_away_errs_and_nothing_old_is_served_after_it_was_repeated() {
+    let server = RedisServer::start().await.unwrap();
+    let here = Node::start(&server).await;
+    let a = here.tenant("acme");
+    let loads = Loads::default();
+    assert_eq!(loads.read(&a, "k", LATEST).await, 1);
+    here.proxy.hang(true);
+    assert!(a.invalidate("k").await.is_err());
+    assert!(a.invalidate_tag("all").await.is_err());
+    assert_eq!(loads.read(&a, "k", LATEST).await, 2, "loaded past the cache");
+    here.proxy.hang(false);
+    here.proxy.cut().await;
+    while a.invalidate("k").await.is_err() {
+        tokio::time::sleep(millis(20)).await;
+    }
+    assert_eq!(loads.read(&a, "k", LATEST).await, 3);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_policy_can_fail_when_nobody_knows_what_was_invalidated() {
+    let server = RedisServer::start().await.unwrap();
+    let here = Node::with_policy(&server, Policy::ttl(minutes(5)).on_disconnect(OnDisconnect::Fail)).await;
+    let a = here.tenant("acme");
+    here.proxy.refuse(true);
+    here.proxy.cut().await;
+    let read = a.get_or_load("k", async || Ok::<u32, std::io::Error>(1)).consistency(LATEST).await;
+    assert!(matches!(read, Err(LoadError::Unavailable(_))), "{read:?}");
+    assert!(a.get::<u32>("k").consistency(LATEST).await.is_none());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restart_of_redis_without_its_data_leaves_nothing_that_was_invalidated() {
+    let server = RedisServer::start().await.unwrap();
+    let (here, there) = (Node::start(&server).await, Node::start(&server).await);
+    let (a, b) = (here.tenant("acme"), there.tenant("acme"));
+    let loads = Loads::default();
+    for n in 0..4 {
+        let before = loads.count();
+        let read = loads.read(&a, "k", LATEST).await;
+        assert_eq!(loads.read(&b, "k", LATEST).await, read);
+        assert!(read > before || n == 0);
+        server.kill().await.unwrap();
+        server.restart().await.unwrap();
+        while b.invalidate_tag("all").await.is_err() {
+            tokio::time::sleep(millis(20)).await;
+        }
+        assert!(loads.read(&a, "k", LATEST).await > read, "what the old server knew is gone");
+        assert!(loads.read(&a, "k", Consistency::Bounded(millis(1_000))).await > read);
+        a.invalidate("k").await.unwrap();
+    }
+}

@@ -1,0 +1,50 @@
+//! What an operation costs, counted at the proxy.
+
+use stratacache::{Consistency, seconds};
+use stratacache_testkit::servers::RedisServer;
+
+use crate::world::{Loads, Node};
+
+const BOUNDED: Consistency = Consistency::Bounded(seconds(60));
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_miss_costs_three_round_trips_a_hit_below_memory_one_and_a_hit_in_memory_none() {
+    let server = RedisServer::start().await.unwrap();
+    let (here, there) = (Node::start(&server).await, Node::start(&server).await);
+    let (a, b) = (here.tenant("acme"), there.tenant("acme"));
+    let loads = Loads::default();
+    loads.read(&a, "warm", BOUNDED).await; // every script is known to the server
+    loads.read(&b, "warm", BOUNDED).await;
+    here.count_from_now();
+    loads.read(&a, "k", BOUNDED).await;
+    here.proxy.until_round_trips(3).await; // the last is behind the answer
+    assert_eq!(here.proxy.round_trips(), 3, "{:?}", here.proxy.counts());
+    here.proxy.reset_counts();
+    loads.read(&a, "k", BOUNDED).await;
+    assert_eq!(here.proxy.round_trips(), 0, "{:?}", here.proxy.counts());
+    there.count_from_now();
+    loads.read(&b, "k", BOUNDED).await;
+    assert_eq!(there.proxy.round_trips(), 1, "{:?}", there.proxy.counts());
+    assert_eq!(loads.count(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_invalidation_costs_one_round_trip_and_that_of_a_key_two() {
+    let server = RedisServer::start().await.unwrap();
+    let here = Node::start(&server).await;
+    let a = here.tenant("acme");
+    a.invalidate_tag("warm").await.unwrap();
+    a.invalidate("warm").await.unwrap();
+    here.count_from_now();
+    a.invalidate_tag("t").await.unwrap();
+    assert_eq!(here.proxy.round_trips(), 1, "a tag: {:?}", here.proxy.counts());
+    here.proxy.reset_counts();
+    a.namespace("n").clear().await.unwrap();
+    assert_eq!(here.proxy.round_trips(), 1, "a namespace: {:?}", here.proxy.counts());
+    here.proxy.reset_counts();
+    a.clear().await.unwrap();
+    assert_eq!(here.proxy.round_trips(), 1, "a tenant: {:?}", here.proxy.counts());
+    here.proxy.reset_counts();
+    a.invalidate("k").await.unwrap();
+    assert_eq!(here.proxy.round_trips(), 2, "a key: {:?}", here.proxy.counts());
+}
