@@ -110,6 +110,7 @@ async fn play(script: &Script, stage: &Stage) -> Result<Measured> {
     }
     let mut random = Random::new(script.settings.seed);
     for (fault, time) in &script.faults {
+        let (called, acknowledged) = invalidations(stage);
         let until = time::now() + time::nanos(*time);
         while time::now() < until {
             fault.inject(stage, &mut random).await.with_context(|| format!("injecting {fault}"))?;
@@ -122,7 +123,14 @@ async fn play(script: &Script, stage: &Stage) -> Result<Measured> {
             let took = recover(*fault, stage, measured.hit_rate).await?;
             measured.recoveries.insert(*fault, took);
             check_leases(stage).await?;
-            say(&format!("{fault:>18}: {} injected, back after {} ms", count(stage, *fault), took.ms));
+            let (calls, oks) = invalidations(stage);
+            say(&format!(
+                "{fault:>20}: {:>5} injected, {:>5} of {:>5} invalidations acknowledged, back after {:>5} ms",
+                count(stage, *fault),
+                oks - acknowledged,
+                calls - called,
+                took.ms
+            ));
         }
     }
     Ok(measured)
@@ -130,6 +138,12 @@ async fn play(script: &Script, stage: &Stage) -> Result<Measured> {
 
 fn count(stage: &Stage, fault: Fault) -> u64 {
     stage.ledger().faults.get(&fault).copied().unwrap_or_default()
+}
+
+/// Returns how many there were, and how many of them returned `Ok`.
+fn invalidations(stage: &Stage) -> (u64, u64) {
+    let ledger = stage.ledger();
+    (ledger.checker.figures.invalidations, ledger.checker.figures.acknowledged)
 }
 
 fn is_found(stage: &Stage) -> Result<bool> {

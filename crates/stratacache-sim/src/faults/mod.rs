@@ -119,7 +119,8 @@ impl Fault {
     /// Returns how long to wait after one, for things to go wrong.
     fn gap(self, random: &mut Random) -> Duration {
         match self.group() {
-            Group::Node | Group::Server | Group::Several => random.millis(20, 250),
+            Group::Node | Group::Several => random.millis(20, 250),
+            Group::Server => random.millis(100, 600),
             Group::Link | Group::Data => random.millis(20, 250),
             Group::Cluster => random.millis(50, 400),
         }

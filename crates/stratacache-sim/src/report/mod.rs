@@ -100,7 +100,7 @@ impl fmt::Display for Segment {
         writeln!(f, "  {} faults:", self.faults())?;
         for (fault, count) in &self.faults {
             let Recovery { ms, hit_rate } = self.recoveries.get(fault).copied().unwrap_or_default();
-            writeln!(f, "    {fault:<18} {count:>6}, back after {ms:>5} ms at {hit_rate:.3}")?;
+            writeln!(f, "    {fault:<20} {count:>6}, back after {ms:>5} ms at {hit_rate:.3}")?;
         }
         write!(f, "  violations: {}", self.violations())?;
         for (broken, count) in &self.violations {

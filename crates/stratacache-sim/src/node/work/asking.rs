@@ -51,22 +51,21 @@ impl Asking {
 
     /// Returns the policy to ask with, if not that of the namespace.
     pub(super) fn policy(self, key: Key) -> Option<Policy> {
-        let policy = policy_of(key.form());
-        Some(match self {
-            Self::Usual => return None,
-            Self::ServeStale => policy.on_disconnect(OnDisconnect::ServeStale(LENIENT)),
-            Self::Fail => policy.consistency(Consistency::Latest).on_disconnect(OnDisconnect::Fail),
-            _ => policy.consistency(self.consistency()),
-        })
+        let on_disconnect = match self {
+            Self::ServeStale => OnDisconnect::ServeStale(LENIENT),
+            Self::Fail => OnDisconnect::Fail,
+            _ => return None,
+        };
+        Some(policy_of(key.form()).on_disconnect(on_disconnect))
     }
 
-    /// Returns the consistency, for operations that take no policy.
-    pub(super) fn consistency(self) -> Consistency {
+    /// Returns the consistency to ask with, if not the usual one.
+    pub(super) fn consistency(self) -> Option<Consistency> {
         match self {
-            Self::Usual | Self::ServeStale => Consistency::Bounded(USUAL),
-            Self::Tight => Consistency::Bounded(TIGHT),
-            Self::Latest | Self::Fail => Consistency::Latest,
-            Self::Since(token) => Consistency::Since(token),
+            Self::Usual | Self::ServeStale => None,
+            Self::Tight => Some(Consistency::Bounded(TIGHT)),
+            Self::Latest | Self::Fail => Some(Consistency::Latest),
+            Self::Since(token) => Some(Consistency::Since(token)),
         }
     }
 }

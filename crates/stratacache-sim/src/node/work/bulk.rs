@@ -46,6 +46,9 @@ impl Bench {
         if let Some(policy) = asking.policy(first) {
             read = read.policy(policy);
         }
+        if let Some(consistency) = asking.consistency() {
+            read = read.consistency(consistency);
+        }
         let began = time::now();
         let found = tokio::time::timeout(GIVE_UP, read.into_future()).await;
         let ended = time::now();

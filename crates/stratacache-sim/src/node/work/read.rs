@@ -65,6 +65,9 @@ impl Bench {
         if let Some(policy) = asking.policy(key) {
             read = read.policy(policy);
         }
+        if let Some(consistency) = asking.consistency() {
+            read = read.consistency(consistency);
+        }
         answer(key, read.await.map(Some), &ran)
     }
 
@@ -88,6 +91,9 @@ impl Bench {
         if let Some(policy) = asking.policy(key) {
             read = read.policy(policy);
         }
+        if let Some(consistency) = asking.consistency() {
+            read = read.consistency(consistency);
+        }
         answer(key, read.await, &ran)
     }
 
@@ -106,6 +112,9 @@ impl Bench {
         if let Some(policy) = asking.policy(key) {
             read = read.policy(policy);
         }
+        if let Some(consistency) = asking.consistency() {
+            read = read.consistency(consistency);
+        }
         answer(key, read.await, &ran)
     }
 
@@ -117,9 +126,9 @@ impl Bench {
         let asking = if matches!(asking, Asking::ServeStale | Asking::Fail) { Asking::Usual } else { asking };
         let (door, name) = (self.doors(key).of(key.form()), self.key_of(key));
         let read = async {
-            let found = match asking {
-                Asking::Usual => door.lookup(name).await,
-                _ => door.lookup(name).consistency(asking.consistency()).await,
+            let found = match asking.consistency() {
+                None => door.lookup(name).await,
+                Some(consistency) => door.lookup(name).consistency(consistency).await,
             };
             match found {
                 Lookup::Hit(value) => (value.seen_as(key), false),
