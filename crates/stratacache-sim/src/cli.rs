@@ -186,6 +186,9 @@ impl Campaign {
         for script in self.plan.short(self.seed, self.arguments.seconds) {
             held &= self.play(&script, None).await?.violations() == 0;
         }
+        if self.arguments.faults.is_empty() && !mutants::names().is_empty() {
+            held &= self.hunt(&mutants::HANDFUL.map(str::to_owned)).await?;
+        }
         Ok(held)
     }
 

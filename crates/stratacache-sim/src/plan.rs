@@ -23,8 +23,8 @@ pub(crate) struct Plan {
 }
 
 /// What each fault gets in the short form and in the long one.
-const SHORT: Duration = Duration::from_millis(4200);
-const SHORT_CLUSTER: Duration = Duration::from_secs(6);
+const SHORT: Duration = Duration::from_millis(3500);
+const SHORT_CLUSTER: Duration = Duration::from_secs(5);
 const LONG: Duration = Duration::from_secs(10);
 const HUNT: Duration = Duration::from_secs(3);
 const BASELINE: Duration = Duration::from_secs(4);

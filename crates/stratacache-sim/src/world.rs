@@ -79,7 +79,7 @@ impl Key {
 
     /// Tells whether it has the global tag. Of a bulk, all have it or none.
     pub(crate) const fn is_global(self) -> bool {
-        (self.tag() + self.tenant()) % 3 == 0
+        (self.tag() + self.tenant()).is_multiple_of(3)
     }
 
     /// Returns which node writes it.
@@ -121,7 +121,7 @@ impl Key {
 
 /// Tells whether a version of a key says that there is nothing.
 pub(crate) const fn is_absence(form: Form, version: u64) -> bool {
-    matches!(form, Form::Negative) && (version == 0 || version % ABSENCES == 0)
+    matches!(form, Form::Negative) && (version.is_multiple_of(ABSENCES))
 }
 
 impl Scope {

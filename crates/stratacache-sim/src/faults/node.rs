@@ -38,7 +38,8 @@ async fn kill(fault: Fault, number: u32, skew_ms: i64, stage: &Stage) -> Result<
 async fn kill_inside(number: u32, stage: &Stage, random: &mut Random) -> Result<()> {
     let step = random.pick(&Step::ALL);
     let moment = random.pick(&[Moment::Before, Moment::After]);
-    let nth = 1 + random.below(4) as u32;
+    let rare = matches!(step, Step::Take | Step::Renew | Step::Release);
+    let nth = 1 + if rare { 0 } else { random.below(4) as u32 };
     let mut node = stage.node(number).await;
     node.order(Order::Arm { step, moment, nth }).await?;
     let mut dead = node.until_dead(PATIENCE).await?;

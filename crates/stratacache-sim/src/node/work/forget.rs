@@ -64,6 +64,19 @@ impl Bench {
         self.returned(what, &scopes, called, done);
     }
 
+    /// Invalidates a key, or a tag that it has.
+    pub(super) async fn invalidate_one(&self, key: Key, scope: Scope) {
+        let called = self.called(What::Invalidate, &[scope]);
+        let done = match scope {
+            Scope::Tag(_, tag) => self.doors(key).root.invalidate_tag(tag).await,
+            _ => self.doors(key).of(key.form()).invalidate(self.key_of(key)).await,
+        };
+        if let Ok(token) = &done {
+            self.show(&[scope], token);
+        }
+        self.returned(What::Invalidate, &[scope], called, done);
+    }
+
     pub(super) async fn expire(self: &Arc<Self>, random: &mut Random) {
         let key = self.everything.draw(random);
         let door = self.doors(key).of(key.form());

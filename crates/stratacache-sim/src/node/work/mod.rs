@@ -2,6 +2,7 @@
 
 mod asking;
 mod bulk;
+mod collide;
 mod doors;
 mod forget;
 mod read;
@@ -36,6 +37,7 @@ const WRITES: u64 = 150;
 const INVALIDATIONS: u64 = 60;
 const EXPIRIES: u64 = 15;
 const REFRESHES: u64 = 15;
+const COLLISIONS: u64 = 40;
 const GETS: u64 = 1000;
 
 /// What all workers of a node share.
@@ -106,13 +108,16 @@ async fn work(bench: Arc<Bench>, mut random: Random, pace: Duration, stop: Arc<A
 impl Bench {
     async fn operation(self: &Arc<Self>, random: &mut Random) {
         let mut left = random.below(10_000);
-        for (share, kind) in [(WRITES, 0), (INVALIDATIONS, 1), (EXPIRIES, 2), (REFRESHES, 3), (GETS, 4)] {
+        for (share, kind) in
+            [(WRITES, 0), (INVALIDATIONS, 1), (EXPIRIES, 2), (REFRESHES, 3), (COLLISIONS, 4), (GETS, 5)]
+        {
             if left < share {
                 return match kind {
                     0 => self.write(random).await,
                     1 => self.invalidate_only(random).await,
                     2 => self.expire(random).await,
                     3 => self.refresh(random).await,
+                    4 => self.collide(random).await,
                     _ => self.get(random).await,
                 };
             }

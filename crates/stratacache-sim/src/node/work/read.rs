@@ -42,6 +42,11 @@ impl Bench {
     pub(super) async fn read(self: &Arc<Self>, random: &mut Random) {
         let key = self.everything.draw(random);
         let asking = Asking::draw(self, key, random);
+        self.read_one(key, asking, random).await;
+    }
+
+    /// Reads a key; one of a bulk with others.
+    pub(super) async fn read_one(self: &Arc<Self>, key: Key, asking: Asking, random: &mut Random) {
         let shape = Shape::draw(random);
         match key.form() {
             Form::Plain => self.noted(Op::Load, key, asking.asked(), self.read_plain(key, asking, shape)).await,
