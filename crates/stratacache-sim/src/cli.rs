@@ -111,6 +111,9 @@ const ALL_OPERATIONS: u64 = 30_000_000;
 /// A part takes no longer: 27 minutes, and the run that is under way then.
 const PART_NANOS: time::Nanos = time::ms(27 * 60_000);
 
+/// Of the short form's mutants: what they need many times over.
+const HANDFUL_MOST: u64 = 300_000;
+
 /// Runs what the command line says.
 #[must_use]
 pub fn campaign() -> ExitCode {
@@ -170,10 +173,10 @@ struct Campaign {
 impl Campaign {
     async fn run(&self) -> Result<bool> {
         if self.arguments.mutants {
-            return self.hunt(&mutants::names()).await;
+            return self.hunt(&mutants::names(), self.arguments.most).await;
         }
         if let Some(rule) = &self.arguments.mutant {
-            return self.hunt(std::slice::from_ref(rule)).await;
+            return self.hunt(std::slice::from_ref(rule), self.arguments.most).await;
         }
         match self.arguments.part.filter(|_| self.arguments.long) {
             Some(part) => self.long(part).await,
@@ -187,7 +190,7 @@ impl Campaign {
             held &= self.play(&script, None).await?.violations() == 0;
         }
         if self.arguments.faults.is_empty() && !mutants::names().is_empty() {
-            held &= self.hunt(&mutants::HANDFUL.map(str::to_owned)).await?;
+            held &= self.hunt(&mutants::HANDFUL.map(str::to_owned), HANDFUL_MOST).await?;
         }
         Ok(held)
     }
@@ -216,7 +219,7 @@ impl Campaign {
     }
 
     /// Switches rules off, each until that is noticed.
-    async fn hunt(&self, rules: &[String]) -> Result<bool> {
+    async fn hunt(&self, rules: &[String], most: u64) -> Result<bool> {
         let mut all = true;
         for rule in rules {
             let faults =
@@ -228,7 +231,7 @@ impl Campaign {
                 if run.is_noticed() {
                     break Some(run);
                 }
-                if operations >= self.arguments.most {
+                if operations >= most {
                     break None;
                 }
                 seed += 1;
@@ -244,12 +247,12 @@ impl Campaign {
         say(&format!("run: seed {}{}", script.settings.seed, if script.settings.cluster { ", cluster" } else { "" }));
         let mut run = segment::run(script).await?;
         run.part = part.map(|part| part.to_string());
+        if run.violations() == 0 || script.hunting {
+            std::fs::remove_dir_all(std::mem::take(&mut run.folder)).context("removing the logs")?;
+        }
         say(&run.to_string());
         if let Some(path) = &self.arguments.results {
             report::append(path, &run)?;
-        }
-        if run.violations() == 0 || script.hunting {
-            std::fs::remove_dir_all(&run.folder).context("removing the logs")?;
         }
         Ok(run)
     }

@@ -65,7 +65,7 @@ pub(crate) fn redis_without(builder: RedisBuilder, rule: Option<&str>) -> RedisB
 }
 
 /// Those of the short form: each is noticed in seconds.
-pub(crate) const HANDFUL: [&str; 3] = ["StampBeforeLoad", "JudgeAfterPut", "DataIncarnation"];
+pub(crate) const HANDFUL: [&str; 3] = ["StampBeforeLoad", "JudgeAfterPut", "Incarnation"];
 
 /// Returns the faults under which the lack of a rule shows soonest; where there is no telling, a mix.
 pub(crate) fn faults(rule: &str) -> Vec<Fault> {

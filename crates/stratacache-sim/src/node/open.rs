@@ -22,6 +22,10 @@ use crate::{mutants, time};
 const PATIENCE: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(20);
 const MEMORY: u64 = 8 << 20;
+/// A lane has about twice as many scopes that are not keys.
+const FEW_MARKS: u64 = 10;
+const FEW_TAGS: u64 = 7;
+const SHORT_STREAM: u64 = 100;
 /// Shorter than usual: what is left alone tests nothing.
 const WINDOW: Duration = Duration::from_millis(150);
 
@@ -77,10 +81,11 @@ pub(super) async fn open(setup: &Setup, failpoints: &Arc<Failpoints>) -> Result<
 }
 
 async fn try_open(setup: &Setup, failpoints: &Arc<Failpoints>) -> Result<Cache> {
-    let redis = mutants::redis_without(
-        Redis::builder(&setup.url).prefix("campaign").breaker_window(WINDOW),
-        setup.without_rule.as_deref(),
-    );
+    let mut redis = Redis::builder(&setup.url).prefix("campaign").breaker_window(WINDOW);
+    if setup.few_marks {
+        redis = redis.max_marks(FEW_MARKS).max_tenant_marks(FEW_TAGS).stream_length(SHORT_STREAM);
+    }
+    let redis = mutants::redis_without(redis, setup.without_rule.as_deref());
     let mut parts = TierParts::from(redis.build().await?);
     parts.tier = AnyTier::new(FailingTier::new(parts.tier, Arc::clone(failpoints)));
     let failing = |inner| AnyCoordinator::new(FailingCoordinator::new(inner, Arc::clone(failpoints)));

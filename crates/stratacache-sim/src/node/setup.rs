@@ -25,6 +25,8 @@ pub(crate) struct Setup {
     pub(crate) skew_ms: i64,
     /// Operations in a second, about.
     pub(crate) rate: u32,
+    /// Marks are dropped, and streams cut, every few seconds.
+    pub(crate) few_marks: bool,
     /// The rule that is switched off.
     pub(crate) without_rule: Option<String>,
 }

@@ -55,6 +55,7 @@ pub(crate) struct Segment {
     pub(crate) violations: BTreeMap<Broken, u64>,
     /// The first violations, in words.
     pub(crate) shown: Vec<String>,
+    /// Where the logs are, if they were kept.
     pub(crate) folder: PathBuf,
 }
 
@@ -109,7 +110,7 @@ impl fmt::Display for Segment {
         for shown in &self.shown {
             write!(f, "\n    {shown}")?;
         }
-        if self.violations() > 0 { write!(f, "\n  logs: {}", self.folder.display()) } else { Ok(()) }
+        if self.folder.as_os_str().is_empty() { Ok(()) } else { write!(f, "\n  logs: {}", self.folder.display()) }
     }
 }
 

@@ -98,6 +98,7 @@ impl Stage {
             folder: self.settings.folder.clone(),
             skew_ms,
             rate: self.settings.rate,
+            few_marks: !self.settings.cluster,
             without_rule: self.settings.without_rule.clone(),
         }
     }
