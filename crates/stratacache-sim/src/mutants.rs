@@ -73,9 +73,8 @@ pub(crate) fn faults(rule: &str) -> Vec<Fault> {
         "StampBeforeLoad" | "JoinCheck" | "JudgeAfterPut" | "RefusedReenters" | "PromotionKeepsStamp" => {
             vec![Fault::Delay, Fault::NodeKill]
         }
-        "FillNeedsToken" | "RenewOnlyOwn" | "AskBeforeSent" | "AsOfWhenSent" => {
-            vec![Fault::Delay, Fault::NodeStop, Fault::Hang, Fault::Throttle]
-        }
+        "FillNeedsToken" | "RenewOnlyOwn" => vec![Fault::Delay, Fault::NodeStop, Fault::NodeKill],
+        "AskBeforeSent" | "AsOfWhenSent" => vec![Fault::Delay, Fault::Throttle],
         "NoticeGap" | "AsOfAtClock" => vec![Fault::Trim, Fault::Tail, Fault::Hang, Fault::LostReply],
         "Incarnation" | "StreamCarriesIncarnation" | "MarksCarryIncarnation" | "HeaderReplid" | "DeleteTogether" => {
             vec![Fault::RedisKillSnapshot, Fault::ControlKey, Fault::Failover, Fault::FlushAll]

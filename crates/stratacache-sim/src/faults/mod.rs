@@ -35,7 +35,7 @@ pub(crate) enum Fault {
     RedisKillLog,
     /// The server stands still, and goes on.
     RedisStop,
-    /// A replica that is behind takes over; the old primary is dead, or a replica that nodes still talk to.
+    /// A replica that is behind takes over; the old primary is dead, or does not take writes and is still read from.
     Failover,
     /// Connections are cut.
     Cut,

@@ -49,8 +49,20 @@ async fn stop(stage: &Stage, random: &mut Random) -> Result<()> {
     Ok(duo.primary.resume().await?)
 }
 
-/// A replica takes over that has not heard of the last writes. The old primary takes none from before that on: it is dead,
-/// or a replica of the new one, from which nodes may still read.
+/// What becomes of an old primary. It takes no more writes before the new one takes any.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Old {
+    Dead,
+    /// A replica of the new one; nodes still read from it.
+    Replica,
+    /// Cut off from the new one, as it was, and answering; but not for writes.
+    Isolated,
+}
+
+/// A port on which nobody is a primary.
+const NOBODY: &str = "1";
+
+/// A replica takes over that has not heard of the last writes.
 async fn fail_over(stage: &Stage, random: &mut Random) -> Result<()> {
     let mut duo = stage.duo().await;
     duo.with_replica().await?;
@@ -58,21 +70,20 @@ async fn fail_over(stage: &Stage, random: &mut Random) -> Result<()> {
     link.hang(true);
     let lag = random.millis(10, 300);
     tokio::time::sleep(lag).await;
-    let demoted = random.chance(0.6);
-    stage.injected(
-        Fault::Failover,
-        1,
-        format!("{lag:?} behind, the old primary is {}", if demoted { "demoted" } else { "dead" }),
-    );
-    if demoted {
-        duo.primary.command(&["REPLICAOF", "127.0.0.1", &new.port().to_string()]).await?;
-    } else {
-        duo.primary.kill().await?;
+    let old = random.pick(&[Old::Dead, Old::Replica, Old::Isolated, Old::Isolated]);
+    stage.injected(Fault::Failover, 1, format!("{lag:?} behind, the old primary is {old:?}"));
+    let port = new.port().to_string();
+    match old {
+        Old::Dead => duo.primary.kill().await?,
+        Old::Replica => drop(duo.primary.command(&["REPLICAOF", "127.0.0.1", &port]).await?),
+        Old::Isolated => drop(duo.primary.command(&["REPLICAOF", "127.0.0.1", NOBODY]).await?),
     }
     new.command(&["REPLICAOF", "NO", "ONE"]).await?;
+    // or it would be a replica again after a restart
+    new.command(&["CONFIG", "REWRITE"]).await?;
     for proxy in stage.proxies() {
-        if demoted {
-            tokio::time::sleep(random.millis(0, 120)).await;
+        if old != Old::Dead {
+            tokio::time::sleep(random.millis(0, 400)).await;
         }
         proxy.retarget(new.addr());
         proxy.cut().await;

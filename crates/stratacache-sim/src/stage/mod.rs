@@ -98,7 +98,7 @@ impl Stage {
             folder: self.settings.folder.clone(),
             skew_ms,
             rate: self.settings.rate,
-            few_marks: !self.settings.cluster,
+            few_marks: !self.settings.cluster && self.settings.seed.is_multiple_of(2),
             without_rule: self.settings.without_rule.clone(),
         }
     }
