@@ -1,0 +1,233 @@
+//! Histories made by hand, some of which are violations.
+
+use stratacache::Token;
+use stratacache_core::stamp::{Incarnation, Lane, Position};
+
+use super::*;
+
+const LIMIT: Nanos = ms(5000);
+const KEY: Key = Key(0);
+
+/// Times are in milliseconds.
+#[derive(Default)]
+struct Story(Vec<(u32, Event)>);
+
+fn token(seq: u64) -> Token {
+    Token::new(Lane::from_index(3).unwrap(), Position { incarnation: Incarnation(1), seq })
+}
+
+impl Story {
+    fn write(mut self, key: Key, version: u64, at: u64) -> Self {
+        self.0.push((0, Event::Begun { key, version, at: ms(at) }));
+        self.0.push((0, Event::Committed { key, version, at: ms(at) }));
+        self
+    }
+
+    fn invalidate(self, scope: Scope, called: u64, returned: u64) -> Self {
+        self.invalidation(What::Invalidate, scope, called, returned, Some(token(called)))
+    }
+
+    fn invalidation(mut self, what: What, scope: Scope, called: u64, at: u64, token: Option<Token>) -> Self {
+        let called = ms(called);
+        self.0.push((1, Event::Called { what, scope, at: called }));
+        self.0.push((1, Event::Returned { what, scope, called, at: ms(at), token }));
+        self
+    }
+
+    fn load(mut self, key: Key, began: u64, ended: u64) -> Self {
+        let (began, ended) = (ms(began), ms(ended));
+        self.0.push((1, Event::Loaded { op: Op::Load, key, version: 0, began, ended }));
+        self
+    }
+
+    fn read(self, asked: Asked, seen: Seen, began: u64) -> Self {
+        self.read_of(KEY, asked, seen, began, began + 1)
+    }
+
+    fn read_of(mut self, key: Key, asked: Asked, seen: Seen, began: u64, ended: u64) -> Self {
+        let (began, ended) = (ms(began), ms(ended));
+        self.0.push((2, Event::Read { op: Op::Load, key, asked, seen, hit: true, began, ended }));
+        self
+    }
+
+    fn check(&self) -> Checker {
+        let mut checker = Checker::new(LIMIT);
+        checker.absorb(&self.0, Nanos::MAX);
+        checker
+    }
+
+    fn broken(&self) -> Vec<Broken> {
+        self.check().violations().iter().map(|violation| violation.broken).collect()
+    }
+
+    fn holds(&self) -> bool {
+        self.broken().is_empty()
+    }
+}
+
+fn two_versions() -> Story {
+    Story::default().write(KEY, 1, 10).write(KEY, 2, 20)
+}
+
+#[test]
+fn a_read_after_an_invalidation_of_anything_it_depends_on_must_see_what_was_committed_before_the_call() {
+    for scope in KEY.scopes() {
+        let story = || two_versions().invalidate(scope, 30, 40);
+        assert_eq!(story().read(Asked::Latest, Seen::Version(1), 41).broken(), [Broken::Stale], "{scope}");
+        assert!(story().read(Asked::Latest, Seen::Version(2), 41).holds(), "{scope}");
+    }
+}
+
+#[test]
+fn what_it_does_not_depend_on_asks_for_nothing() {
+    for scope in [Scope::Key(Key(1)), Scope::Tag(0, 3), Scope::Tag(1, 0), Scope::Space(0, Form::Bulk), Scope::Tenant(1)]
+    {
+        assert!(!KEY.scopes().contains(&scope));
+        assert!(two_versions().invalidate(scope, 30, 40).read(Asked::Latest, Seen::Version(1), 41).holds(), "{scope}");
+    }
+}
+
+#[test]
+fn a_nested_namespace_is_cleared_with_the_one_around_it() {
+    let nested = Key::all().find(|key| key.form() == Form::Nested).unwrap();
+    let story = Story::default().write(nested, 1, 10).invalidate(Scope::Space(nested.tenant(), Form::Plain), 30, 40);
+    assert_eq!(story.read_of(nested, Asked::Latest, Seen::Version(0), 41, 42).broken(), [Broken::Stale]);
+}
+
+#[test]
+fn a_read_that_began_before_the_return_may_be_old() {
+    assert!(two_versions().invalidate(Scope::Global, 30, 40).read(Asked::Latest, Seen::Version(1), 39).holds());
+    assert!(two_versions().invalidate(Scope::Global, 30, 40).read(Asked::Latest, Seen::Version(1), 40).holds());
+}
+
+#[test]
+fn a_commit_after_the_call_is_not_asked_for() {
+    let story = Story::default().write(KEY, 1, 10).write(KEY, 2, 31).invalidate(Scope::Global, 30, 40);
+    assert!(story.read(Asked::Latest, Seen::Version(1), 50).holds());
+}
+
+#[test]
+fn an_invalidation_that_failed_asks_for_nothing_nor_does_an_expiry() {
+    let failed = two_versions().invalidation(What::Invalidate, Scope::Global, 30, 40, None);
+    assert!(failed.read(Asked::Latest, Seen::Version(1), 50).holds());
+    let expired = two_versions().invalidation(What::Expire, Scope::Global, 30, 40, Some(token(30)));
+    assert!(expired.read(Asked::Latest, Seen::Version(1), 50).holds());
+}
+
+#[test]
+fn an_insert_ends_what_was_loaded_before_it() {
+    let story = two_versions().invalidation(What::Insert, Scope::Key(KEY), 30, 40, Some(token(30)));
+    assert_eq!(story.read(Asked::Latest, Seen::Version(1), 41).broken(), [Broken::Stale]);
+}
+
+#[test]
+fn a_bounded_read_may_be_behind_by_its_bound_and_no_more() {
+    let story = || two_versions().invalidate(Scope::Global, 30, 40);
+    assert!(story().read(Asked::Within(1000), Seen::Version(1), 1040).holds());
+    assert!(story().read(Asked::Within(1000), Seen::Version(1), 1041).holds(), "milliseconds are rounded");
+    assert_eq!(story().read(Asked::Within(1000), Seen::Version(1), 1042).broken(), [Broken::Stale]);
+}
+
+#[test]
+fn a_read_since_a_token_must_see_what_was_invalidated_up_to_it() {
+    let story =
+        || two_versions().invalidate(Scope::Global, 30, 40).write(KEY, 3, 45).invalidate(Scope::Tenant(0), 50, 60);
+    let read = |seq, version| story().read(Asked::Since(token(seq)), Seen::Version(version), 70);
+    assert_eq!(read(50, 2).broken(), [Broken::Stale]);
+    assert!(read(50, 3).holds());
+    assert!(read(30, 2).holds());
+    assert_eq!(read(30, 1).broken(), [Broken::Stale]);
+    assert!(read(29, 1).holds());
+    let other = Token::new(Lane::from_index(3).unwrap(), Position { incarnation: Incarnation(2), seq: 50 });
+    assert!(story().read(Asked::Since(other), Seen::Version(1), 70).holds(), "another history");
+}
+
+#[test]
+fn of_invalidations_that_overlap_the_one_called_last_counts() {
+    let story = Story::default().write(KEY, 1, 10).invalidate(Scope::Global, 12, 50).write(KEY, 2, 20);
+    let story = story.invalidate(Scope::Global, 30, 40);
+    assert_eq!(story.read(Asked::Latest, Seen::Version(1), 60).broken(), [Broken::Stale]);
+}
+
+#[test]
+fn what_a_node_writes_down_late_still_counts() {
+    let mut story = two_versions();
+    story = story.invalidate(Scope::Global, 5, 60).invalidate(Scope::Global, 30, 40);
+    story = story.read(Asked::Latest, Seen::Version(1), 70);
+    assert_eq!(story.broken(), [Broken::Stale]);
+}
+
+#[test]
+fn a_read_that_ended_after_the_cut_is_judged_with_the_next_batch() {
+    let read = two_versions().read(Asked::Latest, Seen::Version(1), 70);
+    let invalidation = Story::default().invalidate(Scope::Global, 30, 40);
+    let mut checker = Checker::new(LIMIT);
+    checker.absorb(&read.0, ms(65));
+    assert!(checker.violations().is_empty() && checker.figures.reads.is_empty());
+    checker.absorb(&invalidation.0, ms(100));
+    assert_eq!(checker.violations().len(), 1);
+}
+
+#[test]
+fn a_version_that_was_not_begun_is_a_violation_and_one_that_was_only_begun_is_none() {
+    assert_eq!(two_versions().read(Asked::Latest, Seen::Version(3), 50).broken(), [Broken::NeverWritten]);
+    let mut story = two_versions();
+    story.0.push((0, Event::Begun { key: KEY, version: 3, at: ms(30) }));
+    assert!(story.read(Asked::Latest, Seen::Version(3), 50).holds());
+}
+
+#[test]
+fn a_known_absence_must_be_true_of_some_version_that_is_new_enough() {
+    let key = Key::all().find(|key| key.form() == Form::Negative).unwrap();
+    let story = |versions: u64| {
+        (1..=versions).fold(Story::default(), |story, v| story.write(key, v, v)).invalidate(Scope::Key(key), 30, 40)
+    };
+    assert!(story(0).read_of(key, Asked::Latest, Seen::Absent, 50, 51).holds());
+    assert!(story(3).read_of(key, Asked::Latest, Seen::Absent, 50, 51).holds());
+    assert_eq!(story(4).read_of(key, Asked::Latest, Seen::Absent, 50, 51).broken(), [Broken::Stale]);
+    assert!(story(4).write(key, 5, 45).write(key, 6, 50).read_of(key, Asked::Latest, Seen::Absent, 50, 51).holds());
+    assert_eq!(story(3).read_of(key, Asked::Latest, Seen::Version(3), 50, 51).broken(), [Broken::NeverWritten]);
+    assert_eq!(two_versions().read(Asked::Latest, Seen::Absent, 50).broken(), [Broken::NeverWritten]);
+}
+
+#[test]
+fn a_foreign_value_is_a_violation_and_a_miss_and_an_error_are_none() {
+    assert_eq!(two_versions().read(Asked::Latest, Seen::Foreign(7), 50).broken(), [Broken::Foreign]);
+    let story = two_versions().invalidate(Scope::Global, 30, 40);
+    assert!(story.read(Asked::Latest, Seen::Miss, 50).read(Asked::Latest, Seen::Failed, 50).holds());
+}
+
+#[test]
+fn a_read_has_a_time_limit_that_does_not_count_while_its_node_stands_still() {
+    let late = || two_versions().read_of(KEY, Asked::Latest, Seen::Version(2), 30, 5031);
+    assert_eq!(late().broken(), [Broken::Late]);
+    let mut checker = Checker::new(LIMIT);
+    checker.freezes(2, ms(1000));
+    checker.thaws(2, ms(1100));
+    checker.absorb(&late().0, Nanos::MAX);
+    assert!(checker.violations().is_empty());
+    assert_eq!(two_versions().read(Asked::Latest, Seen::Hung, 30).broken(), [Broken::Late]);
+}
+
+#[test]
+fn invalidations_that_met_a_load_are_counted_once() {
+    let story = Story::default().invalidate(Scope::Global, 30, 40).invalidate(Scope::Tenant(0), 30, 40);
+    let story = story.invalidate(Scope::Tenant(1), 30, 40).load(KEY, 35, 36).load(KEY, 37, 50).load(KEY, 41, 50);
+    assert_eq!(story.check().figures.overlaps, 2);
+    let mut checker = Checker::new(LIMIT);
+    checker.absorb(&Story::default().load(KEY, 30, 35).0, ms(36));
+    checker.absorb(&Story::default().invalidate(Scope::Global, 34, 60).0, ms(70));
+    assert_eq!(checker.figures.overlaps, 1, "also across batches");
+}
+
+#[test]
+fn loads_between_invalidations_are_counted() {
+    let story = Story::default().invalidate(Scope::Key(KEY), 10, 12).load(KEY, 11, 20).load(KEY, 13, 20);
+    let story = story.load(KEY, 14, 20).invalidate(Scope::Global, 30, 40).load(KEY, 41, 42).invalidate(
+        Scope::Tenant(0),
+        50,
+        51,
+    );
+    let figure = loads_of_quiet_times(&story.0, 1);
+    assert_eq!(figure, LoadFigure { times: 2, loads: 3, most: 2, above: 1 });
+}

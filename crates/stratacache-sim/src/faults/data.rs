@@ -1,0 +1,61 @@
+//! Faults of what the server holds.
+
+use anyhow::{Context as _, Result};
+use stratacache_core::stamp::Lane;
+use stratacache_testkit::servers::RedisServer;
+
+use super::Fault;
+use crate::{
+    random::Random,
+    stage::Stage,
+    world::{TENANTS, tenant_id},
+};
+
+pub(super) async fn inject(fault: Fault, stage: &Stage, random: &mut Random) -> Result<()> {
+    let duo = stage.duo().await;
+    let server = &duo.primary;
+    let said = match fault {
+        Fault::Trim => {
+            let key = control_key(random, &["s"]);
+            server.command(&["XTRIM", &key, "MAXLEN", "0"]).await?;
+            key
+        }
+        Fault::ControlKey => {
+            let key = control_key(random, &["h", "m0", "m1", "s"]);
+            server.command(&["DEL", &key]).await?;
+            key
+        }
+        Fault::FlushAll => {
+            server.command(&["FLUSHALL"]).await?;
+            String::new()
+        }
+        Fault::ScriptFlush => {
+            server.command(&["SCRIPT", "FLUSH"]).await?;
+            String::new()
+        }
+        _ => return evict(server, stage, random).await,
+    };
+    stage.injected(fault, 1, said);
+    Ok(())
+}
+
+/// Draws a control key of a lane that is in use.
+fn control_key(random: &mut Random, what: &[&str]) -> String {
+    let tenant = random.below(u64::from(TENANTS) + 1) as u32;
+    let lane = if tenant == TENANTS { Lane::GLOBAL } else { Lane::of(tenant_id(tenant)) };
+    format!("campaign:{{c{}}}:{}", lane.index(), random.pick(what))
+}
+
+/// Leaves the server less memory than it has in use, or hardly more.
+async fn evict(server: &RedisServer, stage: &Stage, random: &mut Random) -> Result<()> {
+    let info = server.command(&["INFO", "memory"]).await?.text().unwrap_or_default();
+    let used = info.lines().find_map(|line| line.strip_prefix("used_memory:")?.trim().parse::<u64>().ok());
+    let used = used.context("INFO has no used_memory")?;
+    let bytes = (used as f64 * (0.85 + 0.2 * random.unit())) as u64;
+    let time = random.millis(50, 500);
+    stage.injected(Fault::Evict, 1, format!("{bytes} bytes for {time:?}, {used} in use"));
+    server.command(&["CONFIG", "SET", "maxmemory-policy", "volatile-lru", "maxmemory", &bytes.to_string()]).await?;
+    tokio::time::sleep(time).await;
+    server.command(&["CONFIG", "SET", "maxmemory", "0"]).await?;
+    Ok(())
+}

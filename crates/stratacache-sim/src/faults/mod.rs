@@ -1,0 +1,168 @@
+//! Everything that is done to a run. Whatever is done is undone before it returns, also where it fails.
+
+mod cluster;
+mod data;
+mod link;
+mod node;
+mod server;
+mod two;
+
+use std::{fmt, pin::Pin, time::Duration};
+
+use anyhow::Result;
+use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
+
+use crate::{random::Random, stage::Stage};
+
+/// A kind of fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Fault {
+    /// A node is killed anywhere.
+    NodeKill,
+    /// A node is killed before or after a step of the protocol.
+    NodeKillInside,
+    /// A node stands still, and goes on.
+    NodeStop,
+    /// A node is killed, and comes back with a clock that is wrong by up to an hour.
+    NodeSkew,
+    /// The server is killed and comes back empty.
+    RedisKill,
+    /// The server is killed and comes back as of its last snapshot.
+    RedisKillSnapshot,
+    /// The server is killed and comes back with everything.
+    RedisKillLog,
+    /// The server stands still, and goes on.
+    RedisStop,
+    /// A replica that is behind takes over; the old primary is dead, or does not take writes and is still read from.
+    Failover,
+    /// Connections are cut.
+    Cut,
+    /// Nothing goes through, and later everything.
+    Hang,
+    /// No connection is accepted.
+    Refuse,
+    /// Replies are late.
+    Delay,
+    /// Few bytes go through in a second.
+    Throttle,
+    /// Replies come byte by byte.
+    Split,
+    /// A command is carried out, and its reply is lost.
+    LostReply,
+    /// A command is lost.
+    LostRequest,
+    /// Only the tail is cut, late, or without replies.
+    Tail,
+    /// Streams are emptied.
+    Trim,
+    /// A control key is deleted.
+    ControlKey,
+    /// Everything is deleted.
+    FlushAll,
+    /// Scripts are forgotten.
+    ScriptFlush,
+    /// There is too little memory, and entries are evicted.
+    Evict,
+    /// Two at once.
+    Two,
+    /// A replica of a cluster takes over in order.
+    ClusterFailover,
+    /// A master of a cluster is killed, and its replica takes over.
+    ClusterKill,
+    /// A slot moves from one master to another.
+    ClusterMigrate,
+    /// A master of a cluster stands still, and goes on.
+    ClusterStop,
+}
+
+/// What a fault is done to. Two at once are of two groups.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Group {
+    Node,
+    Server,
+    Link,
+    Data,
+    Cluster,
+    Several,
+}
+
+impl Fault {
+    /// Returns all kinds for a stage.
+    pub(crate) fn all(cluster: bool) -> Vec<Self> {
+        let fits = |fault: &Self| (fault.group() == Group::Cluster) == cluster;
+        Self::value_variants().iter().copied().filter(fits).collect()
+    }
+
+    fn group(self) -> Group {
+        match self {
+            Self::NodeKill | Self::NodeKillInside | Self::NodeStop | Self::NodeSkew => Group::Node,
+            Self::RedisKill | Self::RedisKillSnapshot | Self::RedisKillLog | Self::RedisStop | Self::Failover => {
+                Group::Server
+            }
+            Self::Cut
+            | Self::Hang
+            | Self::Refuse
+            | Self::Delay
+            | Self::Throttle
+            | Self::Split
+            | Self::LostReply
+            | Self::LostRequest
+            | Self::Tail => Group::Link,
+            Self::Trim | Self::ControlKey | Self::FlushAll | Self::ScriptFlush | Self::Evict => Group::Data,
+            Self::Two => Group::Several,
+            Self::ClusterFailover | Self::ClusterKill | Self::ClusterMigrate | Self::ClusterStop => Group::Cluster,
+        }
+    }
+
+    /// Returns how long to wait after one, for things to go wrong.
+    fn gap(self, random: &mut Random) -> Duration {
+        match self.group() {
+            Group::Node | Group::Several => random.millis(20, 250),
+            Group::Server => random.millis(100, 600),
+            Group::Link | Group::Data => random.millis(20, 250),
+            Group::Cluster => random.millis(50, 400),
+        }
+    }
+
+    /// Injects one fault or a few of this kind, undoes what does not end by itself, and waits a little.
+    pub(crate) async fn inject(self, stage: &Stage, random: &mut Random) -> Result<()> {
+        self.inject_once(stage, random).await?;
+        tokio::time::sleep(self.gap(random)).await;
+        Ok(())
+    }
+
+    fn inject_once<'a>(
+        self,
+        stage: &'a Stage,
+        random: &'a mut Random,
+    ) -> Pin<Box<dyn Future<Output = Result<()>> + Send + 'a>> {
+        Box::pin(async move {
+            match self.group() {
+                Group::Node => node::inject(self, stage, random).await,
+                Group::Server => server::inject(self, stage, random).await,
+                Group::Link => link::inject(self, stage, random).await,
+                Group::Data => data::inject(self, stage, random).await,
+                Group::Cluster => cluster::inject(self, stage, random).await,
+                Group::Several => two::inject(stage, random).await,
+            }
+        })
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let value = self.to_possible_value();
+        f.pad(value.as_ref().map_or("", |value| value.get_name()))
+    }
+}
+
+/// Draws how long something stands still: mostly shortly, now and then up to 5 s.
+fn standstill(random: &mut Random) -> Duration {
+    match random.below(40) {
+        0 => random.millis(2000, 5000),
+        1..=9 => random.millis(250, 1000),
+        _ => random.millis(10, 250),
+    }
+}

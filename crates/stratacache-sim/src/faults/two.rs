@@ -1,0 +1,20 @@
+//! Two faults at once.
+
+use anyhow::Result;
+
+use super::{Fault, Group};
+use crate::{random::Random, stage::Stage};
+
+pub(super) async fn inject(stage: &Stage, random: &mut Random) -> Result<()> {
+    let all = Fault::all(false);
+    let (a, b) = loop {
+        let (a, b) = (random.pick(&all), random.pick(&all));
+        if a.group() != b.group() && ![a, b].iter().any(|fault| fault.group() == Group::Several) {
+            break (a, b);
+        }
+    };
+    stage.injected(Fault::Two, 1, format!("{a} and {b}"));
+    let mut others = Random::new(random.next());
+    let (first, second) = tokio::join!(a.inject_once(stage, random), b.inject_once(stage, &mut others));
+    first.and(second)
+}

@@ -1,0 +1,100 @@
+//! Opens the cache of a node.
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::Result;
+use stratacache::{
+    Cache, Policy,
+    clock::{Clock, SystemClock},
+    tier::TierParts,
+};
+use stratacache_core::{coordinator::AnyCoordinator, tier::AnyTier};
+use stratacache_redis::Redis;
+
+use super::{
+    Setup,
+    failpoint::{FailingCoordinator, FailingTier, Failpoints},
+    setup::{LEASE, LEASE_WAIT, LOAD_TIMEOUT},
+};
+use crate::{mutants, time};
+
+/// The servers may be down when a node starts.
+const PATIENCE: Duration = Duration::from_secs(60);
+const PAUSE: Duration = Duration::from_millis(20);
+const MEMORY: u64 = 8 << 20;
+/// A lane has about twice as many scopes that are not keys.
+const FEW_MARKS: u64 = 10;
+const FEW_TAGS: u64 = 7;
+const SHORT_STREAM: u64 = 100;
+/// Shorter than usual: what is left alone tests nothing.
+const WINDOW: Duration = Duration::from_millis(150);
+
+/// Lives longer than a run.
+pub(super) const POLICY: Policy = Policy::ttl(stratacache::hours(1))
+    .negative_ttl(stratacache::hours(1))
+    .load_timeout(LOAD_TIMEOUT)
+    .lease(LEASE)
+    .lease_wait(LEASE_WAIT);
+
+/// The system's clock, but wrong.
+#[derive(Debug)]
+struct Skewed {
+    clock: SystemClock,
+    by_ms: i64,
+}
+
+impl Skewed {
+    fn shifted(&self, time: Duration) -> Duration {
+        let by = Duration::from_millis(self.by_ms.unsigned_abs());
+        if self.by_ms < 0 { time.saturating_sub(by) } else { time + by }
+    }
+}
+
+impl Clock for Skewed {
+    fn now(&self) -> Duration {
+        self.clock.now() + Duration::from_millis(self.by_ms.unsigned_abs()) // its origin is arbitrary, and not below 0
+    }
+
+    fn coarse(&self) -> Duration {
+        self.clock.coarse() + Duration::from_millis(self.by_ms.unsigned_abs())
+    }
+
+    fn wall(&self) -> Duration {
+        self.shifted(self.clock.wall())
+    }
+
+    fn refresh(&self) {
+        self.clock.refresh();
+    }
+}
+
+/// Opens it, as soon as the servers can be reached.
+pub(super) async fn open(setup: &Setup, failpoints: &Arc<Failpoints>) -> Result<Cache> {
+    let give_up = time::now() + time::nanos(PATIENCE);
+    loop {
+        match try_open(setup, failpoints).await {
+            Ok(cache) => return Ok(cache),
+            Err(error) if time::now() > give_up => return Err(error),
+            Err(_) => tokio::time::sleep(PAUSE).await,
+        }
+    }
+}
+
+async fn try_open(setup: &Setup, failpoints: &Arc<Failpoints>) -> Result<Cache> {
+    let mut redis = Redis::builder(&setup.url).prefix("campaign").breaker_window(WINDOW);
+    if setup.few_marks {
+        redis = redis.max_marks(FEW_MARKS).max_tenant_marks(FEW_TAGS).stream_length(SHORT_STREAM);
+    }
+    let redis = mutants::redis_without(redis, setup.without_rule.as_deref());
+    let mut parts = TierParts::from(redis.build().await?);
+    parts.tier = AnyTier::new(FailingTier::new(parts.tier, Arc::clone(failpoints)));
+    let failing = |inner| AnyCoordinator::new(FailingCoordinator::new(inner, Arc::clone(failpoints)));
+    parts.coordinator = parts.coordinator.map(failing);
+    let builder = Cache::builder()
+        .seed(setup.seed ^ u64::from(setup.node) << 32 ^ u64::from(setup.life))
+        .clock(Skewed { clock: SystemClock::new(), by_ms: setup.skew_ms })
+        .memory(MEMORY)
+        .default_policy(POLICY)
+        .tier(parts);
+    Ok(mutants::engine_without(builder, setup.without_rule.as_deref()).build().await?)
+}

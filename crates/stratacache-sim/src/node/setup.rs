@@ -1,0 +1,51 @@
+//! What a node is told: once at its start, and while it works.
+
+use std::{path::PathBuf, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+use super::{Moment, Step};
+use crate::time::{Nanos, ms};
+
+/// What a node is to be.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Setup {
+    /// Its number.
+    pub(crate) node: u32,
+    /// How many nodes there are.
+    pub(crate) nodes: u32,
+    /// How often it was started before.
+    pub(crate) life: u32,
+    pub(crate) seed: u64,
+    /// What it connects to.
+    pub(crate) url: String,
+    /// The folder of the run: source, board, logs.
+    pub(crate) folder: PathBuf,
+    /// By how much its cache's clock is wrong, in milliseconds.
+    pub(crate) skew_ms: i64,
+    /// Operations in a second, about.
+    pub(crate) rate: u32,
+    /// Marks are dropped, and streams cut, every few seconds.
+    pub(crate) few_marks: bool,
+    /// The rule that is switched off.
+    pub(crate) without_rule: Option<String>,
+}
+
+/// What a node is told on its standard input, a line each.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(crate) enum Order {
+    /// Kill yourself when a step is reached for the n-th time.
+    Arm { step: Step, moment: Moment, nth: u32 },
+    /// Do not, after all.
+    Disarm,
+    /// Stop and close.
+    Quit,
+}
+
+/// The times of the policy that most keys have.
+pub(crate) const LOAD_TIMEOUT: Duration = Duration::from_secs(3);
+pub(crate) const LEASE: Duration = Duration::from_millis(500);
+pub(crate) const LEASE_WAIT: Duration = Duration::from_secs(1);
+
+/// No read takes longer: a load, the wait for another node's, and a second.
+pub(crate) const READ_LIMIT: Nanos = ms(LOAD_TIMEOUT.as_millis() as u64 + LEASE_WAIT.as_millis() as u64 + 1000);

@@ -1,0 +1,71 @@
+//! How new a read is asked to be.
+
+use std::time::Duration;
+
+use stratacache::{Consistency, OnDisconnect, Policy, Token, millis, seconds};
+
+use super::{Bench, doors::policy_of};
+use crate::{log::Asked, random::Random, world::Key};
+
+const USUAL: Duration = seconds(1);
+const TIGHT: Duration = millis(100);
+const LENIENT: Duration = seconds(3);
+
+/// What a read asks for.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Asking {
+    /// Nothing: the default.
+    Usual,
+    Tight,
+    Latest,
+    Since(Token),
+    /// The default, and something older while the node is cut off.
+    ServeStale,
+    /// The newest, or an error.
+    Fail,
+}
+
+impl Asking {
+    pub(super) fn draw(bench: &Bench, key: Key, random: &mut Random) -> Self {
+        match random.below(100) {
+            0..=7 => Self::Latest,
+            8..=12 => bench.board.read(key.tenant()).map_or(Self::Latest, Self::Since),
+            13..=15 => Self::Tight,
+            16..=17 => Self::ServeStale,
+            18..=19 => Self::Fail,
+            _ => Self::Usual,
+        }
+    }
+
+    /// Returns what the checker holds the answer to.
+    pub(super) fn asked(self) -> Asked {
+        let within = |bound: Duration| Asked::Within(bound.as_millis() as u64);
+        match self {
+            Self::Usual => within(USUAL),
+            Self::Tight => within(TIGHT),
+            Self::ServeStale => within(LENIENT),
+            Self::Latest | Self::Fail => Asked::Latest,
+            Self::Since(token) => Asked::Since(token),
+        }
+    }
+
+    /// Returns the policy to ask with, if not that of the namespace.
+    pub(super) fn policy(self, key: Key) -> Option<Policy> {
+        let on_disconnect = match self {
+            Self::ServeStale => OnDisconnect::ServeStale(LENIENT),
+            Self::Fail => OnDisconnect::Fail,
+            _ => return None,
+        };
+        Some(policy_of(key.form()).on_disconnect(on_disconnect))
+    }
+
+    /// Returns the consistency to ask with, if not the usual one.
+    pub(super) fn consistency(self) -> Option<Consistency> {
+        match self {
+            Self::Usual | Self::ServeStale => None,
+            Self::Tight => Some(Consistency::Bounded(TIGHT)),
+            Self::Latest | Self::Fail => Some(Consistency::Latest),
+            Self::Since(token) => Some(Consistency::Since(token)),
+        }
+    }
+}

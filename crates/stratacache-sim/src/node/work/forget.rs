@@ -1,0 +1,106 @@
+//! Invalidations and expiries of everything there is.
+
+use std::sync::Arc;
+
+use stratacache::{Target, Token};
+
+use super::{
+    super::value::Value,
+    Bench,
+    doors::{BULK, global_tag},
+};
+use crate::{
+    log::What,
+    random::Random,
+    world::{Form, Key, Scope, TENANTS},
+};
+
+impl Bench {
+    /// Returns the name of a key as the cache knows it.
+    pub(super) fn key_of(&self, key: Key) -> stratacache::Key<Value> {
+        if key.form() == Form::Bulk { BULK.key(&key.0) } else { stratacache::Key::new(key.0) }
+    }
+
+    /// Invalidates something without a write.
+    pub(super) async fn invalidate_only(self: &Arc<Self>, random: &mut Random) {
+        let key = self.everything.draw(random);
+        self.invalidate(key, random).await;
+    }
+
+    /// Invalidates something that a key depends on.
+    pub(super) async fn invalidate(&self, key: Key, random: &mut Random) {
+        let (tenant, form) = (key.tenant(), key.form());
+        let (doors, door) = (self.doors(key), self.doors(key).of(form));
+        let (by_key, by_tag) = (Scope::Key(key), Scope::Tag(tenant, key.tag()));
+        let target = Target::of(&self.key_of(key));
+        let what = What::Invalidate;
+        let drawn = random.below(1000);
+        let scopes = match drawn {
+            0..=729 => vec![by_key],
+            730..=759 => key.companions().take(3).map(Scope::Key).collect(),
+            760..=879 => vec![by_tag],
+            880..=909 => vec![key.late_tag().map_or(by_tag, |tag| Scope::Tag(tenant, tag))],
+            910..=959 => vec![by_key, by_tag],
+            960..=979 => vec![Scope::Space(tenant, form)],
+            980..=987 => vec![Scope::Space(tenant, Form::Plain), by_tag],
+            988..=993 => vec![Scope::Tenant(tenant)],
+            _ => vec![Scope::Global],
+        };
+        let called = self.called(what, &scopes);
+        let done = match drawn {
+            0..=729 => door.invalidate(target).await,
+            730..=759 => door.invalidate_many(key.companions().take(3).map(|key| self.key_of(key))).await,
+            760..=879 => door.invalidate_tag(key.tag()).await,
+            880..=909 => doors.root.invalidate_tag(key.late_tag().unwrap_or(key.tag())).await,
+            910..=959 => door.invalidate([target, Target::tag(key.tag())]).await,
+            960..=979 => door.clear().await,
+            980..=987 => doors.root.invalidate([Target::namespace("a"), Target::tag(key.tag())]).await,
+            988..=993 => doors.root.clear().await,
+            _ => self.cache.invalidate_global_tag(global_tag()).await,
+        };
+        if let Ok(token) = &done {
+            self.show(&scopes, token);
+        }
+        self.returned(what, &scopes, called, done);
+    }
+
+    /// Invalidates a key, or a tag that it has.
+    pub(super) async fn invalidate_one(&self, key: Key, scope: Scope) {
+        let called = self.called(What::Invalidate, &[scope]);
+        let done = match scope {
+            Scope::Tag(_, tag) => self.doors(key).root.invalidate_tag(tag).await,
+            _ => self.doors(key).of(key.form()).invalidate(self.key_of(key)).await,
+        };
+        if let Ok(token) = &done {
+            self.show(&[scope], token);
+        }
+        self.returned(What::Invalidate, &[scope], called, done);
+    }
+
+    pub(super) async fn expire(self: &Arc<Self>, random: &mut Random) {
+        let key = self.everything.draw(random);
+        let door = self.doors(key).of(key.form());
+        let scope = match random.below(10) {
+            0..=7 => Scope::Key(key),
+            8 => Scope::Tag(key.tenant(), key.tag()),
+            _ => Scope::Space(key.tenant(), key.form()),
+        };
+        let called = self.called(What::Expire, &[scope]);
+        let done = match scope {
+            Scope::Key(_) => door.expire(self.key_of(key)).await,
+            Scope::Tag(..) => door.expire_tag(key.tag()).await,
+            _ => door.expire_all().await,
+        };
+        self.returned(What::Expire, &[scope], called, done);
+    }
+
+    fn show(&self, scopes: &[Scope], token: &Token) {
+        for scope in scopes {
+            match *scope {
+                Scope::Global => (0..TENANTS).for_each(|tenant| self.pin_up(tenant, token)),
+                Scope::Tenant(tenant) | Scope::Space(tenant, _) | Scope::Tag(tenant, _) => self.pin_up(tenant, token),
+                Scope::Key(_) => {} // by `returned`
+            }
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! The workload of a node: reads of every kind, writes, and invalidations of everything.
+
+mod asking;
+mod bulk;
+mod collide;
+mod doors;
+mod forget;
+mod read;
+mod write;
+
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result};
+use stratacache::Cache;
+use tokio::task::JoinHandle;
+
+use self::doors::Doors;
+use super::{Setup, board::Board, source::Source};
+use crate::{
+    log::{Event, Writer, file_name},
+    random::Random,
+    spawn, time,
+    world::{KEYS, Key, Popularity, TENANTS},
+};
+
+const WORKERS: u32 = 24;
+/// Operations between two pauses.
+const BURST: u32 = 8;
+/// Of 10,000 operations.
+const WRITES: u64 = 150;
+const INVALIDATIONS: u64 = 60;
+const EXPIRIES: u64 = 15;
+const REFRESHES: u64 = 15;
+const COLLISIONS: u64 = 40;
+const GETS: u64 = 1000;
+
+/// What all workers of a node share.
+struct Bench {
+    cache: Cache,
+    doors: Vec<Doors>,
+    source: Source,
+    board: Board,
+    log: Writer,
+    /// One version of a key is written at a time.
+    writing: Vec<Mutex<()>>,
+    everything: Popularity,
+    own: Popularity,
+}
+
+/// The workers.
+pub(super) struct Workload {
+    stop: Arc<AtomicBool>,
+    workers: Vec<JoinHandle<()>>,
+}
+
+impl Workload {
+    pub(super) fn start(setup: &Setup, cache: &Cache) -> Result<Self> {
+        let own = |key: Key| key.writer(setup.nodes) == setup.node;
+        let log = Writer::create(&setup.folder.join(file_name(setup.node, setup.life))).context("opening the log")?;
+        let bench = Arc::new(Bench {
+            cache: cache.clone(),
+            doors: (0..TENANTS).map(|tenant| Doors::new(cache, tenant)).collect(),
+            source: Source::open(&setup.folder).context("opening the source")?,
+            board: Board::open(&setup.folder).context("opening the board")?,
+            log,
+            writing: (0..KEYS).map(|_| Mutex::default()).collect(),
+            everything: Popularity::new(|_| true),
+            own: Popularity::new(own),
+        });
+        let stop = Arc::new(AtomicBool::new(false));
+        let pace = Duration::from_secs_f64(f64::from(BURST * WORKERS) / f64::from(setup.rate));
+        let part = |worker| u64::from(setup.node) << 48 | u64::from(setup.life) << 16 | u64::from(worker);
+        let work = |worker| {
+            let random = Random::part(setup.seed, part(worker));
+            spawn::start(work(Arc::clone(&bench), random, pace, Arc::clone(&stop)))
+        };
+        Ok(Self { workers: (0..WORKERS).map(work).collect(), stop })
+    }
+
+    /// Lets every worker finish what it does.
+    pub(super) async fn stop(self) {
+        self.stop.store(true, Relaxed);
+        for worker in self.workers {
+            // a panic is on the standard error already, and counts there
+            let _ = worker.await;
+        }
+    }
+}
+
+async fn work(bench: Arc<Bench>, mut random: Random, pace: Duration, stop: Arc<AtomicBool>) {
+    while !stop.load(Relaxed) {
+        let began = time::now();
+        for _ in 0..BURST {
+            bench.operation(&mut random).await;
+        }
+        let took = Duration::from_nanos(time::now() - began);
+        let pause = pace.mul_f64(0.5 + random.unit()).saturating_sub(took);
+        tokio::time::sleep(pause).await;
+    }
+}
+
+impl Bench {
+    async fn operation(self: &Arc<Self>, random: &mut Random) {
+        let mut left = random.below(10_000);
+        for (share, kind) in
+            [(WRITES, 0), (INVALIDATIONS, 1), (EXPIRIES, 2), (REFRESHES, 3), (COLLISIONS, 4), (GETS, 5)]
+        {
+            if left < share {
+                return match kind {
+                    0 => self.write(random).await,
+                    1 => self.invalidate_only(random).await,
+                    2 => self.expire(random).await,
+                    3 => self.refresh(random).await,
+                    4 => self.collide(random).await,
+                    _ => self.get(random).await,
+                };
+            }
+            left -= share;
+        }
+        self.read(random).await;
+    }
+
+    fn doors(&self, key: Key) -> &Doors {
+        &self.doors[key.tenant() as usize]
+    }
+
+    /// Reads the source somewhere in a load that takes a while, as databases do; none when that fails.
+    async fn load(&self, op: crate::log::Op, key: Key, shape: Shape) -> Result<u64, SourceDown> {
+        let began = time::now();
+        pause(shape.before).await;
+        let version = self.source.read(key).map_err(|_| SourceDown)?;
+        pause(shape.after).await;
+        if shape.fails {
+            return Err(SourceDown);
+        }
+        self.log.append(&Event::Loaded { op, key, version, began, ended: time::now() });
+        Ok(version)
+    }
+}
+
+/// Waits; not even a moment where there is nothing to wait for.
+async fn pause(time: Duration) {
+    if time.is_zero() { tokio::task::yield_now().await } else { tokio::time::sleep(time).await }
+}
+
+/// What a load is like.
+#[derive(Debug, Clone, Copy)]
+struct Shape {
+    before: Duration,
+    after: Duration,
+    fails: bool,
+}
+
+impl Shape {
+    fn draw(random: &mut Random) -> Self {
+        let whole = match random.below(10_000) {
+            0..=1 => random.millis(3200, 4000), // beyond the time-out
+            2..=29 => random.millis(500, 1400), // beyond the lease, which is renewed
+            _ => random.millis(0, 9),
+        };
+        let before = whole.mul_f64(random.unit());
+        let before = Duration::from_millis(before.as_millis() as u64);
+        Self { before, after: whole - before, fails: random.below(100) == 0 }
+    }
+}
+
+/// The loader's own error.
+#[derive(Debug)]
+struct SourceDown;
+
+impl std::fmt::Display for SourceDown {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the source is down")
+    }
+}

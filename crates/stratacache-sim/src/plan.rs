@@ -1,0 +1,89 @@
+//! Which runs make a form of the campaign.
+
+use std::{path::PathBuf, time::Duration};
+
+use crate::{
+    faults::Fault,
+    random::Random,
+    segment::{Script, folder},
+    stage::Settings,
+};
+
+/// What all forms share.
+#[derive(Debug, Clone)]
+pub(crate) struct Plan {
+    pub(crate) program: PathBuf,
+    /// Where logs go.
+    pub(crate) root: PathBuf,
+    pub(crate) nodes: u32,
+    pub(crate) rate: u32,
+    /// Faults that were asked for; otherwise all.
+    pub(crate) faults: Vec<Fault>,
+    pub(crate) without_rule: Option<String>,
+}
+
+/// What each fault gets in the short form and in the long one.
+const SHORT: Duration = Duration::from_millis(3500);
+const SHORT_CLUSTER: Duration = Duration::from_secs(5);
+const LONG: Duration = Duration::from_secs(10);
+const HUNT: Duration = Duration::from_secs(3);
+const BASELINE: Duration = Duration::from_secs(4);
+
+impl Plan {
+    /// Makes the short form: one run on a server, a shorter one on a cluster.
+    pub(crate) fn short(&self, seed: u64, seconds: Option<u64>) -> Vec<Script> {
+        let whole = seconds.map(Duration::from_secs);
+        [false, true]
+            .into_iter()
+            .filter_map(|cluster| {
+                let faults = self.faults_for(cluster);
+                let usual = if cluster { SHORT_CLUSTER } else { SHORT };
+                let each = whole.map_or(usual, |whole| whole / faults.len().max(1) as u32);
+                (!faults.is_empty()).then(|| self.script("run", seed, cluster, &faults, each, false))
+            })
+            .collect()
+    }
+
+    /// Makes a run of the long form: every fourth is on a cluster.
+    pub(crate) fn long(&self, seed: u64, number: u64) -> Script {
+        let seed = Random::part(seed, number).next() >> 16;
+        let cluster = number % 4 == 3;
+        let faults = self.faults_for(cluster);
+        let (cluster, faults) =
+            if faults.is_empty() { (!cluster, self.faults_for(!cluster)) } else { (cluster, faults) };
+        self.script("long", seed, cluster, &shuffled(faults, seed), LONG, false)
+    }
+
+    /// Makes a run that looks for a violation of a mutant.
+    pub(crate) fn hunt(&self, rule: &str, seed: u64, faults: &[Fault]) -> Script {
+        let plan = Self { without_rule: Some(rule.to_owned()), ..self.clone() };
+        plan.script(&format!("mutant-{rule}"), seed, false, &shuffled(faults.to_vec(), seed), HUNT, true)
+    }
+
+    fn faults_for(&self, cluster: bool) -> Vec<Fault> {
+        let asked = |fault: &Fault| self.faults.is_empty() || self.faults.contains(fault);
+        Fault::all(cluster).into_iter().filter(asked).collect()
+    }
+
+    fn script(&self, name: &str, seed: u64, cluster: bool, faults: &[Fault], each: Duration, hunting: bool) -> Script {
+        let name = if cluster { format!("{name}-cluster") } else { name.to_owned() };
+        let settings = Settings {
+            program: self.program.clone(),
+            folder: folder(&self.root, seed, &name),
+            seed,
+            nodes: self.nodes,
+            rate: self.rate,
+            cluster,
+            without_rule: self.without_rule.clone(),
+        };
+        Script { settings, faults: faults.iter().map(|fault| (*fault, each)).collect(), baseline: BASELINE, hunting }
+    }
+}
+
+fn shuffled(mut faults: Vec<Fault>, seed: u64) -> Vec<Fault> {
+    let mut random = Random::new(seed);
+    for i in (1..faults.len()).rev() {
+        faults.swap(i, random.below(i as u64 + 1) as usize);
+    }
+    faults
+}

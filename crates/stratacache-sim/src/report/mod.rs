@@ -1,0 +1,136 @@
+//! Figures, and the file they are added up from.
+
+mod table;
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    fs::{self, File},
+    io::Write as _,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, Result};
+use serde::{Deserialize, Serialize};
+
+pub(crate) use self::table::table;
+use crate::{
+    checker::{Broken, LoadFigure},
+    faults::Fault,
+};
+
+/// How long it took until the hit rate was back, and what it was.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Recovery {
+    pub(crate) ms: u64,
+    pub(crate) hit_rate: f64,
+}
+
+/// What came of a run on one stage. A line of the file of results.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Segment {
+    /// Of the long form: `k/N`.
+    pub(crate) part: Option<String>,
+    pub(crate) seed: u64,
+    pub(crate) cluster: bool,
+    pub(crate) nodes: u32,
+    /// The rule that was switched off.
+    pub(crate) without_rule: Option<String>,
+    pub(crate) seconds: f64,
+    pub(crate) operations: u64,
+    pub(crate) reads: BTreeMap<String, u64>,
+    pub(crate) failed_reads: u64,
+    pub(crate) invalidations: u64,
+    pub(crate) acknowledged: u64,
+    pub(crate) writes: u64,
+    pub(crate) loads: u64,
+    pub(crate) overlaps: u64,
+    pub(crate) longest_read_ms: u64,
+    pub(crate) faults: BTreeMap<Fault, u64>,
+    /// Without faults.
+    pub(crate) hit_rate: f64,
+    pub(crate) quiet_loads: LoadFigure,
+    pub(crate) recoveries: BTreeMap<Fault, Recovery>,
+    pub(crate) violations: BTreeMap<Broken, u64>,
+    /// The first violations, in words.
+    pub(crate) shown: Vec<String>,
+    /// Where the logs are, if they were kept.
+    pub(crate) folder: PathBuf,
+}
+
+impl Segment {
+    /// Returns how many faults were injected. Two at once are counted as what they are.
+    pub(crate) fn faults(&self) -> u64 {
+        self.faults.iter().filter(|(fault, _)| **fault != Fault::Two).map(|(_, count)| count).sum()
+    }
+
+    /// Tells whether the checker saw a wrong answer: what the lack of a rule leads to.
+    pub(crate) fn is_noticed(&self) -> bool {
+        self.violations.keys().any(|broken| broken.is_wrong_answer())
+    }
+
+    pub(crate) fn violations(&self) -> u64 {
+        self.violations.values().sum()
+    }
+}
+
+impl fmt::Display for Segment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let where_to = if self.cluster { "a cluster" } else { "one server" };
+        let rate = self.operations as f64 / self.seconds.max(0.001);
+        writeln!(f, "seed {}: {} nodes on {where_to}, {:.0} s", self.seed, self.nodes, self.seconds)?;
+        writeln!(
+            f,
+            "  {} operations ({rate:.0}/s): reads {:?}, {} without a value",
+            self.operations, self.reads, self.failed_reads
+        )?;
+        writeln!(
+            f,
+            "  {} writes, {} invalidations, {} of them acknowledged, {} overlapped a load",
+            self.writes, self.invalidations, self.acknowledged, self.overlaps
+        )?;
+        let LoadFigure { times, loads, most, above } = self.quiet_loads;
+        let each = loads as f64 / times.max(1) as f64;
+        writeln!(
+            f,
+            "  {} loads; without faults {each:.3} for each invalidated key ({times} seen, at most {most}, {above} above one for each node)",
+            self.loads
+        )?;
+        writeln!(f, "  hit rate without faults {:.3}; longest read {} ms", self.hit_rate, self.longest_read_ms)?;
+        writeln!(f, "  {} faults:", self.faults())?;
+        for (fault, count) in &self.faults {
+            let Recovery { ms, hit_rate } = self.recoveries.get(fault).copied().unwrap_or_default();
+            writeln!(f, "    {fault:<20} {count:>6}, back after {ms:>5} ms at {hit_rate:.3}")?;
+        }
+        write!(f, "  violations: {}", self.violations())?;
+        for (broken, count) in &self.violations {
+            write!(f, "\n    {broken:?}: {count}")?;
+        }
+        for shown in &self.shown {
+            write!(f, "\n    {shown}")?;
+        }
+        if self.folder.as_os_str().is_empty() { Ok(()) } else { write!(f, "\n  logs: {}", self.folder.display()) }
+    }
+}
+
+/// Appends a line to the file of results.
+pub(crate) fn append(path: &Path, segment: &Segment) -> Result<()> {
+    let mut file = File::options().append(true).create(true).open(path).context("opening the file of results")?;
+    Ok(writeln!(file, "{}", serde_json::to_string(segment)?)?)
+}
+
+/// Reads a file of results; none is an empty one.
+pub(crate) fn read(path: &Path) -> Result<Vec<Segment>> {
+    if !path.exists() {
+        return Ok(Vec::new());
+    }
+    let text = fs::read_to_string(path)?;
+    text.lines().map(|line| serde_json::from_str(line).with_context(|| format!("reading {line}"))).collect()
+}
+
+/// Tells people.
+#[allow(clippy::print_stdout)] // a program for people
+pub(crate) fn say(what: &str) {
+    println!("{what}");
+}

@@ -1,0 +1,114 @@
+//! The table of `docs/campaign.md`.
+
+use std::{collections::BTreeMap, fmt::Write as _};
+
+use super::Segment;
+use crate::{checker::Broken, faults::Fault};
+
+/// Adds up what a file of results holds, in Markdown.
+pub(crate) fn table(segments: &[Segment]) -> String {
+    let (mutants, runs): (Vec<_>, Vec<_>) = segments.iter().partition(|segment| segment.without_rule.is_some());
+    let mut text = String::new();
+    let sum = |of: &dyn Fn(&Segment) -> u64| runs.iter().map(|segment| of(segment)).sum::<u64>();
+    let seconds: f64 = runs.iter().map(|segment| segment.seconds).sum();
+    let loads = sum(&|s| s.quiet_loads.loads) as f64 / sum(&|s| s.quiet_loads.times).max(1) as f64;
+    let rows = [
+        ("runs (of them on a cluster)", format!("{} ({})", runs.len(), runs.iter().filter(|s| s.cluster).count())),
+        ("minutes", format!("{:.1}", seconds / 60.0)),
+        ("operations", sum(&|s| s.operations).to_string()),
+        ("faults", sum(&Segment::faults).to_string()),
+        ("invalidations", sum(&|s| s.invalidations).to_string()),
+        ("of them overlapped a load", sum(&|s| s.overlaps).to_string()),
+        ("loads for each invalidated key, without faults", format!("{loads:.3}")),
+        ("longest read", format!("{} ms", runs.iter().map(|s| s.longest_read_ms).max().unwrap_or_default())),
+        ("**violations**", format!("**{}**", sum(&Segment::violations))),
+    ];
+    line(&mut text, &["what", "count"]);
+    line(&mut text, &["---", "---"]);
+    rows.iter().for_each(|(what, count)| line(&mut text, &[what, count]));
+    let mut broken: BTreeMap<Broken, u64> = BTreeMap::new();
+    runs.iter().flat_map(|s| &s.violations).for_each(|(what, count)| *broken.entry(*what).or_default() += count);
+    broken.iter().for_each(|(what, count)| line(&mut text, &[&format!("violations: {what:?}"), &count.to_string()]));
+
+    text.push('\n');
+    line(&mut text, &["fault", "injected", "hit rate back after (longest)"]);
+    line(&mut text, &["---", "---", "---"]);
+    let mut faults: BTreeMap<Fault, (u64, u64)> = BTreeMap::new();
+    for segment in &runs {
+        for (fault, count) in &segment.faults {
+            faults.entry(*fault).or_default().0 += count;
+        }
+        for (fault, recovery) in &segment.recoveries {
+            let longest = &mut faults.entry(*fault).or_default().1;
+            *longest = recovery.ms.max(*longest);
+        }
+    }
+    for (fault, (count, ms)) in faults {
+        line(&mut text, &[&fault.to_string(), &count.to_string(), &format!("{ms} ms")]);
+    }
+    if !mutants.is_empty() {
+        text.push('\n');
+        mutant_table(&mut text, &mutants);
+    }
+    text
+}
+
+/// For each rule: the operations until the checker noticed, over all runs without it.
+fn mutant_table(text: &mut String, mutants: &[&Segment]) {
+    line(text, &["rule switched off", "noticed after", "by", "faults"]);
+    line(text, &["---", "---", "---", "---"]);
+    let mut rules: BTreeMap<&str, Vec<&Segment>> = BTreeMap::new();
+    for segment in mutants {
+        rules.entry(segment.without_rule.as_deref().unwrap_or_default()).or_default().push(segment);
+    }
+    for (rule, segments) in rules {
+        let operations: u64 = segments.iter().map(|segment| segment.operations).sum();
+        let found = segments.iter().find(|segment| segment.is_noticed());
+        let (after, by) = match found {
+            Some(found) => {
+                let by: Vec<_> = found.violations.keys().map(|broken| format!("{broken:?}")).collect();
+                (format!("{operations} operations"), by.join(", "))
+            }
+            None => (format!("not in {operations} operations"), "-".to_owned()),
+        };
+        let faults: u64 = segments.iter().map(|segment| segment.faults()).sum();
+        line(text, &[rule, &after, &by, &faults.to_string()]);
+    }
+}
+
+fn line(text: &mut String, cells: &[&str]) {
+    // cannot fail, since it writes to a string
+    let _ = writeln!(text, "| {} |", cells.join(" | "));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_add_up_and_mutants_stand_apart() {
+        let run = Segment {
+            operations: 10,
+            overlaps: 2,
+            faults: [(Fault::Cut, 3), (Fault::Two, 9)].into(),
+            ..Segment::default()
+        };
+        let mutant = |violations: u64| Segment {
+            operations: 7,
+            without_rule: Some("NoticeGap".to_owned()),
+            violations: if violations > 0 { [(Broken::Stale, violations)].into() } else { BTreeMap::new() },
+            ..Segment::default()
+        };
+        let text = table(&[run.clone(), run, mutant(0), mutant(2)]);
+        for expected in [
+            "| operations | 20 |",
+            "| faults | 6 |",
+            "| cut | 6 |",
+            "| NoticeGap | 14 operations | Stale |",
+            "| **violations** | **0** |",
+        ] {
+            assert!(text.contains(expected), "{expected} in\n{text}");
+        }
+        assert!(table(&[mutant(0)]).contains("not in 7 operations"));
+    }
+}

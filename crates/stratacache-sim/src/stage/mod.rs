@@ -1,0 +1,204 @@
+//! What a run takes place on: servers, a proxy before each node, the nodes, and the ledger of what they did.
+
+mod backend;
+mod ledger;
+mod process;
+
+use std::{fs, path::PathBuf, time::Duration};
+
+use anyhow::{Context as _, Result};
+use stratacache_testkit::{proxy::FaultProxy, servers::RedisCluster};
+use tokio::sync::{Mutex, MutexGuard};
+
+pub(crate) use self::{
+    backend::{Duo, Persisted},
+    ledger::{FAULTS, Injection, Ledger},
+    process::NodeProcess,
+};
+use crate::{
+    checker::{Broken, Violation},
+    faults::Fault,
+    node::{self, Setup},
+    time,
+};
+
+/// What a stage is like.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    /// The binary, for the nodes.
+    pub(crate) program: PathBuf,
+    pub(crate) folder: PathBuf,
+    pub(crate) seed: u64,
+    pub(crate) nodes: u32,
+    /// Operations of each node in a second.
+    pub(crate) rate: u32,
+    pub(crate) cluster: bool,
+    pub(crate) without_rule: Option<String>,
+}
+
+/// The servers of a run.
+pub(crate) enum Backend {
+    /// A server with or without a replica, and a proxy before each node.
+    One { duo: Mutex<Duo>, proxies: Vec<FaultProxy> },
+    /// A cluster, to which nodes connect directly.
+    Cluster(RedisCluster),
+}
+
+/// Everything that a run is made of. Faults share it.
+pub(crate) struct Stage {
+    pub(crate) settings: Settings,
+    pub(crate) backend: Backend,
+    nodes: Vec<Mutex<NodeProcess>>,
+    ledger: std::sync::Mutex<Ledger>,
+}
+
+impl Stage {
+    /// Starts servers, proxies and nodes, and waits until the nodes work.
+    pub(crate) async fn start(settings: Settings) -> Result<Self> {
+        fs::create_dir_all(&settings.folder)?;
+        node::create_source(&settings.folder).context("making the source")?;
+        let backend = if settings.cluster {
+            Backend::Cluster(backend::cluster().await?)
+        } else {
+            let duo = Duo::start(Persisted::Nothing).await?;
+            let mut proxies = Vec::new();
+            for node in 0..settings.nodes {
+                let seed = settings.seed ^ u64::from(node) << 40;
+                proxies.push(FaultProxy::start(duo.primary.addr(), seed).await.context("starting a proxy")?);
+            }
+            Backend::One { duo: Mutex::new(duo), proxies }
+        };
+        let ledger = std::sync::Mutex::new(Ledger::new(&settings.folder)?);
+        let mut stage = Self { settings, backend, nodes: Vec::new(), ledger };
+        for number in 0..stage.settings.nodes {
+            let process = NodeProcess::start(&stage.settings.program, stage.setup(number, 0, 0))?;
+            stage.ledger().follow(number, 0, &stage.settings.folder);
+            stage.nodes.push(Mutex::new(process));
+        }
+        for node in &stage.nodes {
+            node.lock().await.until_ready().await?;
+        }
+        Ok(stage)
+    }
+
+    pub(crate) fn setup(&self, number: u32, life: u32, skew_ms: i64) -> Setup {
+        let url = match &self.backend {
+            Backend::One { proxies, .. } => proxies[number as usize].url(),
+            Backend::Cluster(cluster) => {
+                let hosts: Vec<_> = cluster.nodes().iter().map(|node| node.addr().to_string()).collect();
+                format!("redis-cluster://{}", hosts.join(","))
+            }
+        };
+        Setup {
+            node: number,
+            nodes: self.settings.nodes,
+            life,
+            seed: self.settings.seed,
+            url,
+            folder: self.settings.folder.clone(),
+            skew_ms,
+            rate: self.settings.rate,
+            few_marks: !self.settings.cluster && self.settings.seed.is_multiple_of(2),
+            without_rule: self.settings.without_rule.clone(),
+        }
+    }
+
+    /// Returns the node for whoever does something to it; nobody else does meanwhile.
+    pub(crate) async fn node(&self, number: u32) -> MutexGuard<'_, NodeProcess> {
+        self.nodes[number as usize].lock().await
+    }
+
+    /// Returns the server with its replica, for whoever does something to it.
+    ///
+    /// # Panics
+    /// On a stage with a cluster.
+    pub(crate) async fn duo(&self) -> MutexGuard<'_, Duo> {
+        match &self.backend {
+            Backend::One { duo, .. } => duo.lock().await,
+            Backend::Cluster(_) => panic!("a cluster has no single server: its faults are others"),
+        }
+    }
+
+    /// Returns the proxies; none before a cluster.
+    pub(crate) fn proxies(&self) -> &[FaultProxy] {
+        match &self.backend {
+            Backend::One { proxies, .. } => proxies,
+            Backend::Cluster(_) => &[],
+        }
+    }
+
+    /// Returns the cluster.
+    ///
+    /// # Panics
+    /// On a stage without.
+    pub(crate) fn cluster(&self) -> &RedisCluster {
+        match &self.backend {
+            Backend::Cluster(cluster) => cluster,
+            Backend::One { .. } => panic!("one server is no cluster"),
+        }
+    }
+
+    /// Connects every node to another server.
+    pub(crate) async fn move_all(&self, to: &Duo) {
+        for proxy in self.proxies() {
+            proxy.retarget(to.primary.addr());
+            proxy.cut().await;
+        }
+    }
+
+    /// Returns what is known of the run, for a moment.
+    pub(crate) fn ledger(&self) -> std::sync::MutexGuard<'_, Ledger> {
+        self.ledger.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// Notes that faults were injected.
+    pub(crate) fn injected(&self, fault: Fault, count: u64, what: impl Into<String>) {
+        self.ledger().injected(fault, count, what.into());
+    }
+
+    /// Kills a node if it still runs, and starts it again with a clock that is wrong by so much.
+    pub(crate) async fn restart_node(&self, node: &mut NodeProcess, skew_ms: i64) -> Result<()> {
+        node.kill().await?;
+        self.ledger().thaws(node.number());
+        let setup = self.setup(node.number(), node.life() + 1, skew_ms);
+        self.ledger().follow(setup.node, setup.life, &self.settings.folder);
+        *node = NodeProcess::start(&self.settings.program, setup)?;
+        Ok(())
+    }
+
+    /// Ends every fault that still goes on, and starts what does not run.
+    pub(crate) async fn heal(&self) -> Result<()> {
+        self.proxies().iter().for_each(|proxy| proxy.heal());
+        for number in 0..self.settings.nodes {
+            let mut node = self.node(number).await;
+            if let Some(how) = node.has_ended()? {
+                self.ledger().checker.report(Violation::noted(Broken::Ended, number, how));
+                self.restart_node(&mut node, 0).await?;
+            }
+            node.until_ready().await?;
+        }
+        Ok(())
+    }
+
+    /// Ends the run in order: the nodes close, the logs are read to their end.
+    pub(crate) async fn finish(&self) -> Result<()> {
+        for number in 0..self.settings.nodes {
+            let mut node = self.node(number).await;
+            if let Some(violation) = node.quit().await? {
+                self.ledger().checker.report(violation);
+            }
+        }
+        let mut ledger = self.ledger();
+        ledger.absorb(time::now())?;
+        ledger.checker.finish();
+        ledger.read_complaints(&self.settings.folder)
+    }
+}
+
+/// Reads the logs from time to time, as long as it is polled.
+pub(crate) async fn keep_the_ledger(stage: &Stage) -> Result<()> {
+    loop {
+        tokio::time::sleep(Duration::from_millis(250)).await;
+        stage.ledger().absorb(time::now())?;
+    }
+}
