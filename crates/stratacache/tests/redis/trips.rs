@@ -1,6 +1,6 @@
 //! What an operation costs, counted at the proxy.
 
-use stratacache::{Consistency, seconds};
+use stratacache::{Consistency, millis, seconds};
 use stratacache_testkit::servers::RedisServer;
 
 use crate::world::{Loads, Node};
@@ -18,6 +18,7 @@ async fn a_miss_costs_three_round_trips_a_hit_below_memory_one_and_a_hit_in_memo
     here.count_from_now();
     loads.read(&a, "k", BOUNDED).await;
     here.proxy.until_round_trips(3).await; // the last is behind the answer
+    until_stored(&server, 2).await;
     assert_eq!(here.proxy.round_trips(), 3, "{:?}", here.proxy.counts());
     here.proxy.reset_counts();
     loads.read(&a, "k", BOUNDED).await;
@@ -26,6 +27,13 @@ async fn a_miss_costs_three_round_trips_a_hit_below_memory_one_and_a_hit_in_memo
     loads.read(&b, "k", BOUNDED).await;
     assert_eq!(there.proxy.round_trips(), 1, "{:?}", there.proxy.counts());
     assert_eq!(loads.count(), 2);
+}
+
+/// Waits until so many entries are in Redis: the request of a fill passes the proxy before it is carried out.
+async fn until_stored(server: &RedisServer, entries: usize) {
+    while server.command(&["KEYS", "*:e"]).await.unwrap().elements().len() < entries {
+        tokio::time::sleep(millis(1)).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
