@@ -30,7 +30,7 @@ struct Arguments {
     /// Folder of the data base and of the disk tier; made and filled at the first start.
     #[arg(long, value_name = "DIR", default_value = "crm-data")]
     data: PathBuf,
-    /// Puts a Redis below memory in the place of the disk: redis://[user:password@]host[:port], for example.
+    /// Puts a Redis below memory in the place of the disk: `redis://user:password@host:6379`, for example.
     #[arg(long, value_name = "URL", env = "CRM_REDIS", hide_env_values = true)]
     redis: Option<String>,
     /// What all keys in Redis begin with; nodes with the same prefix share a cache.
