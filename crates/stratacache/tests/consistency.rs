@@ -92,6 +92,10 @@ async fn what_is_said_nearest_to_the_call_wins_and_saying_nothing_inherits() {
     assert_eq!(read(&plain, POLICY.consistency(Consistency::Latest)).await, 1, "the policy of the call");
     assert_eq!(read(&latest, POLICY.consistency(Consistency::Bounded(millis(1)))).await, 0);
     assert_eq!(read(&latest, POLICY).await, 1, "which may say nothing");
+    tokio::time::advance(millis(100)).await;
+    assert_eq!(read(&plain, POLICY.consistency(Consistency::Bounded(millis(10)))).await, 1, "or a smaller bound");
+    tokio::time::advance(millis(100)).await;
+    assert_eq!(read(&plain, POLICY.consistency(Consistency::Bounded(millis(200)))).await, 0);
     plain.get(LATEST.key("k")).consistency(Consistency::Inherit).await.unwrap();
     assert_eq!(node.asked(), 1);
     plain.get(LATEST.key("k")).consistency(Consistency::Bounded(millis(1))).await.unwrap();

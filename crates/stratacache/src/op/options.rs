@@ -18,9 +18,10 @@ pub(crate) struct Rare {
 }
 
 impl Rare {
+    /// Tells whether the policy of the call says nothing of how new the answer must be: a bound of its own may be smaller
+    /// than that of the keyspace.
     fn policy_is_plain(&self) -> bool {
-        let own = self.policy.map_or(Consistency::Inherit, |policy| policy.consistency_mode());
-        matches!(own, Consistency::Inherit | Consistency::Bounded(_))
+        self.policy.is_none_or(|policy| policy.consistency_mode() == Consistency::Inherit)
     }
 }
 
@@ -35,7 +36,7 @@ impl ReadOptions {
         self.rare.get_or_insert_default()
     }
 
-    /// Tells whether the call asks for more than `Bounded` consistency.
+    /// Tells whether the call itself does not say how new the answer must be.
     #[inline]
     pub(crate) fn is_plain(&self) -> bool {
         self.rare.is_none()
@@ -60,7 +61,7 @@ impl Options {
         self.rare.get_or_insert_default()
     }
 
-    /// Tells whether the call itself asks for no more than `Bounded` consistency.
+    /// Tells whether the call itself does not say how new the answer must be.
     #[inline]
     pub(crate) fn is_plain(&self) -> bool {
         self.rare.as_ref().is_none_or(|rare| rare.consistency.is_none() && rare.policy_is_plain())
