@@ -202,7 +202,7 @@ impl Campaign {
         let (mut faults, mut operations) =
             before.iter().fold((0, 0), |(f, o), run| (f + run.faults(), o + run.operations));
         let end = time::now() + PART_NANOS;
-        let mut held = true;
+        let mut held = before.iter().all(|run| run.violations() == 0);
         for number in before.len() as u64.. {
             let done = faults * part.of >= ALL_FAULTS && operations * part.of >= ALL_OPERATIONS;
             say(&format!("part {part}: {number} runs, {faults} faults, {operations} operations"));
