@@ -4,6 +4,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::{Context as _, Result, bail};
 use clap::{Parser, Subcommand};
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
     explain::explain,
@@ -161,7 +162,24 @@ fn run(arguments: Arguments) -> Result<bool> {
     };
     say(&format!("seed {}", campaign.seed));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    runtime.block_on(campaign.run())
+    runtime.block_on(async {
+        tokio::select! {
+            done = campaign.run() => done,
+            // what was under way is dropped, and servers and nodes end with it
+            stopped = until_stopped() => stopped.and_then(|()| bail!("it was stopped")),
+        }
+    })
+}
+
+/// Waits until somebody wants the campaign to end.
+async fn until_stopped() -> Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
 }
 
 struct Campaign {
@@ -202,7 +220,7 @@ impl Campaign {
         let (mut faults, mut operations) =
             before.iter().fold((0, 0), |(f, o), run| (f + run.faults(), o + run.operations));
         let end = time::now() + PART_NANOS;
-        let mut held = true;
+        let mut held = before.iter().all(|run| run.violations() == 0);
         for number in before.len() as u64.. {
             let done = faults * part.of >= ALL_FAULTS && operations * part.of >= ALL_OPERATIONS;
             say(&format!("part {part}: {number} runs, {faults} faults, {operations} operations"));
