@@ -69,3 +69,21 @@ impl Asking {
         }
     }
 }
+
+/// Makes a read of a key what it asks for; a macro, since each operation that is still to be awaited is a type of its own.
+macro_rules! as_asked {
+    ($read:expr, $key:expr, $asking:expr) => {{
+        let mut read = $read;
+        if $key.is_global() {
+            read = read.tag($crate::node::work::doors::global_tag());
+        }
+        if let Some(policy) = $asking.policy($key) {
+            read = read.policy(policy);
+        }
+        if let Some(consistency) = $asking.consistency() {
+            read = read.consistency(consistency);
+        }
+        read
+    }};
+}
+pub(super) use as_asked;

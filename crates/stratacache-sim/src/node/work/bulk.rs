@@ -10,8 +10,8 @@ use stratacache::Freshness;
 use super::{
     super::value::Value,
     Bench, Shape,
-    asking::Asking,
-    doors::{BULK, global_tag},
+    asking::{Asking, as_asked},
+    doors::BULK,
     read::GIVE_UP,
 };
 use crate::{
@@ -39,16 +39,8 @@ impl Bench {
             Ok::<_, super::SourceDown>(values)
         };
         let door = self.doors(first).of(Form::Bulk);
-        let mut read = door.get_or_load_many(&BULK, keys.iter().map(|key| key.0), load).tag(first.tag());
-        if first.is_global() {
-            read = read.tag(global_tag());
-        }
-        if let Some(policy) = asking.policy(first) {
-            read = read.policy(policy);
-        }
-        if let Some(consistency) = asking.consistency() {
-            read = read.consistency(consistency);
-        }
+        let read = door.get_or_load_many(&BULK, keys.iter().map(|key| key.0), load).tag(first.tag());
+        let read = as_asked!(read, first, asking);
         let began = time::now();
         let found = tokio::time::timeout(GIVE_UP, read.into_future()).await;
         let ended = time::now();

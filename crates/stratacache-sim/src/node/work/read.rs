@@ -14,7 +14,7 @@ use stratacache::{Cached, Freshness, LoadContext, LoadError, Loaded, Lookup};
 use super::{
     super::{setup::READ_LIMIT, value::Value},
     Bench, Shape, SourceDown,
-    asking::Asking,
+    asking::{Asking, as_asked},
     doors::global_tag,
 };
 use crate::{
@@ -63,16 +63,7 @@ impl Bench {
             runs.store(true, Relaxed);
             bench.load(Op::Load, key, shape).await.map(|version| Value::new(key, version))
         };
-        let mut read = self.doors(key).of(Form::Plain).get_or_load(key.0, load).tag(key.tag());
-        if key.is_global() {
-            read = read.tag(global_tag());
-        }
-        if let Some(policy) = asking.policy(key) {
-            read = read.policy(policy);
-        }
-        if let Some(consistency) = asking.consistency() {
-            read = read.consistency(consistency);
-        }
+        let read = as_asked!(self.doors(key).of(Form::Plain).get_or_load(key.0, load).tag(key.tag()), key, asking);
         answer(key, read.await.map(Some), &ran)
     }
 
@@ -89,16 +80,8 @@ impl Bench {
             }
             Ok(loaded)
         };
-        let mut read = self.doors(key).of(Form::Nested).get_or_load_with(key.0, load).tag(key.tag());
-        if key.is_global() {
-            read = read.tag(global_tag());
-        }
-        if let Some(policy) = asking.policy(key) {
-            read = read.policy(policy);
-        }
-        if let Some(consistency) = asking.consistency() {
-            read = read.consistency(consistency);
-        }
+        let read =
+            as_asked!(self.doors(key).of(Form::Nested).get_or_load_with(key.0, load).tag(key.tag()), key, asking);
         answer(key, read.await, &ran)
     }
 
@@ -110,16 +93,8 @@ impl Bench {
             let version = bench.load(Op::Load, key, shape).await?;
             Ok((!is_absence(Form::Negative, version)).then(|| Value::new(key, version)))
         };
-        let mut read = self.doors(key).of(Form::Negative).get_or_load_optional(key.0, load).tag(key.tag());
-        if key.is_global() {
-            read = read.tag(global_tag());
-        }
-        if let Some(policy) = asking.policy(key) {
-            read = read.policy(policy);
-        }
-        if let Some(consistency) = asking.consistency() {
-            read = read.consistency(consistency);
-        }
+        let read =
+            as_asked!(self.doors(key).of(Form::Negative).get_or_load_optional(key.0, load).tag(key.tag()), key, asking);
         answer(key, read.await, &ran)
     }
 
