@@ -64,7 +64,8 @@ impl Engine {
     }
 
     pub(crate) fn key_scope(&self, ns: &Door, key: &[u8]) -> Scope {
-        self.deployment.key_scope(&ns.tenant.id, ns.space.prefix.path(), key)
+        let prefix = &ns.space.prefix;
+        prefix.scope(key).unwrap_or_else(|| self.deployment.key_scope(&ns.tenant.id, prefix.path(), key))
     }
 
     /// Judges an entry of memory, and removes it if it can never be served again.

@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, LazyLock},
 };
 
-use stratacache_core::{KeyHasher, NamespacePath};
+use stratacache_core::{KeyHasher, NamespacePath, Scope};
 
 /// How the keys of a namespace are hashed.
 #[derive(Clone, Debug)]
@@ -69,6 +69,14 @@ impl NamespacePrefix {
 
     pub(crate) fn path(&self) -> &NamespacePath {
         &self.shared.path
+    }
+
+    /// Returns the scope of a key, where keys are hashed by theirs: what all keys here begin with is hashed already.
+    pub(crate) fn scope(&self, key: &[u8]) -> Option<Scope> {
+        match &self.hashing {
+            Hashing::Own { .. } => None,
+            Hashing::ByScope(hasher) => Some(hasher.scope(key)),
+        }
     }
 }
 
@@ -240,6 +248,8 @@ mod tests {
         let scope = deployment.key_scope(&tenant, &path, b"k");
         assert_eq!(Hashed::new(&lookup).hash(), scope.low());
         assert_eq!(MapKey::from(lookup).hash_value(), scope.low());
+        assert_eq!(prefix.scope(b"k"), Some(scope));
+        assert_eq!(NamespacePrefix::new(path).scope(b"k"), None);
     }
 
     #[test]
