@@ -123,7 +123,7 @@ impl Cold {
 /// What every hit looks at; the value follows it, so that few lines of memory are touched.
 #[repr(C)]
 pub(crate) struct Head {
-    /// The last positions (lane, global) up to which the entry was found valid; 0 until it was judged.
+    /// The counts of changes (of the tenant, of the global tags) after which the entry was found valid; 0 until it was judged.
     pub(crate) seen_lane: AtomicU64,
     pub(crate) seen_global: AtomicU64,
     /// Before this a valid entry is simply a hit; from here on somebody has to look closer.
