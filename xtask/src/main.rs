@@ -6,6 +6,7 @@ mod arrows;
 mod features;
 mod finding;
 mod msrv;
+mod names;
 mod scan;
 mod sizes;
 mod trees;
@@ -25,7 +26,8 @@ Usage: cargo xtask <chore>
   sizes      lengths of files: median, the longest tenth, lib.rs, inline tests
   msrv       the Rust version of the root manifest is the one every crate inherits and the texts state
   trees      heavy crates come only with the feature that is about them
-  all        arrows, sizes, msrv and trees: everything that needs no build
+  names      tests that the texts name exist
+  all        arrows, sizes, msrv, trees and names: everything that needs no build
   features   builds each published crate without features and with each feature alone
 ";
 
@@ -38,8 +40,9 @@ fn main() -> ExitCode {
         ["sizes"] => &["sizes"],
         ["msrv"] => &["msrv"],
         ["trees"] => &["trees"],
+        ["names"] => &["names"],
         ["features"] => &["features"],
-        ["all"] => &["arrows", "sizes", "msrv", "trees"],
+        ["all"] => &["arrows", "sizes", "msrv", "trees", "names"],
         ["help" | "--help" | "-h"] => {
             print!("{HELP}");
             return ExitCode::SUCCESS;
@@ -81,6 +84,7 @@ fn outcome(chore: &str) -> Outcome {
         "sizes" => Ok(sizes::check(&workspace)),
         "msrv" => msrv::check(&workspace),
         "trees" => trees::check(&workspace),
+        "names" => names::check(&workspace),
         "features" => features::check(&workspace),
         other => Err(format!("no such chore: {other}")),
     }
