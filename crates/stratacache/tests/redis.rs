@@ -8,6 +8,8 @@ mod away;
 mod flight;
 #[path = "redis/nodes.rs"]
 mod nodes;
+#[path = "redis/sweep.rs"]
+mod sweep;
 #[path = "redis/trips.rs"]
 mod trips;
 #[path = "redis/world.rs"]
