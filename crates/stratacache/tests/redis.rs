@@ -6,6 +6,8 @@
 mod away;
 #[path = "redis/flight.rs"]
 mod flight;
+#[path = "redis/killed.rs"]
+mod killed;
 #[path = "redis/nodes.rs"]
 mod nodes;
 #[path = "redis/sweep.rs"]
