@@ -2,25 +2,20 @@
 
 use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
-use stratacache_core::{
-    Error, Result,
-    clock::{Clock, SystemClock},
-    tier::TierParts,
-};
+use stratacache_core::{Error, Result, tier::TierParts};
 
 #[cfg(feature = "mutants")]
 use crate::rules::Rule;
 use crate::{
+    connect::{Connected, Way},
     coordinator::Lanes,
     core::{Bounds, Core, ServerTime},
     health::{Counters, Health},
-    link::{Endpoint, Link, LinkSettings},
     names::Names,
     rules::Rules,
     scripts::Scripts,
-    startup,
+    startup::{self, Purpose},
     store::Store,
-    url,
 };
 
 /// The permissions that a user of Redis needs, for the prefix `strata`: `ACL SETUSER <user> on ><password>` and then this.
@@ -199,27 +194,16 @@ impl RedisBuilder {
     pub async fn build(self) -> Result<Redis> {
         self.check()?;
         let names = Names::new(&self.prefix)?;
-        let address = url::parse(&self.url)?;
-        let ca: Option<Arc<[u8]>> = match &self.ca_file {
-            Some(path) => {
-                let read = tokio::fs::read(path).await;
-                let pem = read.map_err(|e| Error::invalid("the file of `ca_file` cannot be read").with_source(e))?;
-                Some(pem.into())
-            }
-            None => None,
-        };
-        let endpoints: Vec<Endpoint> = address.nodes.into_iter().map(|info| Endpoint::new(info, ca.clone())).collect();
-        let server = endpoints.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
-        let settings = LinkSettings {
-            endpoints,
-            cluster: address.cluster,
+        let way = Way {
+            url: &self.url,
+            ca_file: self.ca_file.as_deref(),
             connections: self.connections,
             deadline: self.deadline,
             window: self.window,
         };
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let Connected { link, cluster, server } = way.link().await?;
         let core = Arc::new(Core {
-            link: Link::new(settings, clock),
+            link,
             names,
             scripts: Scripts::new(self.rules),
             rules: self.rules,
@@ -228,17 +212,14 @@ impl RedisBuilder {
             counters: Counters::default(),
             time: ServerTime::default(),
         });
-        startup::check(&core.link, address.cluster).await?;
+        startup::check(&core.link, cluster, Purpose::Serve).await?;
         // afterwards the scripts are known to work, and so is the time of the server
-        Lanes::new(Arc::clone(&core)).try_scripts().await.map_err(startup::explain)?;
+        Lanes::new(Arc::clone(&core)).try_scripts().await.map_err(|failure| startup::explain(failure, REDIS_ACL))?;
         Ok(Redis { core, server })
     }
 
     fn check(&self) -> Result<()> {
         let bad = |what: &str| Err(Error::invalid(what));
-        if self.deadline < Duration::from_millis(1) || self.deadline > Duration::from_secs(60) {
-            return bad("the `deadline` of redis is 1 ms to 60 s");
-        }
         if self.window.is_zero() {
             return bad("the `breaker_window` of redis is more than 0");
         }

@@ -42,9 +42,10 @@
 //! # Permissions
 //!
 //! [`REDIS_ACL`] is the least that a user needs. Keys are hashes under one prefix: neither tenants nor keys can be read from
-//! them. User and password are in no error, log or `Debug`.
+//! them. User and password are in no error, log or `Debug`. An operator's [`Sweep`] has a user of its own, [`REDIS_SWEEP_ACL`].
 
 mod builder;
+mod connect;
 mod coordinator;
 mod core;
 mod health;
@@ -55,9 +56,11 @@ mod scripts;
 mod spawn;
 mod startup;
 mod store;
+mod sweep;
 mod url;
 
 pub use builder::{REDIS_ACL, Redis, RedisBuilder};
 pub use health::Health;
 #[cfg(feature = "mutants")]
 pub use rules::Rule;
+pub use sweep::{REDIS_SWEEP_ACL, Sweep, SweepBuilder, SweepCursor, SweepError, SweepReport};

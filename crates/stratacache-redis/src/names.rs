@@ -54,9 +54,30 @@ impl Names {
 
     /// Returns a key that never exists, in one of the slots that `owned` accepts.
     pub(crate) fn nothing_in(&self, owned: impl Fn(u16) -> bool) -> String {
-        let keys = (0_u32..).map(|n| format!("{}:{{x{n}}}:x", self.prefix));
+        self.nobody('x', owned)
+    }
+
+    /// Returns a key that looks like that of an entry and never exists, in one of the slots that `owned` accepts.
+    pub(crate) fn no_entry_in(&self, owned: impl Fn(u16) -> bool) -> String {
+        self.nobody('e', owned)
+    }
+
+    fn nobody(&self, what: char, owned: impl Fn(u16) -> bool) -> String {
+        let keys = (0_u32..).map(|n| format!("{}:{{x{n}}}:{what}", self.prefix));
         // some slot is owned by whoever is asked; a node without any is not asked
-        keys.take(1 << 18).find(|key| owned(slot(key))).unwrap_or_else(|| format!("{}:{{x}}:x", self.prefix))
+        keys.take(1 << 18).find(|key| owned(slot(key))).unwrap_or_else(|| format!("{}:{{x}}:{what}", self.prefix))
+    }
+
+    /// Returns a pattern of the names of entries, and of no control key.
+    pub(crate) fn entries(&self) -> String {
+        format!("{}:{{*}}:e", self.prefix)
+    }
+
+    /// Tells whether a key is that of an entry.
+    pub(crate) fn is_entry(&self, key: &[u8]) -> bool {
+        let inner = key.strip_prefix(self.prefix.as_bytes()).and_then(|key| key.strip_prefix(b":{"));
+        let name = inner.and_then(|inner| inner.strip_suffix(b"}:e"));
+        name.is_some_and(|name| name.len() == 32 && name.iter().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')))
     }
 
     fn data(&self, name: EntryName, what: char) -> String {
@@ -110,6 +131,22 @@ mod tests {
         assert_eq!(slot(&names.entry(name)), slot(&names.lease(name)));
         assert_eq!(slot(&names.entry(name)), slot(&names.nothing(name)));
         assert_eq!(slot(&names.nothing_in(|slot| slot == 77)), 77);
+    }
+
+    #[test]
+    fn the_name_of_an_entry_is_told_from_every_other_key() {
+        let names = Names::new("strata").unwrap();
+        let name = EntryName::from_bytes([0xa7; 16]);
+        assert!(names.is_entry(names.entry(name).as_bytes()));
+        let lane = names.lane(Lane::GLOBAL);
+        let mut others = vec![names.lease(name), names.nothing(name), names.no_entry_in(|_| true), names.beats.clone()];
+        others.extend([&lane.header, &lane.marks[0], &lane.marks[1], &lane.stream].map(Clone::clone));
+        others.extend([String::new(), "strata".to_owned(), "strata:{}:e".to_owned()]);
+        others.push(names.entry(name).replace("strata", "stratb"));
+        others.push(names.entry(name).to_uppercase());
+        for other in others {
+            assert!(!names.is_entry(other.as_bytes()), "{other}");
+        }
     }
 
     #[test]

@@ -6,49 +6,70 @@ use stratacache_core::{Error, ErrorKind, Result};
 use crate::{
     builder::REDIS_ACL,
     link::{Command, Failure, Link, Node, bytes},
+    sweep::REDIS_SWEEP_ACL,
 };
 
 /// The oldest server whose scripts do what ours rely on.
 const OLDEST: u32 = 7;
 
+/// What a server is wanted for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// To keep entries and the order of invalidations.
+    Serve,
+    /// To be swept.
+    Sweep,
+}
+
+impl Purpose {
+    /// The permissions that it takes.
+    const fn acl(self) -> &'static str {
+        match self {
+            Self::Serve => REDIS_ACL,
+            Self::Sweep => REDIS_SWEEP_ACL,
+        }
+    }
+}
+
 /// Checks every server that takes writes.
-pub(crate) async fn check(link: &Link, cluster: bool) -> Result<()> {
-    for (node, _) in link.masters().await? {
-        check_one(link, &node, cluster).await.map_err(|failure| named(&node, failure))??;
+pub(crate) async fn check(link: &Link, cluster: bool, purpose: Purpose) -> Result<()> {
+    let masters = link.masters().await.map_err(|failure| explain(failure, purpose.acl()))?;
+    for (node, _) in masters {
+        check_one(link, &node, cluster, purpose).await.map_err(|failure| named(&node, failure, purpose))??;
     }
     Ok(())
 }
 
 /// An error that says which server.
-fn named(node: &Node, failure: Failure) -> Error {
-    let error = explain(failure);
+fn named(node: &Node, failure: Failure, purpose: Purpose) -> Error {
+    let error = explain(failure, purpose.acl());
     Error::new(error.kind(), format!("{} ({})", error.message(), node.endpoint))
 }
 
 /// Says which permission is missing.
-pub(crate) fn explain(failure: Failure) -> Error {
+pub(crate) fn explain(failure: Failure, acl: &str) -> Error {
     match &failure {
         Failure::Refused(refusal) if refusal.kind == Some(ServerErrorKind::NoPerm) => {
             let command = refusal.command.as_deref().unwrap_or("a command of a script").to_uppercase();
             Error::new(
                 ErrorKind::Unavailable,
-                format!("the redis user may not run {command}; grant it with: ACL SETUSER <user> {REDIS_ACL}"),
+                format!("the redis user may not run {command}; grant it with: ACL SETUSER <user> {acl}"),
             )
         }
         _ => failure.into(),
     }
 }
 
-async fn check_one(link: &Link, node: &Node, cluster: bool) -> Result<Result<()>, Failure> {
+async fn check_one(link: &Link, node: &Node, cluster: bool, purpose: Purpose) -> Result<Result<()>, Failure> {
     let answer = link.send(node, &[Command::plain(&["INFO"])], link.until()).await?;
     let info = match answer.one()? {
         Value::VerbatimString { text, .. } => text,
         value => String::from_utf8_lossy(&bytes(value)?).into_owned(),
     };
-    Ok(judge(&info, cluster))
+    Ok(judge(&info, cluster, purpose))
 }
 
-fn judge(info: &str, cluster: bool) -> Result<()> {
+fn judge(info: &str, cluster: bool, purpose: Purpose) -> Result<()> {
     let field = |name: &str| info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim);
     let refused = |message: String| Err(Error::new(ErrorKind::InvalidInput, message));
     let version = field("redis_version").unwrap_or_default();
@@ -68,7 +89,7 @@ fn judge(info: &str, cluster: bool) -> Result<()> {
     }
     let limited = field("maxmemory").is_some_and(|bytes| bytes != "0");
     let policy = field("maxmemory_policy").unwrap_or_default();
-    if limited && !policy.starts_with("volatile-") {
+    if purpose == Purpose::Serve && limited && !policy.starts_with("volatile-") {
         let why = match policy {
             "noeviction" => "when the memory is full, invalidations would be refused",
             _ => "when the memory is full, marks of invalidations would be evicted like any other key",
@@ -102,15 +123,15 @@ mod tests {
             (info("7.0.15", "master", 0, 1, "noeviction"), false, "CONFIG SET maxmemory-policy volatile-lru"),
             (info("7.0.15", "master", 0, 1, "allkeys-lru"), false, "CONFIG SET maxmemory-policy volatile-lru"),
         ] {
-            let error = judge(&info, cluster).unwrap_err();
+            let error = judge(&info, cluster, Purpose::Serve).unwrap_err();
             assert!(error.to_string().contains(says), "{error}");
         }
     }
 
     #[test]
     fn a_server_without_a_limit_or_with_a_volatile_policy_is_taken() {
-        assert!(judge(&info("7.0.15", "master", 0, 0, "allkeys-lru"), false).is_ok());
-        assert!(judge(&info("7.2.4", "master", 0, 1 << 30, "volatile-ttl"), false).is_ok());
-        assert!(judge(&info("8.0.1", "master", 1, 0, "noeviction"), true).is_ok());
+        assert!(judge(&info("7.0.15", "master", 0, 0, "allkeys-lru"), false, Purpose::Serve).is_ok());
+        assert!(judge(&info("7.2.4", "master", 0, 1 << 30, "volatile-ttl"), false, Purpose::Serve).is_ok());
+        assert!(judge(&info("8.0.1", "master", 1, 0, "noeviction"), true, Purpose::Serve).is_ok());
     }
 }

@@ -63,7 +63,11 @@ pub use stratacache_core::{
 #[cfg(feature = "disk")]
 pub use stratacache_disk::{Disk, DiskBuilder};
 #[cfg(feature = "redis")]
-pub use stratacache_redis::{Health as RedisHealth, REDIS_ACL, Redis, RedisBuilder};
+pub use stratacache_redis::{
+    Health as RedisHealth, REDIS_ACL, REDIS_SWEEP_ACL, Redis, RedisBuilder, Sweep as RedisSweep,
+    SweepBuilder as RedisSweepBuilder, SweepCursor as RedisSweepCursor, SweepError as RedisSweepError,
+    SweepReport as RedisSweepReport,
+};
 pub use value::IntoValue;
 
 /// The snippets of the README compile.

@@ -6,8 +6,12 @@
 mod away;
 #[path = "redis/flight.rs"]
 mod flight;
+#[path = "redis/killed.rs"]
+mod killed;
 #[path = "redis/nodes.rs"]
 mod nodes;
+#[path = "redis/sweep.rs"]
+mod sweep;
 #[path = "redis/trips.rs"]
 mod trips;
 #[path = "redis/world.rs"]

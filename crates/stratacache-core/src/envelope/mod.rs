@@ -35,6 +35,7 @@
 mod decode;
 mod encode;
 mod error;
+mod outline;
 
 use crate::{
     Codec, EntryCheck, Scope,
@@ -45,6 +46,7 @@ use crate::{
 pub use decode::decode;
 pub use encode::encode;
 pub use error::EnvelopeError;
+pub use outline::Outline;
 
 /// The version this build writes.
 pub const VERSION: u8 = 1;

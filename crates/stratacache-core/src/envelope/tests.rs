@@ -88,6 +88,23 @@ fn the_golden_envelope_of_version_1_reads_forever() {
 }
 
 #[test]
+fn an_outline_says_of_the_first_bytes_what_the_whole_envelope_says() {
+    for seed in 0..300 {
+        let (whole, head) = (envelope(seed), head(seed));
+        let needed = HEAD + (head.tags.len() + head.global_tags.len()) * 16;
+        assert_eq!(Outline::needs(&whole[..HEAD]), Some(needed));
+        let outline = Outline::read(&whole[..needed]).unwrap();
+        assert_eq!((outline.stamp, outline.own, outline.global), (head.stamp, head.own, head.global));
+        assert_eq!((outline.tenant, outline.tags, outline.global_tags), (head.tenant, head.tags, head.global_tags));
+        assert_eq!(outline.length, whole.len());
+        for length in 0..needed {
+            assert!(Outline::read(&whole[..length]).is_err(), "{length} of {needed}");
+        }
+    }
+    assert_eq!(Outline::needs(&envelope(1)[..HEAD - 1]), None);
+}
+
+#[test]
 fn another_version_is_told_apart_from_damage() {
     let mut next = envelope(1).to_vec();
     next[2] = 2;
@@ -97,6 +114,7 @@ fn another_version_is_told_apart_from_damage() {
 proptest! {
     #[test]
     fn no_input_panics(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+        let _ = (Outline::needs(&bytes), Outline::read(&bytes));
         let _ = decode(&bytes.into());
     }
 
@@ -105,6 +123,7 @@ proptest! {
         bytes[..3].copy_from_slice(&[b'S', b'C', VERSION]);
         let sum = xxhash_rust::xxh3::xxh3_64(&bytes);
         bytes.extend_from_slice(&sum.to_le_bytes());
+        let _ = (Outline::needs(&bytes), Outline::read(&bytes));
         let _ = decode(&bytes.into());
     }
 }

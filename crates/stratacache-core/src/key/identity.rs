@@ -150,6 +150,9 @@ pub struct Deployment {
 }
 
 impl Deployment {
+    /// The secret of deployments that set none.
+    pub const DEFAULT_SECRET: [u8; 16] = *b"strata/default/1";
+
     /// Makes it from a 16-byte secret; every node that shares tiers must use the same one.
     #[must_use]
     pub const fn new(secret: [u8; 16]) -> Self {

@@ -77,7 +77,7 @@ pub(super) fn hex(incarnation: Incarnation) -> Bytes {
     Bytes::from(format!("{:016x}", incarnation.0))
 }
 
-pub(super) fn history(hex: &[u8]) -> Result<Incarnation, Failure> {
+pub(crate) fn history(hex: &[u8]) -> Result<Incarnation, Failure> {
     let text = std::str::from_utf8(hex).ok().filter(|text| text.len() == 16);
     let number = text.and_then(|text| u64::from_str_radix(text, 16).ok());
     number.map(Incarnation).ok_or(Failure::Garbled("the name of a history"))
@@ -103,7 +103,7 @@ pub(super) fn records(scopes: &[Marked]) -> Bytes {
 }
 
 /// Reads a field of the marks' hash: a mark, or nothing where it is something else that is kept there.
-pub(super) fn mark(lane: Lane, field: &[u8], value: &[u8]) -> Result<Option<MarkRecord>, Failure> {
+pub(crate) fn mark(lane: Lane, field: &[u8], value: &[u8]) -> Result<Option<MarkRecord>, Failure> {
     if field.len() != 18 {
         return Ok(None);
     }

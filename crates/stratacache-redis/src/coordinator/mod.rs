@@ -38,6 +38,7 @@ use crate::{
 };
 use lane::LaneState;
 use message::LaneReply;
+pub(crate) use message::{history, mark};
 use watch::Waiters;
 
 /// How many lanes fetch their marks at once when nobody waits for them.

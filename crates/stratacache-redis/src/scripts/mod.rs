@@ -24,6 +24,7 @@ pub(crate) struct Scripts {
     pub(crate) release: Arc<Script>,
     pub(crate) fill: Arc<Script>,
     pub(crate) replid: Arc<Script>,
+    pub(crate) sweep: Arc<Script>,
 }
 
 const LANE: &str = include_str!("lane.lua");
@@ -46,6 +47,7 @@ impl Scripts {
             release: script("", include_str!("release.lua")),
             fill: script(SHARD, include_str!("fill.lua")),
             replid: script(SHARD, include_str!("replid.lua")),
+            sweep: script(SHARD, include_str!("sweep.lua")),
         }
     }
 }

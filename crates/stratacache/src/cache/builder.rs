@@ -124,7 +124,7 @@ impl Default for CacheBuilder {
             limits: Limits::default(),
             max_marks: 100_000,
             keyspaces: Vec::new(),
-            secret: *b"strata/default/1",
+            secret: Deployment::DEFAULT_SECRET,
             clock: None,
             seed: None,
             rules: Rules::ALL,

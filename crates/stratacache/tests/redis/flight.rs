@@ -6,7 +6,7 @@ use stratacache_testkit::servers::RedisServer;
 use crate::world::{LATEST, Loads, Node};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn three_nodes_with_a_thousand_waiters_each_load_a_cold_key_once() {
+async fn three_nodes_with_3_000_waiters_each_load_a_cold_key_once() {
     let server = RedisServer::start().await.unwrap();
     let mut nodes = Vec::new();
     for _ in 0..3 {
@@ -14,7 +14,7 @@ async fn three_nodes_with_a_thousand_waiters_each_load_a_cold_key_once() {
     }
     let loads = Loads::default();
     let mut readers = tokio::task::JoinSet::new();
-    for n in 0..3_000 {
+    for n in 0..9_000 {
         let (ns, loads) = (nodes[n % 3].tenant("acme"), loads.clone());
         readers.spawn(async move { loads.read_slowly(&ns, "k", LATEST, millis(200)).await });
     }

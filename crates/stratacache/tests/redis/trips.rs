@@ -1,9 +1,9 @@
 //! What an operation costs, counted at the proxy.
 
-use stratacache::{Consistency, millis, seconds};
+use stratacache::{Consistency, seconds};
 use stratacache_testkit::servers::RedisServer;
 
-use crate::world::{Loads, Node};
+use crate::world::{Loads, Node, entries, until_stored};
 
 const BOUNDED: Consistency = Consistency::Bounded(seconds(60));
 
@@ -29,13 +29,6 @@ async fn a_miss_costs_three_round_trips_a_hit_below_memory_one_and_a_hit_in_memo
     assert_eq!(loads.count(), 2);
 }
 
-/// Waits until so many entries are in Redis: the request of a fill passes the proxy before it is carried out.
-async fn until_stored(server: &RedisServer, entries: usize) {
-    while server.command(&["KEYS", "*:e"]).await.unwrap().elements().len() < entries {
-        tokio::time::sleep(millis(1)).await;
-    }
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_invalidation_costs_one_round_trip_and_that_of_a_key_two() {
     let server = RedisServer::start().await.unwrap();
@@ -55,4 +48,30 @@ async fn an_invalidation_costs_one_round_trip_and_that_of_a_key_two() {
     here.proxy.reset_counts();
     a.invalidate("k").await.unwrap();
     assert_eq!(here.proxy.round_trips(), 2, "a key: {:?}", here.proxy.counts());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clearing_a_tenant_of_20_000_entries_is_one_round_trip_and_leaves_the_neighbours_theirs() {
+    const MANY: u32 = 20_000;
+    let server = RedisServer::start().await.unwrap();
+    let here = Node::start(&server).await;
+    let (a, b) = (here.tenant("acme"), here.tenant("globex"));
+    a.invalidate_tag("warm").await.unwrap();
+    a.insert_many((0..MANY).map(|n| (n, n))).await.unwrap();
+    b.insert_many((0..100_u32).map(|n| (n, n))).await.unwrap();
+    let all = MANY as usize + 100;
+    assert_eq!(entries(&server).await, all);
+    let there = Node::start(&server).await;
+    here.count_from_now();
+    a.clear().await.unwrap();
+    assert_eq!(here.proxy.round_trips(), 1, "{:?}", here.proxy.counts());
+    assert_eq!(entries(&server).await, all, "they stay where they are");
+    for ns in [&a, &there.tenant("acme")] {
+        for n in (0..MANY).step_by(97) {
+            assert!(ns.get::<u32>(n).consistency(Consistency::Latest).await.is_none(), "{n}");
+        }
+    }
+    for n in 0..100_u32 {
+        assert_eq!(b.get::<u32>(n).await.as_deref(), Some(&n));
+    }
 }

@@ -55,6 +55,18 @@ fn is_sync(words: &[bytes::Bytes]) -> bool {
     words.len() == 10 && words[0].eq_ignore_ascii_case(b"EVALSHA") && words[2] == "4".as_bytes()
 }
 
+/// Counts the entries in Redis.
+pub(crate) async fn entries(server: &RedisServer) -> usize {
+    server.command(&["KEYS", "*:e"]).await.unwrap().elements().len()
+}
+
+/// Waits until so many entries are in Redis: the request of a fill passes the proxy before it is carried out.
+pub(crate) async fn until_stored(server: &RedisServer, count: usize) {
+    while entries(server).await < count {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
 pub(crate) const LATEST: Consistency = Consistency::Latest;
 
 /// Counts the runs of a loader, on whatever node.
