@@ -166,6 +166,7 @@ impl Tier for Store {
             .fenced(true)
             .leased(true)
             .shared(true)
+            .self_guarded(true)
             .max_weight(self.core.max_weight)
             .deadline(self.core.link.deadline)
     }

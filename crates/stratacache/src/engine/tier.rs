@@ -15,6 +15,7 @@ use foldhash::fast::RandomState;
 use parking_lot::Mutex;
 use stratacache_core::{
     EntryName, Error, Result,
+    breaker::Listening,
     coordinator::MarkJournal,
     event::EventKind,
     tier::{AnyTier, Capability, Fence, GetMany, RemoveMany, Tier, TierError},
@@ -40,6 +41,8 @@ pub(crate) struct TierHandle {
     missed: Arc<Mutex<HashSet<EntryName, RandomState>>>,
     quarantined: Arc<AtomicBool>,
     misses: Mutex<HashMap<u32, u32, RandomState>>,
+    /// To the breaker of a tier that guards itself.
+    _listening: Option<Listening>,
 }
 
 impl TierHandle {
@@ -59,7 +62,14 @@ impl TierHandle {
             missed: Arc::default(),
             quarantined: Arc::default(),
             misses: Mutex::default(),
+            _listening: None,
         }
+    }
+
+    /// Keeps what listens to the tier's own breaker.
+    pub(crate) fn listening(mut self, listening: Option<Listening>) -> Self {
+        self._listening = listening;
+        self
     }
 
     /// Tells whether a name may be read and written: its removal is not outstanding.

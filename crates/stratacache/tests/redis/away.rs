@@ -1,7 +1,7 @@
 //! When the server is away.
 
-use stratacache::{Consistency, LoadError, OnDisconnect, Policy, millis, minutes};
-use stratacache_testkit::servers::RedisServer;
+use stratacache::{Cache, Consistency, LoadError, OnDisconnect, Policy, Redis, event::EventKind, millis, minutes};
+use stratacache_testkit::{clock::ManualClock, proxy::FaultProxy, servers::RedisServer};
 
 use crate::world::{LATEST, Loads, Node};
 
@@ -56,4 +56,33 @@ async fn a_restart_of_redis_without_its_data_leaves_nothing_that_was_invalidated
         assert!(loads.read(&a, "k", Consistency::Bounded(millis(1_000))).await > read);
         a.invalidate("k").await.unwrap();
     }
+}
+
+/// Two breakers in a row would each wait for the other: the cache has none around Redis. The clock of the cache stands still,
+/// so that a breaker of its own would never let anything through again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_a_time_out_only_the_breaker_of_redis_decides_when_keys_are_invalidated_again() {
+    let server = RedisServer::start().await.unwrap();
+    let proxy = FaultProxy::start(server.addr(), 7).await.unwrap();
+    let redis = Redis::builder(proxy.url()).breaker_window(millis(50)).build().await.unwrap();
+    let cache = Cache::builder().clock(ManualClock::new()).seed(7).tier(redis.clone()).build().await.unwrap();
+    let (a, mut events) = (cache.tenant(&stratacache::TenantId::parse("acme").unwrap()), cache.events());
+    a.invalidate("k").await.unwrap();
+    for round in 1..=5 {
+        proxy.hang(true);
+        assert!(a.invalidate("k").await.is_err());
+        proxy.heal();
+        proxy.cut().await;
+        let mut tries = 0;
+        while a.invalidate("k").await.is_err() {
+            tries += 1;
+            assert!(tries < 6_000, "round {round}: still refused though Redis answers: {:?}", redis.health());
+            tokio::time::sleep(millis(5)).await;
+        }
+    }
+    let opens = cache.stats().tiers[1].breaker_opens;
+    assert!(opens >= 5, "each of them opened the breaker of Redis, and that is seen: {opens}");
+    let opened = std::iter::from_fn(|| events.try_next())
+        .filter(|event| matches!(event.as_ref().unwrap().kind, EventKind::BreakerOpened { .. }));
+    assert_eq!(opened.count() as u64, opens, "one event for each");
 }
