@@ -19,6 +19,8 @@ mod history;
 mod kit;
 #[path = "nodes/ops.rs"]
 mod ops;
+#[path = "nodes/refresh.rs"]
+mod refresh;
 #[path = "nodes/settled.rs"]
 mod settled;
 #[path = "nodes/standing.rs"]
