@@ -1,10 +1,14 @@
 //! What leaves a store alone that does not answer, and looks again after a while.
 
+mod turns;
+
 use std::{
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
+
+pub use turns::{Listening, Turns};
 
 use crate::clock::Clock;
 

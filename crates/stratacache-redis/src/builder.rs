@@ -79,7 +79,8 @@ impl Redis {
 
 impl From<Redis> for TierParts {
     fn from(redis: Redis) -> Self {
-        Self::new(Store::new(Arc::clone(&redis.core))).with_coordinator(Lanes::new(redis.core))
+        let turns = redis.core.link.turns.clone();
+        Self::new(Store::new(Arc::clone(&redis.core))).with_coordinator(Lanes::new(redis.core)).with_turns(turns)
     }
 }
 
@@ -119,7 +120,8 @@ impl RedisBuilder {
         self
     }
 
-    /// Sets how long any operation may take, 1 ms to 60 s. Default 250 ms.
+    /// Sets how long any operation may take, 1 ms to 60 s. Default 250 ms. It is set here and not by `tier_deadline` of the
+    /// cache: what hangs is given up together with its connection.
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
         self
@@ -127,7 +129,8 @@ impl RedisBuilder {
 
     /// Sets for how long a server that did not answer is left alone before it is tried again. Default 1 s.
     ///
-    /// A server that hangs costs one operation its deadline in each window, and the others nothing.
+    /// A server that hangs costs one operation its deadline in each window, and the others nothing. Each server of a cluster
+    /// has a breaker of its own; a cache counts and reports the openings of all of them, and adds none of its own.
     pub fn breaker_window(mut self, window: Duration) -> Self {
         self.window = window;
         self

@@ -3,8 +3,11 @@
 
 mod common;
 
+use std::time::Duration;
+
 use common::{Server, patient, prefix};
 use stratacache_core::tier::TierParts;
+use stratacache_redis::Redis;
 use stratacache_testkit::{
     conformance,
     proxy::FaultProxy,
@@ -19,6 +22,17 @@ async fn parts(url: &str) -> TierParts {
 async fn the_tier_keeps_the_contract() {
     let server = Server::start().await;
     conformance::tier(async || parts(&server.url()).await.tier).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn the_tier_guards_itself() {
+    let server = Server::start().await;
+    let builder = Redis::builder(server.url()).prefix(prefix()).breaker_window(Duration::from_secs(600));
+    let make = async || TierParts::from(builder.clone().build().await.unwrap()).tier;
+    conformance::tier::a_tier_that_guards_itself_ends_what_hangs_and_refuses_what_follows(make, async || {
+        server.0.pause().await.unwrap();
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

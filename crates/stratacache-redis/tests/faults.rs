@@ -282,3 +282,57 @@ async fn the_coordinator_can_be_closed_before_the_tier() {
     store(&node, 1).await;
     assert!(node.tier.get_many(GetMany::new(vec![name(1)])).await.unwrap()[0].envelope.is_some());
 }
+
+/// Connects many nodes by one proxy.
+async fn herd(proxy: &FaultProxy, prefix: &str, count: usize) -> Vec<Node> {
+    let mut tasks = tokio::task::JoinSet::new();
+    for _ in 0..count {
+        let builder = patient(&proxy.url()).prefix(prefix);
+        tasks.spawn(Node::connect(builder));
+    }
+    tasks.join_all().await
+}
+
+const HERD: usize = 24;
+const LANES: u64 = 17;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_herd_that_only_lost_its_connections_fetches_no_marks_when_it_comes_back() {
+    let (server, prefix) = (Server::start().await, prefix());
+    let proxy = FaultProxy::start(server.0.addr(), 1).await.unwrap();
+    let nodes = herd(&proxy, &prefix, HERD).await;
+    let near = Node::connect(patient(&server.url()).prefix(&prefix)).await;
+    let before: u64 = nodes.iter().map(|node| node.redis.health().resnapshots).sum();
+    proxy.refuse(true);
+    proxy.cut().await;
+    let mut last = Position::default();
+    for n in 0..20 {
+        last = near.invalidate(lane(LANE), vec![tag(n)]).await;
+    }
+    proxy.reset_counts();
+    proxy.refuse(false);
+    eventually("everybody has heard", || nodes.iter().all(|node| node.seen.lane(lane(LANE)).position == last)).await;
+    let after: u64 = nodes.iter().map(|node| node.redis.health().resnapshots).sum();
+    assert_eq!((after, proxy.count("HSCAN")), (before, 0), "each went on from where it was");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_herd_whose_server_forgot_everything_fetches_each_lane_once() {
+    let (server, prefix) = (Server::start().await, prefix());
+    let proxy = FaultProxy::start(server.0.addr(), 1).await.unwrap();
+    let nodes = herd(&proxy, &prefix, HERD).await;
+    let count = || nodes.iter().map(|node| node.redis.health().resnapshots).collect::<Vec<_>>();
+    let (before, old) = (count(), nodes[0].seen.lane(lane(LANE)).position.incarnation);
+    proxy.reset_counts();
+    server.0.kill().await.unwrap();
+    server.0.restart().await.unwrap();
+    let back = |node: &Node| (0..17).all(|at| node.seen.lane(lane(at)).snapshots == 2);
+    eventually("everybody has the new history", || nodes.iter().all(back)).await;
+    for (node, before) in nodes.iter().zip(before) {
+        assert_ne!(node.seen.lane(lane(LANE)).position.incarnation, old);
+        assert_eq!(node.redis.health().resnapshots - before, LANES, "each lane once");
+    }
+    // both generations of marks of each lane; a fetch that its connection did not survive is begun again
+    let most = HERD as u64 * LANES * 2 * 2;
+    assert!(proxy.count("HSCAN") <= most, "{} HSCAN of {HERD} nodes", proxy.count("HSCAN"));
+}

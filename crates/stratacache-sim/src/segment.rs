@@ -37,9 +37,10 @@ const LOOK_AGAIN: Duration = Duration::from_millis(150);
 /// Times between invalidations without a fault, of which one may have more loads than nodes: a load may begin before its
 /// node has heard of the invalidation, and is then repeated.
 const LOADED_MORE: f64 = 0.02;
-/// In milliseconds: the life of a lease and a second; that of an insert's, likewise.
+/// In milliseconds: the life of a lease and a second; and that of one that was taken without asking, likewise, at most by a
+/// load of many: as long as a load may take, 5 s to write, and two deadlines.
 const OLDEST_LEASE: &str = "1500";
-const OLDEST_INSERT: &str = "31000";
+const OLDEST_TAKEN: &str = "9500";
 
 /// Runs it.
 pub(crate) async fn run(script: &Script) -> Result<Segment> {
@@ -191,7 +192,7 @@ async fn check_leases(stage: &Stage) -> Result<()> {
         return Ok(());
     }
     let duo = stage.duo().await;
-    let found = duo.primary.command(&["EVAL", FIND, "0", OLDEST_LEASE, OLDEST_INSERT]).await?;
+    let found = duo.primary.command(&["EVAL", FIND, "0", OLDEST_LEASE, OLDEST_TAKEN]).await?;
     for lease in found.elements() {
         let note = lease.text().unwrap_or_default();
         stage.ledger().checker.report(Violation::noted(Broken::OldLease, 0, note));

@@ -21,6 +21,8 @@ mod kit;
 mod ops;
 #[path = "nodes/order.rs"]
 mod order;
+#[path = "nodes/refresh.rs"]
+mod refresh;
 #[path = "nodes/settled.rs"]
 mod settled;
 #[path = "nodes/standing.rs"]

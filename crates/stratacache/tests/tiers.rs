@@ -10,7 +10,11 @@ use stratacache::{
     Cache, ErrorKind, Lookup, OnWriteError, Policy,
     event::EventKind,
     millis, minutes, seconds,
-    tier::{TierErrorKind, TierParts},
+    tier::{Capability, Tier, TierErrorKind, TierParts},
+};
+use stratacache_core::{
+    breaker::{Turn, Turns},
+    tier::{GetMany, Got, PutMany, PutOutcome, RemoveMany, TierError},
 };
 use stratacache_testkit::{
     faulty::{Fault, Faults, FaultyTier, On},
@@ -367,4 +371,72 @@ async fn a_value_loaded_over_an_absence_of_an_upper_tier_fills_the_tiers_below_i
     }
     let reads = tiers.each_ref().map(|tier| (tier.reads(), tier.fence_reads()));
     assert_eq!(reads, [(2, 0), (1, 1), (1, 1)], "those below it were asked for their fences only");
+}
+
+/// A tier that says it has a deadline and a breaker of its own.
+struct SelfGuarded(FaultyTier<MemoryTier>);
+
+impl Tier for SelfGuarded {
+    fn name(&self) -> &str {
+        "guarded"
+    }
+    fn capability(&self) -> Capability {
+        self.0.capability().self_guarded(true)
+    }
+    async fn get_many(&self, request: GetMany) -> Result<Vec<Got>, TierError> {
+        self.0.get_many(request).await
+    }
+    async fn put_many(&self, request: PutMany) -> Result<Vec<PutOutcome>, TierError> {
+        self.0.put_many(request).await
+    }
+    async fn remove_many(&self, request: RemoveMany) -> Result<Vec<Result<(), TierError>>, TierError> {
+        self.0.remove_many(request).await
+    }
+    async fn ping(&self) -> Result<(), TierError> {
+        self.0.ping().await
+    }
+    fn used_bytes(&self) -> Option<u64> {
+        self.0.used_bytes()
+    }
+    async fn close(&self) -> Result<(), TierError> {
+        self.0.close().await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tier_that_guards_itself_gets_neither_a_breaker_nor_a_deadline_and_what_its_own_does_is_counted_once() {
+    let (tier, faults) = FaultyTier::new(MemoryTier::new("guarded"), 5);
+    let turns = Turns::new();
+    let parts = TierParts::new(SelfGuarded(tier)).with_turns(turns.clone());
+    let cache = builder().tier(parts).build().await.unwrap();
+    let (acme, mut events) = (tenant(&cache, "acme"), cache.events());
+    faults.always(On::Any, Fault::Error(TierErrorKind::Timeout));
+    for n in 0..50 {
+        assert!(acme.get::<usize>(&format!("k{n}")).await.is_none());
+        assert!(acme.invalidate("k").await.is_err(), "a tier that cannot remove is asked each time, and says so");
+    }
+    assert_eq!((faults.calls(On::Get), faults.calls(On::Remove)), (50, 50), "nothing is kept from it");
+    assert_eq!(cache.stats().tiers[1].breaker_opens, 0);
+    faults.clear();
+    faults.always(On::Get, Fault::SlowReply(seconds(20)));
+    let began = Instant::now();
+    assert!(acme.get::<usize>("slow").await.is_none());
+    assert_eq!(began.elapsed(), seconds(20), "its operations end by themselves");
+    faults.clear();
+    acme.invalidate("k").await.unwrap();
+    turns.tell(Turn::Opened);
+    turns.tell(Turn::Closed);
+    assert_eq!(cache.stats().tiers[1].breaker_opens, 1);
+    let told: Vec<EventKind> = std::iter::from_fn(|| events.try_next()).map(|event| event.unwrap().kind).collect();
+    let tier = || "guarded".to_owned();
+    let told = told.iter().filter(|kind| !matches!(kind, EventKind::TierFailed { .. } | EventKind::Invalidated { .. }));
+    let wanted = [EventKind::BreakerOpened { tier: tier() }, EventKind::BreakerClosed { tier: tier() }];
+    assert_eq!(told.collect::<Vec<_>>(), wanted.iter().collect::<Vec<_>>());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_deadline_of_a_tier_that_guards_itself_is_not_set_here() {
+    let tier = SelfGuarded(FaultyTier::new(MemoryTier::new("guarded"), 5).0);
+    let error = builder().tier(tier).tier_deadline("guarded", seconds(1)).build().await.unwrap_err();
+    assert!(error.to_string().contains("a deadline of its own"), "{error}");
 }

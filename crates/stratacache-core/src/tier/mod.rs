@@ -27,7 +27,15 @@ use crate::{Error, ErrorKind};
 /// name, which voids whoever held it. Such a fence ends after its life, and is good for one put.
 ///
 /// A tier that cannot do this says so with [`Capability::fenced`] `= false`, and the engine makes up for it with key
-/// marks, at the price of more misses. Every operation is a batch, there are no default methods, and every future may
+/// marks, at the price of more misses.
+///
+/// The engine ends operations that take longer than [`Capability::deadline`], and leaves a tier alone for 5 s that does not
+/// answer. A tier that knows better what its failures mean, since it shares a connection with its coordinator, says
+/// [`Capability::self_guarded`] and is left to itself. Its operations then end by themselves, after about that deadline; when
+/// one hung, others fail at once with [`TierErrorKind::Unavailable`] until a probe succeeds; and it tells of that by
+/// [`TierParts::turns`].
+///
+/// Every operation is a batch, there are no default methods, and every future may
 /// be dropped at any point. The conformance suite is in `stratacache-testkit`.
 pub trait Tier: Send + Sync + 'static {
     /// Returns the name, unique in a cache: `disk`, `redis`, ...
@@ -86,9 +94,12 @@ pub struct Capability {
     pub persistent: bool,
     /// Is used by other nodes too.
     pub shared: bool,
+    /// Ends what hangs and refuses what is hopeless by itself: it has a deadline and a breaker of its own, and the engine
+    /// puts none around it. See [`Tier`].
+    pub self_guarded: bool,
     /// The largest envelope in bytes.
     pub max_weight: u64,
-    /// The deadline of an operation unless the builder sets another.
+    /// The deadline of an operation unless the builder sets another; of a self-guarded tier its own.
     pub deadline: Duration,
 }
 
@@ -101,6 +112,7 @@ impl Capability {
             leased: false,
             persistent: false,
             shared: false,
+            self_guarded: false,
             max_weight: u64::MAX,
             deadline: Duration::from_millis(250),
         }
@@ -131,6 +143,13 @@ impl Capability {
     #[must_use]
     pub const fn shared(mut self, shared: bool) -> Self {
         self.shared = shared;
+        self
+    }
+
+    /// Sets [`self_guarded`](Self::self_guarded).
+    #[must_use]
+    pub const fn self_guarded(mut self, self_guarded: bool) -> Self {
+        self.self_guarded = self_guarded;
         self
     }
 

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use super::{AnyTier, Tier};
-use crate::coordinator::{AnyCoordinator, Coordinator, MarkJournal};
+use crate::{
+    breaker::Turns,
+    coordinator::{AnyCoordinator, Coordinator, MarkJournal},
+};
 
 /// What `builder.tier(..)` takes: a tier, and the journal or coordinator that comes with it.
 ///
@@ -16,12 +19,14 @@ pub struct TierParts {
     pub journal: Option<Arc<dyn MarkJournal>>,
     /// The coordinator of the nodes that share the tier.
     pub coordinator: Option<AnyCoordinator>,
+    /// By which a tier that guards itself tells that its breaker opened or closed.
+    pub turns: Option<Turns>,
 }
 
 impl TierParts {
     /// Takes a tier alone.
     pub fn new(tier: impl Tier) -> Self {
-        Self { tier: AnyTier::new(tier), journal: None, coordinator: None }
+        Self { tier: AnyTier::new(tier), journal: None, coordinator: None, turns: None }
     }
 
     /// Adds a journal.
@@ -35,6 +40,13 @@ impl TierParts {
     #[must_use]
     pub fn with_coordinator(mut self, coordinator: impl Coordinator) -> Self {
         self.coordinator = Some(AnyCoordinator::new(coordinator));
+        self
+    }
+
+    /// Adds what a self-guarded tier tells of its breaker by.
+    #[must_use]
+    pub fn with_turns(mut self, turns: Turns) -> Self {
+        self.turns = Some(turns);
         self
     }
 }

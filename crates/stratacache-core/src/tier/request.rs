@@ -1,5 +1,7 @@
 //! What is asked of a tier, and what it answers.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 
 use crate::{EntryName, clock::Millis};
@@ -32,25 +34,34 @@ pub struct GetMany {
     /// The tier makes sure, within this read, that it still speaks for all nodes: a store that was cut off from the others,
     /// or went back to an older state, answers nothing. Means nothing to a tier that nodes do not share.
     pub latest: bool,
+    /// How long fences live that are leases; `None` leaves it to the tier. Means nothing for other fences.
+    pub life: Option<Duration>,
 }
 
 impl GetMany {
     /// Asks for the envelopes of some names.
     #[must_use]
     pub fn new(names: Vec<EntryName>) -> Self {
-        Self { names, want: Want::Envelope, latest: false }
+        Self { names, want: Want::Envelope, latest: false, life: None }
     }
 
     /// Asks for fences only.
     #[must_use]
     pub fn fences(names: Vec<EntryName>) -> Self {
-        Self { names, want: Want::Fence, latest: false }
+        Self { names, want: Want::Fence, latest: false, life: None }
     }
 
     /// Sets [`latest`](Self::latest).
     #[must_use]
     pub const fn latest(mut self, latest: bool) -> Self {
         self.latest = latest;
+        self
+    }
+
+    /// Sets [`life`](Self::life).
+    #[must_use]
+    pub const fn life(mut self, life: Duration) -> Self {
+        self.life = Some(life);
         self
     }
 }

@@ -104,3 +104,36 @@ impl Connection {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NODES: usize = 1_000;
+
+    /// When a node tries to connect, from the moment at which all lost their connections.
+    fn attempts() -> impl Iterator<Item = Duration> {
+        let mut backoff = Backoff::new();
+        std::iter::repeat_with(move || backoff.next()).scan(Duration::ZERO, |at, wait| {
+            *at += wait;
+            Some(*at)
+        })
+    }
+
+    #[test]
+    fn a_thousand_nodes_that_lost_a_server_together_come_back_spread_over_a_second() {
+        let away = Duration::from_secs(10);
+        let mut came_back = [0_usize; 20];
+        for _ in 0..NODES {
+            let mut tried = 0;
+            let back = attempts().inspect(|_| tried += 1).find(|at| *at >= away).unwrap_or_default();
+            let slot = (back - away).as_millis() as usize / 50;
+            came_back[slot] += 1; // nobody is later than a second
+            assert!(tried <= 7 + 2 * 10 + 1, "a node tries twice a second at most, after the first: {tried}");
+        }
+        let most = came_back.iter().max().copied().unwrap_or_default();
+        assert!(most <= NODES / 5, "within 50 ms came back: {came_back:?}");
+        let slots = came_back.iter().filter(|count| **count > 0).count();
+        assert!(slots >= 15, "{came_back:?}");
+    }
+}

@@ -10,7 +10,7 @@ mod node;
 use std::{sync::Arc, time::Duration};
 
 use redis::{Cmd, ServerErrorKind, Value};
-use stratacache_core::clock::Clock;
+use stratacache_core::{breaker::Turns, clock::Clock};
 
 use cluster::Cluster;
 pub(crate) use command::{Answer, Command, accepted, bytes, list, number};
@@ -32,6 +32,8 @@ pub(crate) struct Link {
     topology: Topology,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) deadline: Duration,
+    /// Of the breakers of all servers.
+    pub(crate) turns: Turns,
 }
 
 /// How a link is made.
@@ -46,13 +48,15 @@ pub(crate) struct LinkSettings {
 impl Link {
     pub(crate) fn new(mut settings: LinkSettings, clock: Arc<dyn Clock>) -> Self {
         let (connections, window, time) = (settings.connections, settings.window, Arc::clone(&clock));
-        let make = move |endpoint| Node::new(endpoint, connections, window, Arc::clone(&time));
+        let turns = Turns::new();
+        let tell = turns.clone();
+        let make = move |endpoint| Node::new(endpoint, connections, window, tell.clone(), Arc::clone(&time));
         let topology = if settings.cluster {
             Topology::Cluster(Cluster::new(settings.endpoints, make, Arc::clone(&clock)))
         } else {
             Topology::Single(Arc::new(make(settings.endpoints.swap_remove(0))))
         };
-        Self { topology, clock, deadline: settings.deadline }
+        Self { topology, clock, deadline: settings.deadline, turns }
     }
 
     /// Returns until when a call that begins now may last.

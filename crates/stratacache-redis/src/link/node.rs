@@ -11,7 +11,7 @@ use std::{
 
 use redis::{Pipeline, ServerErrorKind, Value, aio::MultiplexedConnection};
 use stratacache_core::{
-    breaker::{Breaker, Outcome, Turn},
+    breaker::{Breaker, Outcome, Turn, Turns},
     clock::Clock,
     stamp::Incarnation,
 };
@@ -29,6 +29,7 @@ struct Verified {
 pub(crate) struct Node {
     pub(crate) endpoint: Endpoint,
     pub(crate) breaker: Breaker,
+    turns: Turns,
     clock: Arc<dyn Clock>,
     connections: Vec<Connection>,
     turn: AtomicUsize,
@@ -37,7 +38,13 @@ pub(crate) struct Node {
 }
 
 impl Node {
-    pub(crate) fn new(endpoint: Endpoint, connections: usize, window: Duration, clock: Arc<dyn Clock>) -> Self {
+    pub(crate) fn new(
+        endpoint: Endpoint,
+        connections: usize,
+        window: Duration,
+        turns: Turns,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
         let epochs = Arc::new(AtomicU64::new(0));
         let connection = |_| Connection::new(endpoint.clone(), Arc::clone(&clock), Arc::clone(&epochs));
         Self {
@@ -45,6 +52,7 @@ impl Node {
             breaker: Breaker::new(Arc::clone(&clock)).window(window),
             turn: AtomicUsize::new(0),
             verified: Mutex::new(None),
+            turns,
             endpoint,
             clock,
             epochs,
@@ -68,10 +76,12 @@ impl Node {
             Ok(Err(Failure::Waiting)) => (None, Err(Failure::Waiting)),
             Ok(Err(failure)) => (Some(Outcome::Failed), Err(failure)),
         };
-        match outcome.and_then(|outcome| permit.settle(outcome)) {
-            Some(Turn::Opened) => tracing::warn!(server = %self.endpoint, "redis does not answer and is left alone"),
-            Some(Turn::Closed) => tracing::info!(server = %self.endpoint, "redis answers again"),
-            None => {}
+        if let Some(turn) = outcome.and_then(|outcome| permit.settle(outcome)) {
+            match turn {
+                Turn::Opened => tracing::warn!(server = %self.endpoint, "redis does not answer and is left alone"),
+                Turn::Closed => tracing::info!(server = %self.endpoint, "redis answers again"),
+            }
+            self.turns.tell(turn);
         }
         result
     }

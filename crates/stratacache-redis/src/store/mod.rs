@@ -27,7 +27,7 @@ use crate::{
 };
 use read::Readers;
 
-/// How long a fence lives that was taken without asking: as long as a load may take.
+/// How long a fence lives that was taken without asking, unless its taker says: as long as a load may take.
 const FENCE_LIFE: Duration = Duration::from_secs(30);
 
 /// Entries in Redis.
@@ -47,9 +47,9 @@ impl Store {
     }
 
     /// Takes the lease of each name, whoever held it.
-    async fn take(&self, names: Vec<EntryName>) -> Result<Vec<Got>, TierError> {
+    async fn take(&self, names: Vec<EntryName>, life: Duration) -> Result<Vec<Got>, TierError> {
         let tokens: Vec<u128> = names.iter().map(|_| token()).collect::<Result<_, _>>()?;
-        let life = Bytes::from(FENCE_LIFE.as_millis().to_string());
+        let life = Bytes::from(life.as_millis().max(1).to_string());
         let take = |(name, token): (&EntryName, &u128)| {
             let args = vec![Bytes::copy_from_slice(&token.to_le_bytes()), life.clone()];
             (*name, Command::script(&self.core.scripts.take, vec![self.core.names.lease(*name)], args))
@@ -166,6 +166,7 @@ impl Tier for Store {
             .fenced(true)
             .leased(true)
             .shared(true)
+            .self_guarded(true)
             .max_weight(self.core.max_weight)
             .deadline(self.core.link.deadline)
     }
@@ -174,7 +175,7 @@ impl Tier for Store {
         self.open()?;
         match request.want {
             _ if request.names.is_empty() => Ok(Vec::new()),
-            Want::Fence => self.take(request.names).await,
+            Want::Fence => self.take(request.names, request.life.unwrap_or(FENCE_LIFE)).await,
             _ => self.readers.get_many(request.names, request.latest).await,
         }
     }

@@ -8,7 +8,9 @@
 //! [`Capability::leased`](stratacache_core::tier::Capability::leased) is true, a read for the envelope brings no fence, a
 //! fence is good for one put, and a newer fence of the same name voids the older.
 //!
-//! A crate with a tier of its own has two tests, the second only if the tier is persistent:
+//! A crate with a tier of its own has two tests, the second only if the tier is persistent (and a third,
+//! [`a_tier_that_guards_itself_ends_what_hangs_and_refuses_what_follows`](tier::a_tier_that_guards_itself_ends_what_hangs_and_refuses_what_follows),
+//! if it has a deadline and a breaker of its own):
 //!
 //! ```
 //! use stratacache_testkit::{conformance, tiers::MemoryTier};

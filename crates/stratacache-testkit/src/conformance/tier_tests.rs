@@ -1,16 +1,29 @@
 use std::{
+    cell::Cell,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
 use bytes::Bytes;
-use stratacache_core::tier::{
-    AnyTier, Capability, Fence, GetMany, Got, PutItem, PutMany, PutOutcome, RemoveMany, Tier, TierError,
+use stratacache_core::{
+    breaker::{Breaker, Outcome},
+    tier::{
+        AnyTier, Capability, Fence, GetMany, Got, PutItem, PutMany, PutOutcome, RemoveMany, Tier, TierError,
+        TierErrorKind,
+    },
 };
 use tokio::runtime::Builder;
 
 use super::tier;
-use crate::{faulty::FaultyTier, tiers::MemoryTier};
+use crate::{
+    clock::ManualClock,
+    faulty::{Fault, FaultyTier, On},
+    tiers::MemoryTier,
+};
 
 /// Runs a clause on real threads and returns what it panicked with, or nothing.
 pub(super) fn complaint(clause: impl Future<Output = ()>) -> String {
@@ -183,4 +196,67 @@ fn the_races_catch_a_tier_that_ignores_fences() {
         tier::readers_never_see_what_a_finished_removal_took(async || Flawed::new(Flaw::IgnoresFences)),
     );
     assert!(said.contains("no get that starts after a removal has returned"), "{said}");
+}
+
+/// A tier that says it guards itself; whether it does is another matter.
+struct Guarded {
+    inner: FaultyTier<MemoryTier>,
+    deadline: bool,
+    breaker: Option<Breaker>,
+}
+
+impl Guarded {
+    async fn through<R>(&self, operation: impl Future<Output = Result<R, TierError>>) -> Result<R, TierError> {
+        let permit = self.breaker.as_ref().map(|breaker| breaker.admit().ok_or(TierErrorKind::Unavailable)).transpose();
+        let permit = permit.map_err(|kind| TierError::new(kind, "left alone"))?;
+        let limit = if self.deadline { self.capability().deadline } else { Duration::MAX };
+        let done = tokio::time::timeout(limit, operation).await;
+        let hung = done.is_err();
+        permit.map(|permit| permit.settle(if hung { Outcome::Hung } else { Outcome::Answered }));
+        done.unwrap_or_else(|_| Err(TierError::new(TierErrorKind::Timeout, "no answer")))
+    }
+}
+
+impl Tier for Guarded {
+    fn name(&self) -> &str {
+        "guarded"
+    }
+    fn capability(&self) -> Capability {
+        self.inner.capability().self_guarded(true)
+    }
+    async fn get_many(&self, request: GetMany) -> Result<Vec<Got>, TierError> {
+        self.through(self.inner.get_many(request)).await
+    }
+    async fn put_many(&self, request: PutMany) -> Result<Vec<PutOutcome>, TierError> {
+        self.through(self.inner.put_many(request)).await
+    }
+    async fn remove_many(&self, request: RemoveMany) -> Result<Vec<Result<(), TierError>>, TierError> {
+        self.through(self.inner.remove_many(request)).await
+    }
+    async fn ping(&self) -> Result<(), TierError> {
+        self.through(self.inner.ping()).await
+    }
+    fn used_bytes(&self) -> Option<u64> {
+        None
+    }
+    async fn close(&self) -> Result<(), TierError> {
+        self.inner.close().await
+    }
+}
+
+#[test]
+fn a_tier_that_only_says_that_it_guards_itself_is_found_out() {
+    let said = |deadline: bool, breaker: bool| {
+        let (inner, faults) = FaultyTier::new(MemoryTier::new("guarded"), 1);
+        let breaker = breaker.then(|| Breaker::new(Arc::new(ManualClock::new())));
+        let tier = Cell::new(Some(Guarded { inner, deadline, breaker }));
+        let clause = tier::a_tier_that_guards_itself_ends_what_hangs_and_refuses_what_follows(
+            async || tier.take().unwrap(),
+            async || faults.always(On::Any, Fault::Hang),
+        );
+        complaint_on(Builder::new_current_thread().start_paused(true), clause)
+    };
+    assert_eq!(said(true, true), "");
+    assert!(said(false, true).contains("ends a ping that hangs"));
+    assert!(said(true, false).contains("after one that hung a get_many is refused at once"));
 }

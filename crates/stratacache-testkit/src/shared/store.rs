@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{clock::SimulatedClock, random::Random};
 
-/// How long a fence lives that was taken without a lease.
+/// How long a fence lives that was taken without a lease, unless its taker says.
 pub const FENCE_LIFE: Duration = Duration::from_secs(10);
 
 /// A store that nodes share, as a Redis would be, in this process and on tokio's time. Clones are the same store.
@@ -148,8 +148,13 @@ impl SharedStore {
     /// TAKE: overwrites whatever lease there is with a fence, which lives for [`FENCE_LIFE`] and is
     /// taken over by no LEASE.
     pub fn take(&self, name: EntryName) -> Fence {
+        self.take_for(name, FENCE_LIFE)
+    }
+
+    /// TAKE with another life than [`FENCE_LIFE`].
+    pub fn take_for(&self, name: EntryName, life: Duration) -> Fence {
         let token = self.token();
-        let ends_at = self.now() + FENCE_LIFE.as_millis() as Millis;
+        let ends_at = self.now() + life.as_millis() as Millis;
         self.keys().data.take(name, token, ends_at);
         Fence(token)
     }

@@ -12,7 +12,7 @@ use stratacache_core::tier::{
     Capability, GetMany, Got, PutItem, PutMany, PutOutcome, RemoveMany, Tier, TierError, TierErrorKind, Want,
 };
 
-use super::{SharedStore, Step, node::Node};
+use super::{FENCE_LIFE, SharedStore, Step, node::Node};
 
 /// The tier of a [`SharedNode`](super::SharedNode): fenced by leases, shared, named `shared`, without a limit of weight and
 /// with a deadline of 250 ms.
@@ -56,11 +56,12 @@ impl Tier for SharedTier {
     }
 
     async fn get_many(&self, request: GetMany) -> Result<Vec<Got>, TierError> {
-        let GetMany { names, want, .. } = request;
+        let GetMany { names, want, life, .. } = request;
+        let life = life.unwrap_or(FENCE_LIFE);
         match want {
             Want::Fence => {
                 let take = move |store: &SharedStore| {
-                    names.into_iter().map(|name| Got::new(None, Some(store.take(name)))).collect()
+                    names.into_iter().map(|name| Got::new(None, Some(store.take_for(name, life)))).collect()
                 };
                 self.call(Step::Take, take).await
             }

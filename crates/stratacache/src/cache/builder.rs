@@ -154,6 +154,8 @@ impl CacheBuilder {
     }
 
     /// Sets the deadline of a tier's operations, by the tier's name. Default: what the tier says, 250 ms for most.
+    ///
+    /// Not of a tier that guards itself, as `redis` does: that has a setting of its own.
     pub fn tier_deadline(mut self, tier: impl Into<String>, deadline: Duration) -> Self {
         self.deadlines.insert(tier.into(), deadline);
         self
@@ -355,6 +357,12 @@ impl CacheBuilder {
             if !names.contains(&name.as_str()) {
                 return Err(Error::invalid(format!("tier_deadline names {name:?}, but there is no such tier")));
             }
+            let guards_itself = |parts: &TierParts| parts.tier.name() == name && parts.tier.capability().self_guarded;
+            if self.tiers.iter().any(guards_itself) {
+                return Err(Error::invalid(format!(
+                    "tier_deadline names {name:?}, which has a deadline of its own: set it where that tier is made"
+                )));
+            }
             if deadline.is_zero() {
                 return Err(Error::invalid(format!("tier_deadline of {name:?} must be more than 0")));
             }
@@ -385,7 +393,7 @@ impl CacheBuilder {
             .tiers
             .into_iter()
             .zip(journals)
-            .map(|(parts, journal)| guarded(parts.tier, journal, &self.deadlines, &timeline, &events))
+            .map(|(parts, journal)| guarded(parts, journal, &self.deadlines, &timeline, &events))
             .collect();
         let quota_of = |quota: Quota| memory::Quota { reserve: quota.reserve, limit: quota.limit.unwrap_or(u64::MAX) };
         let quotas = self.quotas.into_iter().map(|(tenant, quota)| (tenant, quota_of(quota))).collect();
@@ -486,30 +494,42 @@ async fn start_coordinator(tiers: &[TierParts], rules: Rules) -> Result<(AnyCoor
     Ok((AnyCoordinator::new(local), journals))
 }
 
+/// Puts a deadline and a breaker around a tier that has none of its own, and reports what a breaker does.
 fn guarded(
-    tier: AnyTier,
+    parts: TierParts,
     journal: Journal,
     deadlines: &HashMap<String, Duration>,
     timeline: &Arc<Timeline>,
     events: &Arc<EventHub>,
 ) -> TierHandle {
+    let TierParts { tier, turns, .. } = parts;
     let name = tier.name().to_owned();
     let capability = tier.capability();
     let counters = Arc::new(TierCounters::default());
-    let deadline = deadlines.get(&name).copied().unwrap_or(capability.deadline);
     let (events, counted, said) = (Arc::clone(events), Arc::clone(&counters), name.clone());
     let (clock, timeline) = (Arc::clone(timeline.clock()), Arc::clone(timeline));
     let on_turn = move |turn| {
         let kind = match turn {
             Turn::Opened => {
                 TierCounters::count(&counted.breaker_opens);
-                tracing::warn!(tier = %said, "the tier does not answer and is left alone for 5 s");
                 EventKind::BreakerOpened { tier: said.clone() }
             }
             Turn::Closed => EventKind::BreakerClosed { tier: said.clone() },
         };
         events.send(timeline.now(), None, kind);
     };
-    let guarded = Breaker::new(Deadline::new(tier, deadline), clock, on_turn);
-    TierHandle::new(AnyTier::new(guarded), name, capability, journal, counters)
+    if capability.self_guarded {
+        let listening = turns.map(|turns| turns.listen(on_turn));
+        return TierHandle::new(tier, name, capability, journal, counters).listening(listening);
+    }
+    let deadline = deadlines.get(&name).copied().unwrap_or(capability.deadline);
+    let logged = name.clone();
+    let on_turn = move |turn| {
+        if turn == Turn::Opened {
+            tracing::warn!(tier = %logged, "the tier does not answer and is left alone for 5 s");
+        }
+        on_turn(turn);
+    };
+    let tier = AnyTier::new(Breaker::new(Deadline::new(tier, deadline), clock, on_turn));
+    TierHandle::new(tier, name, capability, journal, counters)
 }

@@ -83,6 +83,21 @@ impl Engine {
         entry.value().is_some() && self.timeline.now() < until
     }
 
+    /// Returns an entry that is to be refreshed, while it may be served without.
+    pub(super) fn serves_on<V: CacheValue>(
+        &self,
+        ns: &Door,
+        key: &Key<V>,
+        entry: &Arc<Entry<V>>,
+        began: Seq,
+    ) -> Option<Landed<V>> {
+        let fresh = self.timeline.now() < entry.times().fresh_until;
+        let served = entry.value().is_some() && (fresh || self.may_revalidate(entry));
+        let freshness = if fresh { Freshness::Fresh } else { Freshness::Stale };
+        (served && self.may_stand_in(ns, key.as_bytes(), entry, began))
+            .then(|| Landed { entry: Arc::clone(entry), freshness })
+    }
+
     /// Returns what stands in for a failed load of a key: its value past its ttl, if that may still be served.
     pub(super) fn stand_in<V: CacheValue>(
         &self,

@@ -15,7 +15,7 @@ use super::{
     catch::run_loader,
     fill::{Filling, Kept},
     lead::{BoxFuture, Landed, LoadOutcome},
-    lower::Found,
+    lower::{Found, LONG_LOAD, LeaseLife},
     make::Making,
     read::new_enough,
     refresh::Outdated,
@@ -226,7 +226,8 @@ impl<V: CacheValue, E: Send + Sync + 'static> BulkLeader<V, E> {
         let (refreshed, refreshed_names) = names(true);
         let (read, read_names) = names(false);
         if !refreshed.is_empty() {
-            let fences = engine.fences_below::<V>(&call.ns, &refreshed_names, &call.policy, 0).await;
+            let fences =
+                engine.fences_below::<V>(&call.ns, &refreshed_names, &call.policy, 0, LeaseLife::Loading).await;
             for (index, fences) in refreshed.iter().zip(fences) {
                 self.led.entry(*index).and_modify(|one| one.fences = fences);
             }
@@ -252,7 +253,9 @@ impl<V: CacheValue, E: Send + Sync + 'static> BulkLeader<V, E> {
         let lacks = |one: &&mut Led<V, E>| one.fences.get(tier).is_none_or(Option::is_none);
         let mut lacking: Vec<_> = self.led.values_mut().filter(lacks).collect();
         let names: Vec<EntryName> = lacking.iter().map(|one| one.name).collect();
-        match self.engine.tiers[tier].fences(&names).await {
+        let handle = &self.engine.tiers[tier];
+        let life = self.call.policy.load_timeout_time().min(LONG_LOAD) + handle.write_life(names.len());
+        match handle.fences(&names, life).await {
             Ok(fences) => {
                 for (one, fence) in lacking.iter_mut().zip(fences) {
                     let missing = (tier + 1).saturating_sub(one.fences.len());

@@ -16,8 +16,8 @@ use super::{
     Door, Engine, Standing,
     catch::run_loader,
     fill::{Filling, Kept, Put},
-    lease::{Right, fence_of},
-    lower::{Below, Found, Wanted},
+    lease::{Refresh, Right, fence_of},
+    lower::{Below, Found, LeaseLife, Wanted},
     make::Making,
     refresh::Outdated,
 };
@@ -44,6 +44,8 @@ pub(crate) struct Call<V: 'static> {
     pub(crate) tags: SmallVec<[Tag; 1]>,
     /// Loads even if there is a fresh value.
     pub(crate) forced: bool,
+    /// A refresh behind a reader: forced, unless another node does it.
+    pub(crate) behind: bool,
     pub(crate) share: bool,
     /// Whether an absence is an answer.
     pub(crate) optional: bool,
@@ -128,7 +130,20 @@ impl<V: CacheValue> Leader<V> {
             }
         }
         let mut lease = None;
-        if uses_tiers && !self.call.forced && engine.goes_below::<V>(&self.call.policy) {
+        if uses_tiers && self.call.behind {
+            lease = match self.right_to_refresh(name).await {
+                Refresh::Load(lease) => lease,
+                Refresh::Found(found) => {
+                    let landed = self.promote(name, &found, &[]).await;
+                    lead.land(Ok(landed));
+                    return;
+                }
+                Refresh::Elsewhere(landed) => {
+                    lead.land(Ok(landed));
+                    return;
+                }
+            };
+        } else if uses_tiers && !self.call.forced && engine.goes_below::<V>(&self.call.policy) {
             lease = match self.right_to_load(name, &mut below).await {
                 Right::Load(lease) => lease,
                 Right::Found(found) => {
@@ -141,7 +156,7 @@ impl<V: CacheValue> Leader<V> {
         let fences = self.fences(name, below.fences, lease.as_ref()).await;
         let right = engine.right_among(&ns, name, &fences, &self.call.policy);
         let began = engine.timeline.now();
-        let loaded = engine.renewing(lease, self.load(load)).await;
+        let loaded = engine.renewing(right, self.load(load)).await;
         match loaded {
             Ok(loaded) => {
                 tracing::debug!(ms = engine.timeline.now().saturating_sub(began), "loaded");
@@ -188,7 +203,10 @@ impl<V: CacheValue> Leader<V> {
             return fences;
         }
         let (engine, call) = (self.engine(), &self.call);
-        let others = engine.fences_below::<V>(&call.ns, &[name], &call.policy, fences.len()).await;
+        // what was asked for is not taken
+        let asked = lease.is_some() || (call.behind && engine.leased_tier().is_some());
+        let life = if asked { LeaseLife::None } else { LeaseLife::Renewed };
+        let others = engine.fences_below::<V>(&call.ns, &[name], &call.policy, fences.len(), life).await;
         fences.extend(others.into_iter().flatten());
         if let Some((index, lease)) = engine.leased_tier().zip(lease)
             && let Some(fence) = fences.get_mut(index)

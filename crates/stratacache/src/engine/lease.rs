@@ -2,6 +2,7 @@
 
 use std::{
     future::{Future, pending},
+    sync::{Arc, atomic::Ordering::Relaxed},
     time::Duration,
 };
 
@@ -14,7 +15,7 @@ use tokio::time::{sleep, timeout};
 
 use super::{
     Door, Engine,
-    lead::Leader,
+    lead::{Landed, Leader},
     lower::{Below, Found},
 };
 use crate::{codec::CacheValue, observe::Counter};
@@ -31,6 +32,16 @@ pub(super) enum Right<V> {
     Load(Option<Lease>),
     /// Another node has loaded it.
     Found(Found<V>),
+}
+
+/// How a refresh behind a reader goes on.
+pub(super) enum Refresh<V> {
+    /// It loads here; without a lease its value stays in memory.
+    Load(Option<Lease>),
+    /// Another node has refreshed it.
+    Found(Found<V>),
+    /// Another node does: what there is serves meanwhile.
+    Elsewhere(Landed<V>),
 }
 
 impl Engine {
@@ -132,6 +143,53 @@ impl<V: CacheValue> Leader<V> {
             }
             below.seen = again.seen;
         }
+    }
+
+    /// Asks for the right to refresh what this node holds: one node does it, and the others take over what it brings.
+    pub(super) async fn right_to_refresh(&mut self, name: EntryName) -> Refresh<V> {
+        let (ns, key) = (Arc::clone(&self.call.ns), self.call.key.clone());
+        let engine = Arc::clone(&ns.engine);
+        let goes_below = engine.goes_below::<V>(&self.call.policy);
+        let Some(index) = engine.leased_tier().filter(|_| goes_below) else { return Refresh::Load(None) };
+        let mut below = Below::nothing();
+        // a second time where another node filled in between
+        for _ in 0..2 {
+            below = engine.read_again(&self.wanted(name), index).await;
+            if below.failed {
+                return Refresh::Load(None);
+            }
+            if let Some(found) = below.found.take_if(|found| found.fresh && self.is_newer(found)) {
+                return Refresh::Found(found);
+            }
+            match engine.coordinator.lease(self.lease_request(name, below.seen)).await {
+                Ok(LeaseReply::Granted(lease)) => return Refresh::Load(Some(lease)),
+                Ok(LeaseReply::Filled) => {}
+                Ok(_) => break,
+                Err(error) => {
+                    tracing::debug!(%error, "no lease: refreshing for memory only");
+                    return Refresh::Load(None);
+                }
+            }
+        }
+        if let Some(stale) = &self.stale {
+            // whoever reads it later looks again
+            let pause = LONGEST_PAUSE.mul_f64(0.5 + engine.jitter.unit() / 2.0).as_millis() as u64;
+            stale.meta.cold_or_default().retry_at.store(engine.timeline.now() + pause, Relaxed);
+            if let Some(landed) = engine.serves_on(&ns, &key, stale, self.fill.began()) {
+                return Refresh::Elsewhere(landed);
+            }
+        }
+        // it ended meanwhile, and somebody may wait: as for a miss
+        match self.right_to_load(name, &mut below).await {
+            Right::Load(lease) => Refresh::Load(lease),
+            Right::Found(found) => Refresh::Found(found),
+        }
+    }
+
+    /// Tells whether what a tier has was made after what is refreshed, and is an answer to whoever waits.
+    fn is_newer(&self, found: &Found<V>) -> bool {
+        let created = self.stale.as_ref().map_or(0, |entry| entry.meta.created);
+        found.entry.meta.created > created && self.answers(found)
     }
 
     fn lease_request(&self, name: EntryName, seen: Option<u64>) -> LeaseRequest {

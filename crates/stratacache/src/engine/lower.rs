@@ -62,6 +62,22 @@ pub(super) struct Wanted<'a, V> {
     pub(super) weigher: Option<fn(&V) -> usize>,
 }
 
+/// How long the leases among the fences live that are taken without asking.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum LeaseLife {
+    /// None is taken: the right to write is asked for.
+    None,
+    /// As long as the policy says: it is renewed.
+    Renewed,
+    /// As long as a load may take: it is not renewed.
+    Loading,
+    /// As long as writing takes.
+    Writing,
+}
+
+/// A load that takes longer loses a lease that is not renewed.
+pub(super) const LONG_LOAD: Duration = Duration::from_secs(25);
+
 /// What one tier has of a key, unjudged.
 #[derive(Default)]
 struct Raw {
@@ -131,21 +147,32 @@ impl Engine {
         }
     }
 
-    /// Takes the fences of the tiers from `first` on, for loads that do not look at what they hold: for each name one of
-    /// each tier.
+    /// Takes the fences of the tiers from `first` on, for those who do not look at what they hold: for each name one of each
+    /// tier. Those that are leases are taken from whoever has them, and live for `life`.
     pub(super) async fn fences_below<V: CacheValue>(
         &self,
         ns: &Door,
         names: &[EntryName],
         policy: &Policy,
         first: usize,
+        life: LeaseLife,
     ) -> Vec<Vec<Option<Fence>>> {
         let mut fences = vec![Vec::new(); names.len()];
         if !self.goes_below::<V>(policy) {
             return fences;
         }
         for tier in self.tiers.iter().skip(first) {
-            let of_tier = tier.fences(names).await.unwrap_or_else(|error| {
+            let life = match life {
+                LeaseLife::None if tier.capability.leased => {
+                    fences.iter_mut().for_each(|all| all.push(None));
+                    continue;
+                }
+                LeaseLife::None => Duration::ZERO, // means nothing for other fences
+                LeaseLife::Loading => policy.load_timeout_time().min(LONG_LOAD) + tier.write_life(names.len()),
+                LeaseLife::Renewed => policy.lease_time(),
+                LeaseLife::Writing => tier.write_life(names.len()),
+            };
+            let of_tier = tier.fences(names, life).await.unwrap_or_else(|error| {
                 tier.note("fence", &error, |kind| self.report(Some(&ns.tenant), kind));
                 vec![None; names.len()]
             });

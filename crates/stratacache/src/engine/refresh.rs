@@ -48,7 +48,7 @@ impl Engine {
         }
     }
 
-    /// Starts a load behind the reader of `entry`, unless one is under way. Nobody waits for it.
+    /// Starts a load behind the reader of `entry`, unless one is under way, here or on another node. Nobody waits for it.
     pub(super) fn refresh_behind<V, E>(self: &Arc<Self>, mut request: Box<Request<V, E>>, entry: Arc<Entry<V>>)
     where
         V: CacheValue,
@@ -57,7 +57,7 @@ impl Engine {
         request.call.share = true;
         // readers that miss may join it: the key is that of a read
         let flight_key = self.flight_key_of(&request);
-        request.call.forced = true;
+        (request.call.forced, request.call.behind) = (true, true);
         let ns = Arc::clone(&request.call.ns);
         if let Role::Lead(lead, fill) = self.join_or_lead(&ns, flight_key, &request.call.tags, |_| true) {
             ns.count(&request.call.key, Counter::refreshes);

@@ -9,12 +9,14 @@ use std::{
             Ordering::{Acquire, Release},
         },
     },
+    time::Duration,
 };
 
 use foldhash::fast::RandomState;
 use parking_lot::Mutex;
 use stratacache_core::{
     EntryName, Error, Result,
+    breaker::Listening,
     coordinator::MarkJournal,
     event::EventKind,
     tier::{AnyTier, Capability, Fence, GetMany, RemoveMany, Tier, TierError},
@@ -26,6 +28,10 @@ use crate::observe::TierCounters;
 const MAX_MISSED: usize = 1 << 16;
 /// So many missed removals are made up for in one batch, to stay within the tier's deadline.
 const CATCH_UP: usize = 1 << 10;
+/// The orders and fills of a few entries take less, unless nothing answers in time.
+const WRITING: Duration = Duration::from_secs(5);
+/// So many more may take a deadline more.
+const WRITTEN: usize = 64;
 /// Counters of recent misses, for `min_hits`.
 const SKETCH: usize = 1 << 12;
 
@@ -40,6 +46,8 @@ pub(crate) struct TierHandle {
     missed: Arc<Mutex<HashSet<EntryName, RandomState>>>,
     quarantined: Arc<AtomicBool>,
     misses: Mutex<HashMap<u32, u32, RandomState>>,
+    /// To the breaker of a tier that guards itself.
+    _listening: Option<Listening>,
 }
 
 impl TierHandle {
@@ -59,7 +67,14 @@ impl TierHandle {
             missed: Arc::default(),
             quarantined: Arc::default(),
             misses: Mutex::default(),
+            _listening: None,
         }
+    }
+
+    /// Keeps what listens to the tier's own breaker.
+    pub(crate) fn listening(mut self, listening: Option<Listening>) -> Self {
+        self._listening = listening;
+        self
     }
 
     /// Tells whether a name may be read and written: its removal is not outstanding.
@@ -89,18 +104,25 @@ impl TierHandle {
         *count >= min_hits
     }
 
-    /// Takes the fences of some names, one place for each: none without fences, or for a name that may not be used.
-    pub(crate) async fn fences(&self, names: &[EntryName]) -> Result<Vec<Option<Fence>>, TierError> {
+    /// Takes the fences of some names, one place for each: none without fences, or for a name that may not be used. Those
+    /// that are leases live for `life`.
+    pub(crate) async fn fences(&self, names: &[EntryName], life: Duration) -> Result<Vec<Option<Fence>>, TierError> {
         let mut fences = vec![None; names.len()];
         let asked: Vec<usize> =
             (0..names.len()).filter(|place| self.capability.fenced && self.may_use(names[*place])).collect();
         if !asked.is_empty() {
-            let request = GetMany::fences(asked.iter().map(|place| names[*place]).collect());
+            let request = GetMany::fences(asked.iter().map(|place| names[*place]).collect()).life(life);
             for (place, got) in asked.into_iter().zip(self.tier.get_many(request).await?) {
                 fences[place] = got.fence;
             }
         }
         Ok(fences)
+    }
+
+    /// Returns how long the right to write so many entries has to live when the values are at hand: as long as it may take
+    /// to order and to fill. Who has it and dies keeps the others from storing for so long.
+    pub(crate) fn write_life(&self, items: usize) -> Duration {
+        WRITING + self.capability.deadline * u32::try_from(items.div_ceil(WRITTEN)).unwrap_or(u32::MAX)
     }
 
     /// Removes names, so that nothing older than now is ever read from this tier.

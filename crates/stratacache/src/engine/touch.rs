@@ -7,7 +7,7 @@ use std::sync::{
 
 use stratacache_core::Key;
 
-use super::{Door, Engine, fill::Filling};
+use super::{Door, Engine, fill::Filling, lower::LeaseLife};
 use crate::{codec::CacheValue, memory::Entry};
 
 impl Engine {
@@ -32,7 +32,8 @@ impl Engine {
         // the fence first, then the judgement: a removal in between voids the fence
         let (fill, _) = self.mirror.begin_fill(&ns.tenant.marks);
         let name = self.name(ns, key.as_bytes());
-        let fences = self.fences_below::<V>(ns, &[name], &policy, 0).await.into_iter().next().unwrap_or_default();
+        let fences = self.fences_below::<V>(ns, &[name], &policy, 0, LeaseLife::Writing).await;
+        let fences = fences.into_iter().next().unwrap_or_default();
         let right = self.right_among(ns, name, &fences, &policy);
         if !self.may_stand_in(ns, key.as_bytes(), entry, fill.began()) {
             return self.give_back(right).await;

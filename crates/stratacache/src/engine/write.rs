@@ -184,7 +184,7 @@ impl Engine {
         let strict = |item: &WriteItem<V>| mode_of(&item.policy) == OnWriteError::Strict;
         let names: Few<EntryName> = below.iter().map(|place| names[*place]).collect();
         for (index, tier) in self.tiers.iter().enumerate() {
-            match tier.fences(&names).await {
+            match tier.fences(&names, tier.write_life(names.len())).await {
                 Ok(taken) => below.iter().zip(taken).for_each(|(place, fence)| fences[*place][index] = fence),
                 Err(error) if below.iter().any(|place| strict(&items[*place])) => return Err(error.into()),
                 Err(error) => tier.note("fence", &error, |kind| self.report(Some(&ns.tenant), kind)),

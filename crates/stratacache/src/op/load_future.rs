@@ -88,6 +88,7 @@ where
         ttl,
         tags: options.tags,
         forced,
+        behind: false,
         share,
         optional,
         refresh,

@@ -51,7 +51,8 @@ impl Op {
         let (before, loads, after): (&[Step], bool, &[Step]) = match self {
             Self::Load | Self::Negative => (lease, true, &[Step::Fill]),
             Self::Promotion | Self::Get | Self::BulkPromotion => (get, false, &[]),
-            Self::Refresh | Self::Behind => (take, true, &[Step::Fill]),
+            Self::Refresh => (take, true, &[Step::Fill]),
+            Self::Behind => (lease, true, &[Step::Fill]),
             Self::Bulk => (&[Step::Get, Step::Take], true, &[Step::Fill]),
             Self::Insert => (&[Step::DelFence, Step::Take, Step::Invalidate], false, &[Step::Fill]),
             Self::StampedInsert => (&[], true, &[Step::DelFence, Step::Take, Step::Invalidate, Step::Fill]),

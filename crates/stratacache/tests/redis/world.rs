@@ -78,6 +78,11 @@ impl Loads {
         self.0.load(SeqCst)
     }
 
+    /// Returns a number that is newer than all before it.
+    pub(crate) fn next(&self) -> usize {
+        self.0.fetch_add(1, SeqCst) + 1
+    }
+
     /// Reads a number through: how often the loader has run.
     pub(crate) async fn read(&self, ns: &Namespace, key: &str, consistency: Consistency) -> usize {
         self.read_slowly(ns, key, consistency, Duration::ZERO).await
@@ -86,7 +91,7 @@ impl Loads {
     pub(crate) async fn read_slowly(&self, ns: &Namespace, key: &str, how: Consistency, takes: Duration) -> usize {
         let loads = self.clone();
         let load = async move || {
-            let n = loads.0.fetch_add(1, SeqCst) + 1;
+            let n = loads.next();
             tokio::time::sleep(takes).await;
             Ok::<_, Infallible>(n)
         };

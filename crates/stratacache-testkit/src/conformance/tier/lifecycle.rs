@@ -1,8 +1,9 @@
 //! Being dropped, pinged, closed and opened again.
 
-use std::{future::poll_fn, pin::pin, task::Poll};
+use std::{future::poll_fn, pin::pin, task::Poll, time::Duration};
 
 use stratacache_core::tier::{GetMany, PutItem, PutMany, RemoveMany, Tier, TierError, TierErrorKind};
+use tokio::time::timeout;
 
 use super::steps::{FAR, envelope, fence, get, name, remove, store};
 
@@ -107,4 +108,42 @@ pub async fn what_was_stored_is_there_after_reopening<T: Tier>(open: impl AsyncF
         );
     }
     tier.close().await.unwrap_or_else(|e| panic!("close of a working tier succeeds, not: {e}"));
+}
+
+/// A tier that says it guards itself ends an operation that hangs, and then refuses others until it has probed. `hang` makes
+/// its store hang for good; the tier should leave it alone for as long as it can be told to, so that no probe comes between.
+pub async fn a_tier_that_guards_itself_ends_what_hangs_and_refuses_what_follows<T: Tier>(
+    make: impl AsyncFn() -> T,
+    hang: impl AsyncFn(),
+) {
+    let tier = make().await;
+    assert!(tier.capability().self_guarded, "this clause is for a tier that says it guards itself");
+    let name = name(b'u', 0);
+    store(&tier, name, envelope(b'u', 0)).await;
+    hang().await;
+    // generous: whether it ends is asked here, not when exactly
+    let patience = tier.capability().deadline * 4 + Duration::from_secs(60);
+    let failure = async |operation: &str| {
+        let asked = async {
+            match operation {
+                "get_many" => tier.get_many(GetMany::new(vec![name])).await.err(),
+                "put_many" => {
+                    let item = PutItem::new(name, envelope(b'u', 1), FAR, None);
+                    tier.put_many(PutMany::new(vec![item])).await.err()
+                }
+                "remove_many" => match tier.remove_many(RemoveMany::new(vec![name])).await {
+                    Ok(results) => results.into_iter().find_map(Result::err),
+                    Err(error) => Some(error),
+                },
+                _ => tier.ping().await.err(),
+            }
+        };
+        let ended = timeout(patience, asked).await;
+        ended.unwrap_or_else(|_| panic!("a tier that guards itself ends a {operation} that hangs")).map(|e| e.kind())
+    };
+    assert_eq!(failure("ping").await, Some(TierErrorKind::Timeout), "what hangs is a Timeout");
+    for operation in ["get_many", "put_many", "remove_many", "ping"] {
+        let kind = failure(operation).await;
+        assert_eq!(kind, Some(TierErrorKind::Unavailable), "after one that hung a {operation} is refused at once");
+    }
 }

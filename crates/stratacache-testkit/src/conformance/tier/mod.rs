@@ -24,14 +24,16 @@ pub use fences::{
     a_void_fence_in_a_batch_stops_only_its_own_item,
 };
 pub use lifecycle::{
-    a_closed_tier_says_so, a_dropped_future_leaves_the_tier_usable, a_tier_that_works_answers_a_ping,
+    a_closed_tier_says_so, a_dropped_future_leaves_the_tier_usable,
+    a_tier_that_guards_itself_ends_what_hangs_and_refuses_what_follows, a_tier_that_works_answers_a_ping,
     what_was_stored_is_there_after_reopening,
 };
 pub use races::{a_put_racing_a_removal_never_brings_back, readers_never_see_what_a_finished_removal_took};
 
 /// Runs every clause of the contract of [`Tier`], each on a tier of its own.
 ///
-/// [`what_was_stored_is_there_after_reopening`] is not among them: it needs a `make` that opens the same store again.
+/// [`what_was_stored_is_there_after_reopening`] is not among them: it needs a `make` that opens the same store again. Nor is
+/// [`a_tier_that_guards_itself_ends_what_hangs_and_refuses_what_follows`], which needs a store that can be made to hang.
 ///
 /// # Panics
 /// With a sentence naming the clause that is broken. So does every clause.
