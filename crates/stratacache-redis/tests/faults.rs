@@ -336,3 +336,51 @@ async fn a_herd_whose_server_forgot_everything_fetches_each_lane_once() {
     let most = HERD as u64 * LANES * 2 * 2;
     assert!(proxy.count("HSCAN") <= most, "{} HSCAN of {HERD} nodes", proxy.count("HSCAN"));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_answers_others_meanwhile_is_slow_and_not_left_alone() {
+    let server = Server::start().await;
+    let proxy = FaultProxy::start(server.0.addr(), 1).await.unwrap();
+    let redis = Redis::builder(proxy.url()).prefix(prefix()).connections(2).build().await.unwrap();
+    let tier = stratacache_core::tier::TierParts::from(redis.clone()).tier;
+    let read = async |n| tier.get_many(GetMany::new(vec![name(n)])).await;
+    read(1).await.unwrap();
+    let key = |words: &[bytes::Bytes]| words.len() == 2 && words[0].eq_ignore_ascii_case(b"GET");
+    proxy.delay_replies(Command::matching(key), Duration::from_secs(2)..=Duration::from_secs(2));
+    let slow = async {
+        let error = read(1).await.unwrap_err();
+        proxy.heal();
+        error
+    };
+    // asks on the other connection too, all the time
+    let others = async {
+        loop {
+            let _ = tier.ping().await; // those behind the slow one fail
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let error = tokio::select! {
+        error = slow => error,
+        () = others => unreachable!("it goes on"),
+    };
+    assert_eq!(error.kind(), TierErrorKind::Timeout);
+    assert!(redis.health().alive, "one slow answer says nothing of the others");
+}
+
+/// On a runtime of one thread, which somebody blocks for longer than the deadline.
+#[tokio::test]
+async fn a_node_that_stood_still_takes_the_answer_that_came_meanwhile_and_does_not_blame_the_server() {
+    let server = Server::start().await;
+    let redis = Redis::builder(server.url()).prefix(prefix()).build().await.unwrap();
+    let tier = stratacache_core::tier::TierParts::from(redis.clone()).tier;
+    for _ in 0..5 {
+        let stands_still = async {
+            tokio::task::yield_now().await;
+            #[allow(clippy::disallowed_methods)] // it is about just that
+            std::thread::sleep(Duration::from_millis(400));
+        };
+        let (read, ()) = tokio::join!(tier.get_many(GetMany::new(vec![name(1)])), stands_still);
+        assert!(read.is_ok(), "{read:?}");
+        assert!(redis.health().alive);
+    }
+}

@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    pin::pin,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, AtomicUsize, Ordering},
@@ -16,6 +17,8 @@ use stratacache_core::{
     stamp::Incarnation,
 };
 
+use tokio::time::timeout;
+
 use super::{Answer, Command, Connection, Endpoint, Failure, Refusal};
 
 /// What a server said about its history, and when it was asked.
@@ -26,6 +29,9 @@ struct Verified {
     epoch: u64,
 }
 
+/// A timer that fires later than this was late because this process stood still or is starved of its processor.
+const LATE: Duration = Duration::from_millis(20);
+
 pub(crate) struct Node {
     pub(crate) endpoint: Endpoint,
     pub(crate) breaker: Breaker,
@@ -35,6 +41,8 @@ pub(crate) struct Node {
     turn: AtomicUsize,
     epochs: Arc<AtomicU64>,
     verified: Mutex<Option<Verified>>,
+    /// When an answer came last, in microseconds.
+    answered: AtomicU64,
 }
 
 impl Node {
@@ -52,6 +60,7 @@ impl Node {
             breaker: Breaker::new(Arc::clone(&clock)).window(window),
             turn: AtomicUsize::new(0),
             verified: Mutex::new(None),
+            answered: AtomicU64::new(0),
             turns,
             endpoint,
             clock,
@@ -64,14 +73,24 @@ impl Node {
         let permit = self.breaker.admit().ok_or(Failure::Open)?;
         let turn = self.turn.fetch_add(1, Ordering::Relaxed) % self.connections.len();
         let connection = &self.connections[turn];
-        let left = until.saturating_sub(self.clock.now());
-        let result = tokio::time::timeout(left, self.exchange(connection, commands)).await;
+        let began = self.clock.now();
+        let mut exchange = pin!(self.exchange(connection, commands));
+        let mut result = timeout(until.saturating_sub(began), &mut exchange).await;
+        if result.is_err() && self.clock.now() > until + LATE {
+            // it was this node that did not come to anything: the answer may lie there
+            result = timeout(LATE, &mut exchange).await;
+        }
         let (outcome, result) = match result {
             Err(_) => {
                 connection.drop_live(None);
-                (Some(Outcome::Hung), Err(Failure::Hung))
+                // who answered others meanwhile is slow, and does not hang
+                let hung = self.answered.load(Ordering::Relaxed) <= micros(began);
+                (Some(if hung { Outcome::Hung } else { Outcome::Failed }), Err(Failure::Hung))
             }
-            Ok(Ok(answer)) => (Some(self.judge(&answer)), Ok(answer)),
+            Ok(Ok(answer)) => {
+                self.answered.fetch_max(micros(self.clock.now()), Ordering::Relaxed);
+                (Some(self.judge(&answer)), Ok(answer))
+            }
             // between two attempts to connect nothing is tried, and nothing is learned
             Ok(Err(Failure::Waiting)) => (None, Err(Failure::Waiting)),
             Ok(Err(failure)) => (Some(Outcome::Failed), Err(failure)),
@@ -150,6 +169,10 @@ impl Node {
         let same = known.epoch == now && epoch.is_none_or(|epoch| epoch == now);
         (same && at.saturating_sub(known.sent) <= longest).then_some(known.store)
     }
+}
+
+fn micros(time: Duration) -> u64 {
+    time.as_micros() as u64
 }
 
 async fn pipeline(
