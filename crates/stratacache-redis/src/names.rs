@@ -17,6 +17,8 @@ pub(crate) struct Names {
     prefix: String,
     lanes: Vec<LaneKeys>,
     pub(crate) fills: String,
+    /// The channel of probes.
+    pub(crate) asks: String,
     pub(crate) beats: String,
 }
 
@@ -32,7 +34,13 @@ impl Names {
             LaneKeys { slot: slot(&header), header, marks: [key("m0"), key("m1")], stream: key("s") }
         });
         let beats = format!("{prefix}:{{c{}}}:b", Lane::GLOBAL.index());
-        Ok(Self { lanes: lanes.collect(), fills: format!("{prefix}:fills"), beats, prefix: prefix.to_owned() })
+        Ok(Self {
+            lanes: lanes.collect(),
+            fills: format!("{prefix}:fills"),
+            asks: format!("{prefix}:asks"),
+            beats,
+            prefix: prefix.to_owned(),
+        })
     }
 
     pub(crate) fn lane(&self, lane: Lane) -> &LaneKeys {
@@ -57,6 +65,11 @@ impl Names {
         let keys = (0_u32..).map(|n| format!("{}:{{x{n}}}:x", self.prefix));
         // some slot is owned by whoever is asked; a node without any is not asked
         keys.take(1 << 18).find(|key| owned(slot(key))).unwrap_or_else(|| format!("{}:{{x}}:x", self.prefix))
+    }
+
+    /// Returns the channel on which a node hears answers.
+    pub(crate) fn answers(&self, node: u64) -> String {
+        format!("{}:answers:{node:016x}", self.prefix)
     }
 
     fn data(&self, name: EntryName, what: char) -> String {
