@@ -19,6 +19,8 @@ mod history;
 mod kit;
 #[path = "nodes/ops.rs"]
 mod ops;
+#[path = "nodes/probe.rs"]
+mod probe;
 #[path = "nodes/settled.rs"]
 mod settled;
 #[path = "nodes/standing.rs"]
