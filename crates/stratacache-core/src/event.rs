@@ -73,6 +73,17 @@ pub enum EventKind {
         /// The index of the lane, 0 to 16.
         lane: usize,
     },
+    /// The probe found that another node still serves what this one has invalidated: the promise of coherence is broken.
+    CoherenceViolation {
+        /// What stands for the key, tag, namespace or tenant in logs: a keyed hash.
+        scope: u64,
+        /// The other node, as the coordinator tells nodes apart.
+        peer: u64,
+        /// The position of the invalidation.
+        seq: u64,
+        /// The stamp of the entry that would be served.
+        stamp: u64,
+    },
     /// A load failed, timed out or panicked.
     LoadFailed {
         /// The failure, without the loader's own words.

@@ -14,7 +14,10 @@ use redis::AsyncConnectionConfig;
 use stratacache_core::{
     EntryName, Scope,
     clock::Millis,
-    coordinator::{Applied, Coordinator, Floors, Invalidate, LaneSnapshot, Marked, ScopeKind, Strength, Subscriber},
+    coordinator::{
+        Applied, Coordinator, Finding, Floors, Invalidate, LaneSnapshot, Marked, Question, ScopeKind, Strength,
+        Subscriber,
+    },
     stamp::Lane,
     tier::{GetMany, PutItem, PutMany, Tier, TierParts},
 };
@@ -31,6 +34,9 @@ impl Subscriber for Deaf {
     fn apply(&self, _: &Applied) {}
     fn raise_floors(&self, _: Lane, _: Floors) {}
     fn up_to_date(&self, _: Lane, _: Millis) {}
+    fn answer(&self, _: &Question) -> Option<Finding> {
+        None
+    }
     fn now(&self) -> Millis {
         0
     }

@@ -21,6 +21,10 @@ pub struct Health {
     pub takeovers: u64,
     /// How many of this node's own beats came back.
     pub beats: u64,
+    /// How many messages of other nodes could not be read, and were ignored.
+    pub garbled: u64,
+    /// How many probes of other nodes were ignored, since too many came at once.
+    pub unheard: u64,
 }
 
 #[derive(Debug, Default)]
@@ -31,6 +35,8 @@ pub(crate) struct Counters {
     pub(crate) resnapshots: AtomicU64,
     pub(crate) takeovers: AtomicU64,
     pub(crate) beats: AtomicU64,
+    pub(crate) garbled: AtomicU64,
+    pub(crate) unheard: AtomicU64,
 }
 
 impl Counters {
@@ -47,6 +53,8 @@ impl Counters {
             resnapshots: self.resnapshots.load(Relaxed),
             takeovers: self.takeovers.load(Relaxed),
             beats: self.beats.load(Relaxed),
+            garbled: self.garbled.load(Relaxed),
+            unheard: self.unheard.load(Relaxed),
         }
     }
 }

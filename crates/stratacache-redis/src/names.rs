@@ -17,6 +17,8 @@ pub(crate) struct Names {
     prefix: String,
     lanes: Vec<LaneKeys>,
     pub(crate) fills: String,
+    /// The channel of probes.
+    pub(crate) asks: String,
     pub(crate) beats: String,
 }
 
@@ -32,7 +34,13 @@ impl Names {
             LaneKeys { slot: slot(&header), header, marks: [key("m0"), key("m1")], stream: key("s") }
         });
         let beats = format!("{prefix}:{{c{}}}:b", Lane::GLOBAL.index());
-        Ok(Self { lanes: lanes.collect(), fills: format!("{prefix}:fills"), beats, prefix: prefix.to_owned() })
+        Ok(Self {
+            lanes: lanes.collect(),
+            fills: format!("{prefix}:fills"),
+            asks: format!("{prefix}:asks"),
+            beats,
+            prefix: prefix.to_owned(),
+        })
     }
 
     pub(crate) fn lane(&self, lane: Lane) -> &LaneKeys {
@@ -78,6 +86,11 @@ impl Names {
         let inner = key.strip_prefix(self.prefix.as_bytes()).and_then(|key| key.strip_prefix(b":{"));
         let name = inner.and_then(|inner| inner.strip_suffix(b"}:e"));
         name.is_some_and(|name| name.len() == 32 && name.iter().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')))
+    }
+
+    /// Returns the channel on which a node hears answers.
+    pub(crate) fn answers(&self, node: u64) -> String {
+        format!("{}:answers:{node:016x}", self.prefix)
     }
 
     fn data(&self, name: EntryName, what: char) -> String {

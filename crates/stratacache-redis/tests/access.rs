@@ -49,6 +49,7 @@ async fn everything_works_under_the_least_privilege_that_the_docs_name() {
     one.coordinator.release(lease).await.unwrap();
     two.tier.remove_many(RemoveMany::new(vec![name(1)])).await.unwrap();
     two.tier.ping().await.unwrap();
+    assert_eq!(one.ask().await.len(), 1, "the other one answers, and not oneself");
     common::eventually("the tail and the canary live", || one.redis.health().beats > 0).await;
     assert!(!one.redis.health().bus_silent);
 

@@ -21,6 +21,8 @@ mod kit;
 mod ops;
 #[path = "nodes/order.rs"]
 mod order;
+#[path = "nodes/probe.rs"]
+mod probe;
 #[path = "nodes/refresh.rs"]
 mod refresh;
 #[path = "nodes/settled.rs"]

@@ -10,6 +10,8 @@ mod flight;
 mod killed;
 #[path = "redis/nodes.rs"]
 mod nodes;
+#[path = "redis/probe.rs"]
+mod probe;
 #[path = "redis/sweep.rs"]
 mod sweep;
 #[path = "redis/trips.rs"]

@@ -1,8 +1,8 @@
 //! Coordinators of any type behind one handle.
 
-use std::{fmt, future::Future, pin::Pin, sync::Arc};
+use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 
-use super::{Coordinator, Invalidate, Lease, LeaseReply, LeaseRequest, Subscriber};
+use super::{Answer, Coordinator, Invalidate, Lease, LeaseReply, LeaseRequest, Question, Subscriber};
 use crate::{
     EntryName, Result,
     clock::Millis,
@@ -24,6 +24,7 @@ trait DynCoordinator: Send + Sync + 'static {
     fn lease(&self, request: LeaseRequest) -> Boxed<'_, LeaseReply>;
     fn renew(&self, lease: Lease) -> Boxed<'_, bool>;
     fn release(&self, lease: Lease) -> Boxed<'_, ()>;
+    fn ask(&self, question: Question, within: Duration) -> Boxed<'_, Vec<Answer>>;
     fn tick(&self, now: Millis, keep_since: Millis) -> Boxed<'_, ()>;
     fn close(&self) -> Boxed<'_, ()>;
 }
@@ -64,6 +65,9 @@ impl<C: Coordinator> DynCoordinator for C {
     }
     fn release(&self, lease: Lease) -> Boxed<'_, ()> {
         Box::pin(Coordinator::release(self, lease))
+    }
+    fn ask(&self, question: Question, within: Duration) -> Boxed<'_, Vec<Answer>> {
+        Box::pin(Coordinator::ask(self, question, within))
     }
     fn tick(&self, now: Millis, keep_since: Millis) -> Boxed<'_, ()> {
         Box::pin(Coordinator::tick(self, now, keep_since))
@@ -120,6 +124,9 @@ impl Coordinator for AnyCoordinator {
     }
     fn release(&self, lease: Lease) -> impl Future<Output = Result<()>> + Send {
         self.0.release(lease)
+    }
+    fn ask(&self, question: Question, within: Duration) -> impl Future<Output = Result<Vec<Answer>>> + Send {
+        self.0.ask(question, within)
     }
     fn tick(&self, now: Millis, keep_since: Millis) -> impl Future<Output = Result<()>> + Send {
         self.0.tick(now, keep_since)

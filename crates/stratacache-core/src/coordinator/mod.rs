@@ -2,11 +2,13 @@
 
 mod any;
 mod journal;
+mod question;
 
 use std::{future::Future, sync::Arc, time::Duration};
 
 pub use any::AnyCoordinator;
 pub use journal::{JournalSnapshot, MarkJournal, MarkRecord};
+pub use question::{Answer, Finding, Question};
 
 use crate::{
     EntryName, Result,
@@ -24,7 +26,7 @@ use crate::{
 /// * when `invalidate` returns a position, this node's [`Subscriber`] has applied everything up to it;
 /// * when `sync` returns, the subscriber has applied everything that was ordered before `sync` was called;
 /// * a subscriber that may have missed something is told by `snapshot`, never left to guess;
-/// * no operation but `subscribe` and `close` takes longer than a short deadline: what does not answer is an error;
+/// * no operation but `subscribe`, `ask` and `close` takes longer than a short deadline: what does not answer is an error;
 /// * [`Subscriber::up_to_date`] is called only for what the coordinator itself said, with the time it was asked.
 pub trait Coordinator: Send + Sync + 'static {
     /// Returns the name for events and errors.
@@ -99,6 +101,18 @@ pub trait Coordinator: Send + Sync + 'static {
     /// An error when it cannot be reached in time; it then ends by itself.
     fn release(&self, lease: Lease) -> impl Future<Output = Result<()>> + Send;
 
+    /// Asks all other nodes a question, and returns the answers that came `within` a time: perhaps none, never waiting longer.
+    ///
+    /// It is a hint, for an operator and not for a read: questions and answers may be lost, and nothing rests on them. Who
+    /// has nobody to ask returns at once.
+    ///
+    /// # Errors
+    /// An error when it could not be asked.
+    ///
+    /// # Cancel safety
+    /// May be dropped at any await; answers that still come are ignored.
+    fn ask(&self, question: Question, within: Duration) -> impl Future<Output = Result<Vec<Answer>>> + Send;
+
     /// Tells the coordinator the time, about once a second, so that it can forget marks older than `keep_since`.
     ///
     /// # Errors
@@ -125,6 +139,9 @@ pub trait Subscriber: Send + Sync + 'static {
 
     /// Notes that everything was applied which had been ordered in a lane at a time of [`now`](Self::now).
     fn up_to_date(&self, lane: Lane, at: Millis);
+
+    /// Answers another node's question; `None` when it does not want to. It does not block.
+    fn answer(&self, question: &Question) -> Option<Finding>;
 
     /// Returns the node's time, for [`up_to_date`](Self::up_to_date): read before the coordinator is asked.
     fn now(&self) -> Millis;

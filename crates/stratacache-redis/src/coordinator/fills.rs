@@ -1,4 +1,5 @@
-//! Notices of fills, by pub/sub on a connection of its own. A notice that is lost costs its waiter a moment, no more.
+//! What nodes tell each other by pub/sub, on a connection of its own: notices of fills, and probes. A notice that is lost
+//! costs its waiter a moment, no more.
 
 use std::{sync::Arc, time::Duration};
 
@@ -6,8 +7,11 @@ use redis::{PushInfo, PushKind, Value};
 use stratacache_core::EntryName;
 use tokio::sync::Notify;
 
-use super::{Shared, watch::Waiters};
-use crate::link::{Backoff, Failure};
+use super::{Shared, ask};
+use crate::{
+    health::Counters,
+    link::{Backoff, Failure},
+};
 
 /// How often the connection is tried, and how long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -39,11 +43,16 @@ async fn listen(shared: &Arc<Shared>, backoff: &mut Backoff) -> Failure {
 }
 
 async fn listening(shared: &Arc<Shared>, backoff: &mut Backoff) -> Result<std::convert::Infallible, Failure> {
-    let (waiters, cut) = (Arc::clone(&shared.waiters), Arc::new(Notify::new()));
+    // weak: the connection holds it
+    let (hearer, cut) = (Arc::downgrade(shared), Arc::new(Notify::new()));
     let ended = Arc::clone(&cut);
     let sender = move |push: PushInfo| {
         match push.kind {
-            PushKind::Message => wake(&waiters, push.data.get(1)),
+            PushKind::Message => {
+                if let Some(hearer) = hearer.upgrade() {
+                    hear(&hearer, &push.data);
+                }
+            }
             PushKind::Disconnection => ended.notify_one(),
             _ => {}
         }
@@ -54,6 +63,13 @@ async fn listening(shared: &Arc<Shared>, backoff: &mut Backoff) -> Result<std::c
     let (node, _) = masters.first().ok_or(Failure::Garbled("no masters"))?;
     let mut connection = in_time(node.endpoint.listen(sender)).await?;
     in_time(connection.subscribe(&shared.core.names.fills)).await?;
+    let own = shared.asks.node().map(|node| shared.core.names.answers(node));
+    for channel in own.iter().chain([&shared.core.names.asks]) {
+        // notices of fills are worth more than probes
+        if let Err(failure) = in_time(connection.subscribe(channel)).await {
+            tracing::debug!(error = failure.message(), "probes of coherence are not heard");
+        }
+    }
     backoff.reset();
     // what was filled before this subscription was told to nobody
     shared.waiters.wake_all();
@@ -67,10 +83,17 @@ async fn listening(shared: &Arc<Shared>, backoff: &mut Backoff) -> Result<std::c
     }
 }
 
-fn wake(waiters: &Waiters, name: Option<&Value>) {
-    if let Some(Value::BulkString(name)) = name
-        && let Ok(name) = <[u8; 16]>::try_from(&name[..])
-    {
-        waiters.wake(EntryName::from_bytes(name));
+/// Takes a message: its channel, and what was published there.
+fn hear(shared: &Shared, message: &[Value]) {
+    let [Value::BulkString(channel), Value::BulkString(bytes)] = message else { return };
+    let (names, counters) = (&shared.core.names, &shared.core.counters);
+    if *channel == names.fills.as_bytes() {
+        if let Ok(name) = <[u8; 16]>::try_from(&bytes[..]) {
+            shared.waiters.wake(EntryName::from_bytes(name));
+        }
+    } else if *channel == names.asks.as_bytes() {
+        ask::heard(shared, bytes);
+    } else if !shared.asks.answered(bytes) {
+        Counters::add(&counters.garbled);
     }
 }

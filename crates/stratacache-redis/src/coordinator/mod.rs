@@ -1,5 +1,6 @@
 //! The coordinator: lanes in Redis order invalidations, and every node follows them.
 
+mod ask;
 mod canary;
 mod fills;
 mod lane;
@@ -18,13 +19,14 @@ use std::{
         Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use bytes::Bytes;
 use stratacache_core::{
     EntryName, Error, ErrorKind, Result,
     clock::Millis,
-    coordinator::{Coordinator, Invalidate, Lease, LeaseReply, LeaseRequest, Subscriber},
+    coordinator::{Answer, Coordinator, Invalidate, Lease, LeaseReply, LeaseRequest, Question, Subscriber},
     stamp::{Incarnation, Lane, Position},
 };
 use tokio::sync::Semaphore;
@@ -36,6 +38,7 @@ use crate::{
     scripts::Script,
     spawn::{self, Spawner},
 };
+use ask::Asks;
 use lane::LaneState;
 use message::LaneReply;
 pub(crate) use message::{history, mark};
@@ -44,7 +47,7 @@ use watch::Waiters;
 /// How many lanes fetch their marks at once when nobody waits for them.
 const FETCHES: usize = 4;
 /// The longest pause before that, so that the nodes do not come all at once.
-const PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// What the tasks of a coordinator share.
 struct Shared {
@@ -52,6 +55,7 @@ struct Shared {
     lanes: Vec<LaneState>,
     subscriber: OnceLock<Arc<dyn Subscriber>>,
     waiters: Arc<Waiters>,
+    asks: Asks,
     key_marks: AtomicBool,
     fetches: Semaphore,
     spawner: Spawner,
@@ -150,6 +154,7 @@ impl Lanes {
             lanes: Lane::all().map(|lane| LaneState::new(lane, rules)).collect(),
             subscriber: OnceLock::new(),
             waiters: Arc::default(),
+            asks: Asks::default(),
             key_marks: AtomicBool::new(false),
             fetches: Semaphore::new(FETCHES),
             spawner: Spawner::new(),
@@ -170,7 +175,7 @@ impl Lanes {
             crate::store::verify(&shared.core, &node, shared.core.names.nothing_in(owned)).await?;
         }
         let name = EntryName::from_bytes(token()?.to_le_bytes());
-        let life = std::time::Duration::from_secs(1);
+        let life = Duration::from_secs(1);
         let request = LeaseRequest::new(Lane::GLOBAL, name, Position::default(), life);
         if let LeaseReply::Granted(lease) = lease::lease(shared, request).await? {
             lease::renew(shared, lease).await?;
@@ -211,6 +216,7 @@ impl Coordinator for Lanes {
             fetched.ok_or_else(|| Error::new(ErrorKind::Internal, "the subscriber panicked"))??;
         }
         pulse::start(shared);
+        ask::start(shared)?;
         fills::start(shared);
         if let Some(node) = shared.core.link.single() {
             let seen = tail::start(shared, node);
@@ -271,6 +277,11 @@ impl Coordinator for Lanes {
     async fn release(&self, lease: Lease) -> Result<()> {
         self.shared.open()?;
         Ok(lease::release(&self.shared, lease).await?)
+    }
+
+    async fn ask(&self, question: Question, within: Duration) -> Result<Vec<Answer>> {
+        self.shared.open()?;
+        ask::ask(&self.shared, question, within).await
     }
 
     /// Nothing to do: marks are forgotten by generations, where they are kept.

@@ -13,7 +13,8 @@ use stratacache_core::{
     EntryName, Scope,
     clock::{Clock, Millis, SystemClock},
     coordinator::{
-        AnyCoordinator, Applied, Coordinator, Floors, Invalidate, LaneSnapshot, Marked, ScopeKind, Strength, Subscriber,
+        Answer, AnyCoordinator, Applied, Coordinator, Finding, Floors, Invalidate, LaneSnapshot, Marked, Question,
+        ScopeKind, Strength, Subscriber,
     },
     stamp::{Lane, Position},
     tier::{AnyTier, TierParts},
@@ -84,6 +85,19 @@ impl Node {
     pub(crate) async fn invalidate(&self, lane: Lane, scopes: Vec<Marked>) -> Position {
         let request = Invalidate::new(lane, scopes, 1_000);
         self.coordinator.invalidate(request).await.unwrap_or_else(|e| panic!("invalidate failed: {e}"))
+    }
+
+    /// Asks the other nodes something until one answers: the subscription to questions may be on its way.
+    pub(crate) async fn ask(&self) -> Vec<Answer> {
+        let question = Question::new(lane(1), Position::default(), scope(1), ScopeKind::Tag, 0, 1_000);
+        for _ in 0..100 {
+            let answers = self.coordinator.ask(question, Duration::from_millis(200)).await;
+            let answers = answers.unwrap_or_else(|e| panic!("asking failed: {e}"));
+            if !answers.is_empty() {
+                return answers;
+            }
+        }
+        panic!("nobody answers");
     }
 
     pub(crate) async fn sync(&self, lane: Lane) -> Position {
@@ -168,6 +182,10 @@ impl Subscriber for Seen {
             known.as_of = known.as_of.max(at);
             known.as_ofs.push((at, known.position.seq));
         });
+    }
+
+    fn answer(&self, _: &Question) -> Option<Finding> {
+        Some(Finding::Nothing)
     }
 
     fn now(&self) -> Millis {

@@ -3,6 +3,7 @@
 use std::{
     future::Future,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use rustix::process::{Signal, getpid, kill_process};
@@ -10,7 +11,9 @@ use serde::{Deserialize, Serialize};
 use stratacache::{Result, clock::Millis};
 use stratacache_core::{
     EntryName,
-    coordinator::{AnyCoordinator, Coordinator, Invalidate, Lease, LeaseReply, LeaseRequest, Subscriber},
+    coordinator::{
+        Answer, AnyCoordinator, Coordinator, Invalidate, Lease, LeaseReply, LeaseRequest, Question, Subscriber,
+    },
     stamp::{Lane, Position},
     tier::{AnyTier, Capability, GetMany, Got, PutMany, PutOutcome, RemoveMany, Tier, TierError, Want},
 };
@@ -178,6 +181,9 @@ impl Coordinator for FailingCoordinator {
     }
     async fn release(&self, lease: Lease) -> Result<()> {
         self.points.around(Step::Release, self.inner.release(lease)).await
+    }
+    async fn ask(&self, question: Question, within: Duration) -> Result<Vec<Answer>> {
+        self.inner.ask(question, within).await
     }
     async fn tick(&self, now: Millis, keep_since: Millis) -> Result<()> {
         self.inner.tick(now, keep_since).await

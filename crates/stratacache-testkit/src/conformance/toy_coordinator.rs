@@ -3,12 +3,15 @@
 use std::{
     future::Future,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use stratacache_core::{
     EntryName, Error, ErrorKind, Result,
     clock::Millis,
-    coordinator::{Applied, Coordinator, Invalidate, LaneSnapshot, Lease, LeaseReply, LeaseRequest, Subscriber},
+    coordinator::{
+        Answer, Applied, Coordinator, Invalidate, LaneSnapshot, Lease, LeaseReply, LeaseRequest, Question, Subscriber,
+    },
     stamp::{Incarnation, LANES, Lane, Position},
 };
 
@@ -126,6 +129,10 @@ impl Coordinator for Toy {
 
     async fn release(&self, _: Lease) -> Result<()> {
         Ok(())
+    }
+
+    async fn ask(&self, _: Question, _: Duration) -> Result<Vec<Answer>> {
+        Ok(Vec::new())
     }
 
     async fn tick(&self, _: Millis, _: Millis) -> Result<()> {

@@ -6,12 +6,13 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use stratacache_core::{
     EntryName, Error, ErrorKind, Result,
     clock::Millis,
-    coordinator::{Coordinator, Invalidate, Lease, LeaseReply, LeaseRequest, Subscriber},
+    coordinator::{Answer, Coordinator, Invalidate, Lease, LeaseReply, LeaseRequest, Question, Subscriber},
     stamp::{Lane, Position},
 };
 
@@ -104,7 +105,11 @@ impl Coordinator for SharedCoordinator {
         let (asked, asked_at) = (self.node.delivery.reached(lane), subscriber.now());
         let keep = self.keeps_keys();
         let reply = self.call(Step::Sync, move |store| store.since(lane, asked, keep)).await?;
-        let reached = self.node.delivery.absorb(&self.node.store, lane, asked, reply, true);
+        let reached = if self.node.misled.load(Ordering::SeqCst) {
+            asked
+        } else {
+            self.node.delivery.absorb(&self.node.store, lane, asked, reply, true)
+        };
         subscriber.up_to_date(lane, asked_at);
         Ok(reached)
     }
@@ -137,6 +142,14 @@ impl Coordinator for SharedCoordinator {
 
     async fn release(&self, lease: Lease) -> Result<()> {
         self.call(Step::Release, move |store| store.release(lease)).await
+    }
+
+    /// Whoever does not answer at once does not answer.
+    async fn ask(&self, question: Question, within: Duration) -> Result<Vec<Answer>> {
+        let asker = self.node.number;
+        let asked = self.call(Step::Ask, move |store| store.ask(asker, &question));
+        // who hangs is waited for no longer than anybody else
+        tokio::time::timeout(within, asked).await.unwrap_or_else(|_| Ok(Vec::new()))
     }
 
     async fn tick(&self, _: Millis, _: Millis) -> Result<()> {

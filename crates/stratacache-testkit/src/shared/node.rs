@@ -9,7 +9,12 @@ use std::{
     },
 };
 
-use stratacache_core::{EntryName, stamp::Lane, tier::TierParts};
+use stratacache_core::{
+    EntryName,
+    coordinator::{Answer, Question},
+    stamp::Lane,
+    tier::TierParts,
+};
 use tokio::sync::{Notify, watch};
 
 use super::{At, Hold, SharedCoordinator, SharedStore, SharedTier, Step, delivery::Delivery, link::Link};
@@ -23,11 +28,15 @@ use crate::spawn::Tasks;
 pub struct SharedNode(Arc<Node>);
 
 pub(super) struct Node {
+    /// Tells the nodes of a store apart.
+    pub(super) number: u64,
     pub(super) store: SharedStore,
     pub(super) link: Link,
     pub(super) delivery: Delivery,
     /// The marks of keys were asked for: histories to come need the flag too.
     pub(super) keeps_keys: AtomicBool,
+    /// What SYNC brings is not applied.
+    pub(super) misled: AtomicBool,
     tail: AtomicBool,
     news: Arc<Notify>,
     watched: Mutex<HashMap<EntryName, watch::Sender<()>>>,
@@ -84,6 +93,12 @@ impl SharedNode {
         self.0.message_came();
     }
 
+    /// Misleads the cache, as a faulty coordinator would: it is told that it is up to date when it asks, and not of what is
+    /// new. Switch the [`tail`](Self::tail) off with it. What its own invalidations bring is applied all the same.
+    pub fn mislead(&self, mislead: bool) {
+        self.0.misled.store(mislead, Ordering::SeqCst);
+    }
+
     /// Delivers the messages that have not come yet, of all lanes; returns how many there were. It works as the tail does,
     /// also while the node is cut off: a gap brings a snapshot, which counts as one, and a lane that was lost is noticed
     /// only when a message with a higher number comes.
@@ -131,12 +146,14 @@ impl SharedNode {
 }
 
 impl Node {
-    pub(super) fn new(store: SharedStore) -> Self {
+    pub(super) fn new(store: SharedStore, number: u64) -> Self {
         Self {
+            number,
             store,
             link: Link::default(),
             delivery: Delivery::new(),
             keeps_keys: AtomicBool::new(false),
+            misled: AtomicBool::new(false),
             tail: AtomicBool::new(true),
             news: Arc::default(),
             watched: Mutex::default(),
@@ -154,6 +171,12 @@ impl Node {
         if !self.link.is_cut() {
             self.watched().remove(&name); // what is watched ends with its sender
         }
+    }
+
+    /// Answers another node's question, unless it does not get through.
+    pub(super) fn answer(&self, question: &Question) -> Option<Answer> {
+        let subscriber = self.delivery.subscriber().filter(|_| !self.link.is_cut())?;
+        Some(Answer::new(self.number, subscriber.answer(question)?))
     }
 
     /// Begins to watch a name.

@@ -36,6 +36,8 @@ pub enum Step {
     Renew,
     /// `release`.
     Release,
+    /// `ask`.
+    Ask,
     /// `put_many`, with fences or without.
     Fill,
     /// `remove_many`.

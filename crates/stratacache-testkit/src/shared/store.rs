@@ -2,7 +2,10 @@
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -10,7 +13,7 @@ use bytes::Bytes;
 use stratacache_core::{
     EntryName,
     clock::{Clock, Millis},
-    coordinator::{Applied, Invalidate, LaneSnapshot, Lease, LeaseReply, LeaseRequest},
+    coordinator::{self, Applied, Invalidate, LaneSnapshot, Lease, LeaseReply, LeaseRequest, Question},
     stamp::{Incarnation, Lane, Position, Seq},
     tier::{Fence, PutItem},
 };
@@ -40,6 +43,7 @@ struct Inner {
     clock: SimulatedClock,
     keys: Mutex<Keys>,
     nodes: Mutex<Vec<Weak<Node>>>,
+    numbers: AtomicU64,
 }
 
 struct Keys {
@@ -62,7 +66,14 @@ impl SharedStore {
         let keys =
             Keys { lanes: Lane::all().map(|lane| LaneKeys::new(lane, draw())).collect(), replica: data.clone(), data };
         let clock = SimulatedClock::new();
-        Self(Arc::new(Inner { seed, random, clock, keys: Mutex::new(keys), nodes: Mutex::default() }))
+        Self(Arc::new(Inner {
+            seed,
+            random,
+            clock,
+            keys: Mutex::new(keys),
+            nodes: Mutex::default(),
+            numbers: AtomicU64::new(1),
+        }))
     }
 
     /// Returns the seed, to print when a test fails.
@@ -74,7 +85,7 @@ impl SharedStore {
     /// Connects a node.
     #[must_use]
     pub fn node(&self) -> SharedNode {
-        let node = Arc::new(Node::new(self.clone()));
+        let node = Arc::new(Node::new(self.clone(), self.0.numbers.fetch_add(1, Ordering::SeqCst)));
         let mut nodes = self.0.nodes.lock().unwrap_or_else(PoisonError::into_inner);
         nodes.retain(|node| node.strong_count() > 0);
         nodes.push(Arc::downgrade(&node));
@@ -295,10 +306,19 @@ impl SharedStore {
         self.each_node(|node| node.lease_ended(name));
     }
 
+    /// Asks every node but one, while no lock is held, and returns the answers.
+    pub(super) fn ask(&self, asker: u64, question: &Question) -> Vec<coordinator::Answer> {
+        self.nodes().iter().filter(|node| node.number != asker).filter_map(|node| node.answer(question)).collect()
+    }
+
+    fn nodes(&self) -> Vec<Arc<Node>> {
+        let nodes = self.0.nodes.lock().unwrap_or_else(PoisonError::into_inner);
+        nodes.iter().filter_map(Weak::upgrade).collect()
+    }
+
     /// Tells every node something, while no lock is held.
     fn each_node(&self, tell: impl Fn(&Node)) {
-        let nodes = self.0.nodes.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        nodes.iter().filter_map(Weak::upgrade).for_each(|node| tell(&node));
+        self.nodes().iter().for_each(|node| tell(node));
     }
 }
 

@@ -2,12 +2,13 @@
 
 use std::{
     collections::HashMap,
+    num::NonZeroU32,
     sync::{Arc, atomic::AtomicBool},
     time::Duration,
 };
 
 use stratacache_core::{
-    Ceilings, Deployment, Error, Keyspace, Policy, Result, TenantId,
+    Ceilings, Deployment, Error, Keyspace, NamespacePath, Policy, Result, TenantId,
     breaker::Turn,
     clock::{Clock, SystemClock},
     coordinator::{AnyCoordinator, Coordinator, MarkJournal, Marked, Subscriber},
@@ -19,7 +20,7 @@ use stratacache_core::{
 use super::Cache;
 use crate::{
     coherence::{Hooks, LocalCoordinator, Mirror, Rules},
-    engine::{Engine, Jitter, Limits, Tenants, TierHandle, Timeline, maintain},
+    engine::{Asked, Engine, Jitter, Limits, Prober, Tenants, TierHandle, Timeline, maintain},
     flight::FlightTable,
     guard::{Breaker, Deadline, JournalHolder, Patience},
     memory::{self, Arbiter, machine_memory},
@@ -108,6 +109,7 @@ pub struct CacheBuilder {
     secret: [u8; 16],
     clock: Option<Arc<dyn Clock>>,
     seed: Option<u64>,
+    probe: Option<u32>,
     rules: Rules,
 }
 
@@ -127,6 +129,7 @@ impl Default for CacheBuilder {
             secret: Deployment::DEFAULT_SECRET,
             clock: None,
             seed: None,
+            probe: None,
             rules: Rules::ALL,
         }
     }
@@ -254,6 +257,30 @@ impl CacheBuilder {
         self
     }
 
+    /// Probes one in `n` of this node's invalidations: when the bound of `Bounded` reads has passed, the other nodes are asked
+    /// whether they would still serve what was invalidated, which they never may. Default: none.
+    ///
+    /// It watches the promise of coherence where it counts, in production. A node that says yes adds one to
+    /// [`coherence_violations`](crate::Stats::coherence_violations), and there are an event and a warning with the hash of
+    /// the key, tag or namespace. A probe is one message to all nodes and one from each; it holds no invalidation up, and
+    /// nothing rests on its getting through. The others answer whether or not they probe themselves.
+    ///
+    /// Keys, tags, namespaces, tenants and global tags are probed, at random; not what is only made to expire, nor inserts.
+    /// A node looks at 10,000 entries of its memory at most. Where nodes do not share a coordinator there is
+    /// nobody to ask, and this does nothing.
+    ///
+    /// ```
+    /// # use stratacache::Cache;
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let cache = Cache::builder().probe(1_000).build().await?; // with `.tier(redis)`
+    /// assert_eq!(cache.stats().coherence_violations, 0);
+    /// # Ok(()) }
+    /// ```
+    pub fn probe(mut self, n: u32) -> Self {
+        self.probe = Some(n);
+        self
+    }
+
     /// Switches one rule of coherence off, to see a test notice.
     #[cfg(feature = "mutants")]
     #[doc(hidden)]
@@ -341,6 +368,9 @@ impl CacheBuilder {
         if limits.invalidations_per_s == Some(0) {
             return Err(Error::invalid("invalidations_per_s is 0 but must be at least 1"));
         }
+        if self.probe == Some(0) {
+            return Err(Error::invalid("probe is 0 but must be at least 1: one in so many invalidations is probed"));
+        }
         Ok(())
     }
 
@@ -401,13 +431,19 @@ impl CacheBuilder {
             Some(seed) => seed,
             None => stratacache_core::stamp::Incarnation::random()?.0,
         };
+        let ledger = Ledger::default();
+        let prober = self.probe.and_then(NonZeroU32::new).filter(|_| shared).map(|every| {
+            let cell = ledger.cell(&TenantId::global(), &NamespacePath::default(), None);
+            Prober::new(every, cell)
+        });
         let engine = Arc::new_cyclic(|engine: &std::sync::Weak<Engine>| {
-            let (time, marked, key_marked, resynced) =
-                (Arc::clone(&timeline), engine.clone(), engine.clone(), engine.clone());
+            let (time, marked, key_marked, resynced, asked) =
+                (Arc::clone(&timeline), engine.clone(), engine.clone(), engine.clone(), engine.clone());
             let hooks = Hooks {
                 now: Box::new(move || time.now()),
                 marked: Box::new(move |tenant| note_marks(&marked, tenant)),
                 key_marked: Box::new(move |marked, seq| drop_marked_key(&key_marked, marked, seq)),
+                answer: Box::new(move |question| asked.upgrade()?.answer_peer(question)),
                 resynced: Box::new(move |lane| {
                     if let Some(engine) = resynced.upgrade() {
                         engine.report(None, EventKind::Resynced { lane: lane.index() });
@@ -431,11 +467,13 @@ impl CacheBuilder {
                 flights: Arc::new(FlightTable::new()),
                 tiers,
                 tenants: Tenants::new(quota_of(self.default_quota), quotas),
-                ledger: Ledger::default(),
+                ledger,
                 events,
                 spawner: Spawner::new(),
                 jitter: Jitter::new(seed),
                 rules: self.rules,
+                prober,
+                asked: Asked::new(),
                 default_policy: self.default_policy,
                 clamped: parking_lot::Mutex::default(),
                 disconnected: AtomicBool::new(false),

@@ -12,7 +12,7 @@ use foldhash::fast::RandomState;
 use stratacache_core::{
     Scope, Stamp, TenantId,
     clock::Millis,
-    coordinator::{Applied, Floors, LaneSnapshot, Marked, ScopeKind, Strength, Subscriber},
+    coordinator::{Applied, Finding, Floors, LaneSnapshot, Marked, Question, ScopeKind, Strength, Subscriber},
     stamp::{Lane, Position, Seq},
 };
 
@@ -53,6 +53,7 @@ pub(crate) struct Mirror {
     hooks: Hooks,
 }
 
+type AnswerHook = Box<dyn Fn(&Question) -> Option<Finding> + Send + Sync>;
 type KeyHook = Box<dyn Fn(&Marked, Seq) + Send + Sync>;
 
 /// What a mirror asks of its surroundings, and tells them.
@@ -63,6 +64,8 @@ pub(crate) struct Hooks {
     pub(crate) marked: Box<dyn Fn(Option<u64>) + Send + Sync>,
     /// Called after the mark of a key was applied, to remove what memory holds of it that is older than the position.
     pub(crate) key_marked: KeyHook,
+    /// Answers what another node asks.
+    pub(crate) answer: AnswerHook,
     /// Called when the marks of a lane were taken over anew: not for the first time.
     pub(crate) resynced: Box<dyn Fn(Lane) + Send + Sync>,
 }
@@ -337,6 +340,10 @@ impl Subscriber for Mirror {
 
     fn up_to_date(&self, lane: Lane, at: Millis) {
         self.lane(lane).as_of.fetch_max(at, AcqRel);
+    }
+
+    fn answer(&self, question: &Question) -> Option<Finding> {
+        (self.hooks.answer)(question)
     }
 
     fn now(&self) -> Millis {

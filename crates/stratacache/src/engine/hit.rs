@@ -5,7 +5,7 @@ use std::sync::{Arc, atomic::Ordering::Relaxed};
 use stratacache_core::{Scope, clock::Millis, event::EventKind, stamp::Seq};
 
 use super::{
-    Door, Engine, Life,
+    Door, Engine, Life, Tenant,
     judge::{Judge, depends},
     timeline::COARSE_LAG,
 };
@@ -106,6 +106,16 @@ impl Engine {
     /// Tells whether nothing that an entry of memory depends on was invalidated.
     pub(super) fn admissible(&self, ns: &Door, key: &[u8], slot: &SlotRef) -> bool {
         self.judge(ns).admissible(&**slot, || self.key_scope(ns, key))
+    }
+
+    /// Tells whether a read would be served an entry, as far as its node is up to date: by the quick look, or by a closer one.
+    /// It does not count as a read.
+    pub(super) fn would_serve(&self, tenant: &Tenant, slot: &SlotRef) -> bool {
+        let Some(key) = slot.head().key.scope() else { return false };
+        let judge = Judge { mirror: &self.mirror, marks: &tenant.marks };
+        let simple = slot.head().attention_at.load(Relaxed) > self.timeline.coarse() + COARSE_LAG;
+        (simple && judge.already_seen(slot.head()))
+            || (judge.admissible(&**slot, || key) && slot.useless_at() > self.timeline.now())
     }
 
     pub(super) fn judge<'a>(&'a self, ns: &'a Door) -> Judge<'a> {

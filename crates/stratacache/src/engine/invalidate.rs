@@ -84,17 +84,24 @@ impl Engine {
         tracing::debug!(scopes = scopes.len(), seq = token.position().seq, ?strength, "invalidated");
         let kind = EventKind::Invalidated { scopes: scopes.len(), seq: token.position().seq };
         self.report(Some(&inner.tenant), kind);
+        if strength == Strength::Hard {
+            self.probe(inner, &scopes, &token);
+        }
         Ok(token)
     }
 
     /// Invalidates or expires a global tag.
-    pub(crate) async fn invalidate_global(&self, scope: Scope, strength: Strength) -> Result<Token> {
+    pub(crate) async fn invalidate_global(self: &Arc<Self>, scope: Scope, strength: Strength) -> Result<Token> {
         self.check_open()?;
         let marked = Marked::new(scope, ScopeKind::Tag, strength, 0);
         let request = Invalidate::new(Lane::GLOBAL, vec![marked], self.timeline.now());
         let position = self.coordinator.invalidate(request).await?;
         self.report(None, EventKind::Invalidated { scopes: 1, seq: position.seq });
-        Ok(Token::new(Lane::GLOBAL, position))
+        let token = Token::new(Lane::GLOBAL, position);
+        if strength == Strength::Hard {
+            self.probe_global(Target::tag(scope), &token);
+        }
+        Ok(token)
     }
 
     /// Gives some scopes of a tenant one position.

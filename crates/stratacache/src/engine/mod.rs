@@ -1,6 +1,7 @@
 //! The engine: where memory, flights, coherence, codecs, guards and counters meet.
 
 mod answer;
+mod bucket;
 mod bulk;
 mod bulk_load;
 mod catch;
@@ -16,6 +17,7 @@ mod life;
 mod lower;
 mod maintenance;
 mod make;
+mod probe;
 mod read;
 mod recent_scopes;
 mod refresh;
@@ -53,6 +55,7 @@ pub(crate) use invalidate::{Target, Targets};
 pub(crate) use lead::{BoxedLoad, Call, Request};
 pub(crate) use life::{Jitter, Life};
 pub(crate) use maintenance::maintain;
+pub(crate) use probe::{Asked, Prober};
 pub(crate) use space::Space;
 pub(crate) use standing::{Standing, stricter};
 pub(crate) use tenant::{Limits, Tenant};
@@ -90,6 +93,9 @@ pub(crate) struct Engine {
     pub(crate) spawner: Spawner,
     pub(crate) jitter: Jitter,
     pub(crate) rules: Rules,
+    /// Where invalidations are probed.
+    pub(crate) prober: Option<Prober>,
+    pub(crate) asked: Asked,
     pub(crate) default_policy: Policy,
     /// Keyspaces whose policy was cut down to a ceiling, so that it is said once.
     pub(crate) clamped: Mutex<Vec<&'static str>>,

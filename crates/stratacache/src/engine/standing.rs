@@ -9,10 +9,10 @@ use stratacache_core::{
 use tokio::time::timeout;
 
 use super::{Door, Engine};
-use crate::{memory::Meta, observe::Counter};
+use crate::{coherence::TenantMarks, memory::Meta, observe::Counter};
 
 /// How far a node may be behind where nobody says.
-const USUAL_BOUND: Duration = Duration::from_secs(1);
+pub(super) const USUAL_BOUND: Duration = Duration::from_secs(1);
 /// How long a read that allows the node to be behind waits for it to catch up.
 const PATIENCE: Duration = Duration::from_millis(50);
 
@@ -55,7 +55,7 @@ fn ms(duration: Duration) -> Millis {
 }
 
 /// How far behind the node may be; `None` where that is not a matter of time.
-fn bound_of(consistency: Consistency) -> Option<Duration> {
+pub(super) fn bound_of(consistency: Consistency) -> Option<Duration> {
     match consistency {
         Consistency::Bounded(bound) => Some(bound),
         Consistency::Latest | Consistency::Since(_) => None,
@@ -80,13 +80,13 @@ impl Engine {
     /// coordinator.
     #[cold] // apart, so that a hit without a shared coordinator pays for one flag
     pub(crate) fn may_answer_at_once(&self, ns: &Door, consistency: Consistency) -> bool {
-        bound_of(consistency).is_some_and(|bound| self.is_within(ns, bound))
+        bound_of(consistency).is_some_and(|bound| self.is_within(&ns.tenant.marks, bound))
     }
 
     /// Tells whether the node was up to date not longer ago than `bound`.
-    fn is_within(&self, ns: &Door, bound: Duration) -> bool {
+    pub(super) fn is_within(&self, marks: &TenantMarks, bound: Duration) -> bool {
         // not the coarse clock: it is behind after the machine slept
-        self.timeline.now().saturating_sub(self.mirror.as_of(&ns.tenant.marks)) <= ms(bound)
+        self.timeline.now().saturating_sub(self.mirror.as_of(marks)) <= ms(bound)
     }
 
     /// Brings the mirror up to date where the read asks for it and nodes share the coordinator.
@@ -102,7 +102,7 @@ impl Engine {
         let bound = bound_of(consistency);
         let reached = match (consistency, bound) {
             (Consistency::Since(token), _) if self.has_applied(ns, &token) => return Ok(Standing::Current),
-            (_, Some(bound)) if self.is_within(ns, bound) => return Ok(Standing::Current),
+            (_, Some(bound)) if self.is_within(&ns.tenant.marks, bound) => return Ok(Standing::Current),
             (_, None) => self.sync(ns).await,
             (_, Some(_)) => timeout(PATIENCE, self.sync(ns)).await.unwrap_or_else(|_| Err(too_late())),
         };
@@ -112,7 +112,7 @@ impl Engine {
             return Err(error);
         }
         match policy.on_disconnect_mode() {
-            OnDisconnect::ServeStale(longest) if self.is_within(ns, longest) => Ok(Standing::Current),
+            OnDisconnect::ServeStale(longest) if self.is_within(&ns.tenant.marks, longest) => Ok(Standing::Current),
             OnDisconnect::Fail => {
                 let message = "the node cannot learn of other nodes' invalidations, and on_disconnect says to fail";
                 Err(Error::new(ErrorKind::Unavailable, message).with_source(error))

@@ -37,6 +37,7 @@ impl Engine {
         stats.evicted_for_capacity = Some(evicted);
         stats.limit = Some(self.arbiter.budget());
         stats.resyncs = Some(self.mirror.resyncs());
+        stats.probes_refused = Some(self.asked.refused());
         stats.machine_memory = machine_memory();
         stats.loads_in_flight = self.flights.len() as u64;
         let memory = TierStats {

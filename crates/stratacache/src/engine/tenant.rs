@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use stratacache_core::{Error, ErrorKind, NamespacePath, Result, TenantId, clock::Millis, stamp::Lane};
 use tokio::sync::Semaphore;
 
-use super::Space;
+use super::{Space, bucket::Bucket};
 use crate::{
     coherence::TenantMarks,
     memory::{Arbiter, Partition, Quota},
@@ -55,13 +55,6 @@ pub(crate) struct Tenant {
     invalidations: Mutex<Bucket>,
 }
 
-/// What may be invalidated now, in thousandths.
-#[derive(Debug)]
-struct Bucket {
-    thousandths: u64,
-    filled_at: Millis,
-}
-
 impl Tenant {
     pub(crate) fn new(
         id: TenantId,
@@ -82,7 +75,7 @@ impl Tenant {
             partition: OnceLock::new(),
             waiting: AtomicUsize::new(0),
             spaces: Mutex::default(),
-            invalidations: Mutex::new(Bucket { thousandths: u64::MAX, filled_at: 0 }),
+            invalidations: Mutex::new(Bucket::full()),
         }
     }
 
@@ -133,18 +126,12 @@ impl Tenant {
     /// Takes the permission for one invalidation, where they are limited.
     pub(crate) fn permit_invalidation(&self, limits: &Limits, now: Millis) -> Result<()> {
         let Some(rate) = limits.invalidations_per_s else { return Ok(()) };
-        let mut bucket = self.invalidations.lock();
-        let full = u64::from(rate) * 1000;
-        let earned = now.saturating_sub(bucket.filled_at).saturating_mul(u64::from(rate));
-        bucket.thousandths = bucket.thousandths.saturating_add(earned).min(full);
-        bucket.filled_at = now;
-        if bucket.thousandths < 1000 {
+        if !self.invalidations.lock().take(rate, now) {
             return Err(Error::new(
                 ErrorKind::Overloaded,
                 format!("the tenant is over its invalidations_per_s ({rate}); try again, or clear a namespace instead"),
             ));
         }
-        bucket.thousandths -= 1000;
         Ok(())
     }
 }

@@ -5,7 +5,9 @@ use std::{future::Future, sync::Arc, time::Duration};
 use stratacache_core::{
     EntryName, Error, ErrorKind, Result,
     clock::Millis,
-    coordinator::{AnyCoordinator, Coordinator, Invalidate, Lease, LeaseReply, LeaseRequest, Subscriber},
+    coordinator::{
+        Answer, AnyCoordinator, Coordinator, Invalidate, Lease, LeaseReply, LeaseRequest, Question, Subscriber,
+    },
     stamp::{Lane, Position},
 };
 use tokio::time::timeout;
@@ -66,6 +68,9 @@ impl Coordinator for Patience {
     }
     async fn release(&self, lease: Lease) -> Result<()> {
         self.within(self.0.release(lease)).await
+    }
+    async fn ask(&self, question: Question, within: Duration) -> Result<Vec<Answer>> {
+        self.within(self.0.ask(question, within)).await
     }
     async fn tick(&self, now: Millis, keep_since: Millis) -> Result<()> {
         self.within(self.0.tick(now, keep_since)).await

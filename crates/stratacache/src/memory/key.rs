@@ -175,6 +175,14 @@ impl MapKey {
         self.path.hashing.hash(self.key())
     }
 
+    /// Returns the scope of the key, where keys are hashed by theirs.
+    pub(crate) fn scope(&self) -> Option<Scope> {
+        match &self.path.hashing {
+            Hashing::Own { .. } => None,
+            Hashing::ByScope(hasher) => Some(hasher.scope(self.key())),
+        }
+    }
+
     /// Returns the encoded key without the namespace.
     pub(crate) fn key(&self) -> &[u8] {
         self.bytes.as_slice()
@@ -248,6 +256,7 @@ mod tests {
         let scope = deployment.key_scope(&tenant, &path, b"k");
         assert_eq!(Hashed::new(&lookup).hash(), scope.low());
         assert_eq!(MapKey::from(lookup).hash_value(), scope.low());
+        assert_eq!(MapKey::from(lookup).scope(), Some(scope));
         assert_eq!(prefix.scope(b"k"), Some(scope));
         assert_eq!(NamespacePrefix::new(path).scope(b"k"), None);
     }

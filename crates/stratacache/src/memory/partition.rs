@@ -247,6 +247,35 @@ impl Partition {
         drop(left); // when nothing is locked
     }
 
+    /// Returns an entry whose key has this hash and that `wanted` picks, without counting as a use.
+    pub(crate) fn find_by_hash(&self, hash: u64, wanted: impl Fn(&SlotRef) -> bool) -> Option<SlotRef> {
+        let lock = self.shard(hash);
+        let found = lock.read().find_by_hash(hash, &wanted);
+        if found.is_none() && !std::ptr::eq(lock, self.shard(hash)) {
+            // it moved to the large shards meanwhile
+            return self.shard(hash).read().find_by_hash(hash, &wanted);
+        }
+        found
+    }
+
+    /// Returns an entry that `wanted` picks, without counting as a use. It looks at no more than `left` entries, which it
+    /// lowers, and begins with some shard.
+    pub(crate) fn find(&self, start: usize, left: &mut usize, wanted: impl Fn(&SlotRef) -> bool) -> Option<SlotRef> {
+        let shards = self.shards();
+        for n in 0..shards.len() {
+            for slot in shards[start.wrapping_add(n) % shards.len()].read().iter() {
+                if *left == 0 {
+                    return None;
+                }
+                *left -= 1;
+                if wanted(slot) {
+                    return Some(SlotRef::clone(slot));
+                }
+            }
+        }
+        None
+    }
+
     fn remove_hashed(&self, key: &Hashed<'_>, condition: impl FnOnce(&SlotRef) -> bool) -> Option<SlotRef> {
         self.work(&mut self.lock(key.hash()), |shard| shard.remove_if(key, condition))
     }

@@ -110,6 +110,12 @@ impl Shard {
         self.table.find(spread(half(key.hash())), |slot| key.is(&slot.head().key))
     }
 
+    /// Returns an entry whose key has this hash and that `wanted` picks, without counting as a read.
+    pub(super) fn find_by_hash(&self, hash: u64, wanted: impl Fn(&SlotRef) -> bool) -> Option<SlotRef> {
+        let is = |slot: &SlotRef| slot.head().key.hash_value() == hash && wanted(slot);
+        self.table.find(spread(half(hash)), is).cloned()
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = &SlotRef> {
         self.table.iter()
     }

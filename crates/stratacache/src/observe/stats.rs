@@ -60,6 +60,17 @@ pub struct Stats {
     pub overloads: u64,
     /// Reads that could not learn of other nodes' invalidations, and used only what was loaded since.
     pub bypasses: u64,
+    /// Invalidations of this node of which the others were asked, some time later, whether they still serve what was
+    /// invalidated ([`probe`](crate::CacheBuilder::probe)).
+    pub probes: u64,
+    /// Probes that no node answered: part of `probes`.
+    pub probes_unanswered: u64,
+    /// Invalidations that were to be probed and were not, since too many probes were under way.
+    pub probes_dropped: u64,
+    /// Nodes that a probe found to still serve what had been invalidated. It stays 0 where the promise of coherence is kept.
+    pub coherence_violations: u64,
+    /// Probes of other nodes that this one did not answer, since there were too many.
+    pub probes_refused: Option<u64>,
     /// Lanes whose marks were taken over anew since invalidations may have been missed.
     pub resyncs: Option<u64>,
     /// Entries evicted from memory for want of capacity.
@@ -131,6 +142,10 @@ impl Stats {
             type_changes: sums.type_changes,
             overloads: sums.overloads,
             bypasses: sums.bypasses,
+            probes: sums.probes,
+            probes_unanswered: sums.probes_unanswered,
+            probes_dropped: sums.probes_dropped,
+            coherence_violations: sums.coherence_violations,
             ..Self::default()
         }
     }

@@ -86,6 +86,7 @@ impl World {
             marked: Box::new(|_| {}),
             key_marked: Box::new(|_, _| {}),
             resynced: Box::new(|_| {}),
+            answer: Box::new(|_| None),
         };
         let mirror = Mirror::new(64, false, hooks);
         for lane in [Lane::of(&tenant), Lane::GLOBAL] {

@@ -13,8 +13,8 @@ use stratacache_core::{
     EntryName, Scope,
     clock::Millis,
     coordinator::{
-        Applied, Coordinator, Floors, Invalidate, LaneSnapshot, Lease, LeaseReply, LeaseRequest, Marked, ScopeKind,
-        Strength, Subscriber,
+        Applied, Coordinator, Finding, Floors, Invalidate, LaneSnapshot, Lease, LeaseReply, LeaseRequest, Marked,
+        Question, ScopeKind, Strength, Subscriber,
     },
     stamp::{Lane, Seq},
     tier::{AnyTier, Fence, GetMany, PutItem, PutMany, PutOutcome, RemoveMany, Tier},
@@ -71,6 +71,9 @@ impl Subscriber for Recorder {
     }
     fn up_to_date(&self, lane: Lane, at: Millis) {
         self.note(lane, Told::UpToDate(at));
+    }
+    fn answer(&self, _: &Question) -> Option<Finding> {
+        None
     }
     fn now(&self) -> Millis {
         self.store.now()

@@ -7,14 +7,15 @@ use std::{
         Arc, OnceLock,
         atomic::Ordering::{AcqRel, Acquire, Relaxed},
     },
+    time::Duration,
 };
 
 use stratacache_core::{
     EntryName, Error, ErrorKind, Result,
     clock::Millis,
     coordinator::{
-        Applied, Coordinator, Floors, Invalidate, JournalSnapshot, LaneSnapshot, Lease, LeaseReply, LeaseRequest,
-        MarkJournal, ScopeKind, Strength, Subscriber,
+        Answer, Applied, Coordinator, Floors, Invalidate, JournalSnapshot, LaneSnapshot, Lease, LeaseReply,
+        LeaseRequest, MarkJournal, Question, ScopeKind, Strength, Subscriber,
     },
     stamp::{Incarnation, LANES, Lane, Position, Seq},
 };
@@ -232,6 +233,11 @@ impl Coordinator for LocalCoordinator {
 
     async fn release(&self, _: Lease) -> Result<()> {
         self.open().map(|_| ())
+    }
+
+    async fn ask(&self, _: Question, _: Duration) -> Result<Vec<Answer>> {
+        // there is no other node
+        self.open().map(|_| Vec::new())
     }
 
     async fn tick(&self, now: Millis, keep_since: Millis) -> Result<()> {

@@ -1,5 +1,5 @@
 use stratacache_core::{
-    coordinator::Marked,
+    coordinator::{Finding, Marked},
     tier::{TierError, TierErrorKind},
 };
 use stratacache_testkit::{conformance, tiers::MemoryTier};
@@ -69,6 +69,9 @@ impl Subscriber for Deaf {
     fn apply(&self, _: &Applied) {}
     fn raise_floors(&self, _: Lane, _: Floors) {}
     fn up_to_date(&self, _: Lane, _: Millis) {}
+    fn answer(&self, _: &Question) -> Option<Finding> {
+        None
+    }
     fn now(&self) -> Millis {
         0
     }
