@@ -122,7 +122,7 @@ pub(crate) fn hunt(rule: &str) -> Hunt {
     const LOCAL: &[Fault] = &[F::Delay, F::NodeKill];
     match rule {
         "StampBeforeLoad" | "JoinCheck" | "JudgeAfterPut" | "RefusedReenters" => Hunt::of(LOCAL, 200_000),
-        "PromotionKeepsStamp" => Hunt::of(LOCAL, 300_000),
+        "PromotionKeepsStamp" => Hunt::of(&[F::Delay, F::Missing, F::NodeKill], 1_500_000),
         "FillNeedsToken" => Hunt::of(&[F::Delay, F::NodeStop, F::NodeKill], 1_000_000),
         "NoticeGap" => Hunt::of(&[F::Missing], 200_000),
         "AsOfWhenSent" => Hunt::of(&[F::LateSync], 300_000),
