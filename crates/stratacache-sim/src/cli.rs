@@ -55,9 +55,9 @@ struct Arguments {
     /// Switches each rule off, one after the other, until a violation is found. Needs the feature `mutants`.
     #[arg(long)]
     mutants: bool,
-    /// Most operations for each mutant.
-    #[arg(long, default_value_t = 1_000_000)]
-    most: u64,
+    /// Most operations for each mutant; otherwise as stated for each.
+    #[arg(long)]
+    most: Option<u64>,
     /// Where logs go; those of runs without a violation are removed.
     #[arg(long, default_value = "target/campaign")]
     logs: PathBuf,
@@ -111,9 +111,6 @@ const ALL_FAULTS: u64 = 20_000;
 const ALL_OPERATIONS: u64 = 30_000_000;
 /// A part takes no longer: 27 minutes, and the run that is under way then.
 const PART_NANOS: time::Nanos = time::ms(27 * 60_000);
-
-/// Of the short form's mutants: what they need many times over.
-const HANDFUL_MOST: u64 = 300_000;
 
 /// Runs what the command line says.
 #[must_use]
@@ -208,7 +205,7 @@ impl Campaign {
             held &= self.play(&script, None).await?.violations() == 0;
         }
         if self.arguments.faults.is_empty() && !mutants::names().is_empty() {
-            held &= self.hunt(&mutants::HANDFUL.map(str::to_owned), HANDFUL_MOST).await?;
+            held &= self.hunt(&mutants::HANDFUL.map(str::to_owned), None).await?;
         }
         Ok(held)
     }
@@ -237,16 +234,20 @@ impl Campaign {
     }
 
     /// Switches rules off, each until that is noticed.
-    async fn hunt(&self, rules: &[String], most: u64) -> Result<bool> {
+    async fn hunt(&self, rules: &[String], most: Option<u64>) -> Result<bool> {
         let mut all = true;
         for rule in rules {
-            let faults =
-                if self.arguments.faults.is_empty() { mutants::faults(rule) } else { self.arguments.faults.clone() };
+            let hunt = mutants::hunt(rule);
+            if let Some(why) = hunt.elsewhere.filter(|_| rules.len() > 1) {
+                say(&format!("{rule} is left to the models: {why}"));
+                continue;
+            }
+            let most = most.unwrap_or(hunt.most);
             let (mut operations, mut seed) = (0, self.seed);
             let noticed = loop {
-                let run = self.play(&self.plan.hunt(rule, seed, &faults), None).await?;
+                let run = self.play(&self.plan.hunt(rule, seed, &hunt), None).await?;
                 operations += run.operations;
-                if run.is_noticed() {
+                if run.is_noticed() || (hunt.by_recovery && run.is_slow_to_recover()) {
                     break Some(run);
                 }
                 if operations >= most {
@@ -265,7 +266,7 @@ impl Campaign {
         say(&format!("run: seed {}{}", script.settings.seed, if script.settings.cluster { ", cluster" } else { "" }));
         let mut run = segment::run(script).await?;
         run.part = part.map(|part| part.to_string());
-        if run.violations() == 0 || script.hunting {
+        if run.violations() == 0 || script.settings.without_rule.is_some() {
             std::fs::remove_dir_all(std::mem::take(&mut run.folder)).context("removing the logs")?;
         }
         say(&run.to_string());

@@ -3,7 +3,7 @@
 use stratacache::CacheBuilder;
 use stratacache_redis::RedisBuilder;
 
-use crate::faults::Fault;
+use crate::{faults::Fault, node::Aim};
 
 #[cfg(feature = "mutants")]
 mod on {
@@ -67,22 +67,118 @@ pub(crate) fn redis_without(builder: RedisBuilder, rule: Option<&str>) -> RedisB
 /// Those of the short form: each is noticed in seconds.
 pub(crate) const HANDFUL: [&str; 3] = ["StampBeforeLoad", "JudgeAfterPut", "Incarnation"];
 
-/// Returns the faults under which the lack of a rule shows soonest; where there is no telling, a mix.
-pub(crate) fn faults(rule: &str) -> Vec<Fault> {
+/// How a rule is hunted: under which faults its lack shows soonest, on which stage, and within how many operations it must.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Hunt {
+    pub(crate) faults: &'static [Fault],
+    /// Operations within which it must be noticed.
+    pub(crate) most: u64,
+    pub(crate) cluster: bool,
+    /// Whether marks are few; by the seed unless that is said.
+    pub(crate) few_marks: Option<bool>,
+    /// Connections of a node that carry commands.
+    pub(crate) connections: usize,
+    /// Nodes have disks.
+    pub(crate) disks: bool,
+    /// What there is more of than usual.
+    pub(crate) aim: Aim,
+    /// Answers stay right; what is noticed is that the hit rate does not come back.
+    pub(crate) by_recovery: bool,
+    /// Why the campaign does not meet what the rule prevents: it is hunted only when it is named.
+    pub(crate) elsewhere: Option<&'static str>,
+}
+
+impl Hunt {
+    const fn of(faults: &'static [Fault], most: u64) -> Self {
+        Self {
+            faults,
+            most,
+            cluster: false,
+            few_marks: None,
+            connections: 1,
+            disks: false,
+            aim: Aim::Usual,
+            by_recovery: false,
+            elsewhere: None,
+        }
+    }
+
+    const fn with_marks(self, few: bool) -> Self {
+        Self { few_marks: Some(few), ..self }
+    }
+
+    const fn on_cluster(self) -> Self {
+        Self { cluster: true, ..self }
+    }
+
+    const fn aimed(self, aim: Aim) -> Self {
+        Self { aim, ..self }
+    }
+}
+
+/// Returns how a rule is hunted: the one table that says what must be noticed, under which faults, within how many operations.
+pub(crate) fn hunt(rule: &str) -> Hunt {
+    use Fault as F;
+    const LOCAL: &[Fault] = &[F::Delay, F::NodeKill];
     match rule {
-        "StampBeforeLoad" | "JoinCheck" | "JudgeAfterPut" | "RefusedReenters" | "PromotionKeepsStamp" => {
-            vec![Fault::Delay, Fault::NodeKill]
+        "StampBeforeLoad" | "JoinCheck" | "JudgeAfterPut" | "RefusedReenters" => Hunt::of(LOCAL, 200_000),
+        "PromotionKeepsStamp" => Hunt::of(&[F::Delay, F::Missing, F::NodeKill], 1_500_000),
+        "FillNeedsToken" => Hunt::of(&[F::Delay, F::NodeStop, F::NodeKill], 1_000_000),
+        "NoticeGap" => Hunt::of(&[F::Missing], 200_000),
+        "AsOfWhenSent" => Hunt::of(&[F::LateSync], 300_000),
+        "AsOfAtClock" => Hunt::of(&[F::Flood], 1_000_000).with_marks(false).aimed(Aim::TightBounds),
+        "AskBeforeSent" => Hunt::of(&[F::Delay, F::Throttle], 500_000),
+        "Incarnation" => Hunt::of(&[F::RedisKillSnapshot, F::ControlKey, F::FlushAll], 200_000),
+        "HeaderReplid" => Hunt::of(&[F::RedisKillSnapshot, F::Failover], 200_000),
+        "SyncWrites" => Hunt::of(&[F::Failover], 500_000),
+        "StreamCarriesIncarnation" => Hunt::of(&[F::Histories], 1_000_000).with_marks(false),
+        "MarksCarryIncarnation" => Hunt::of(&[F::Forgotten], 200_000).with_marks(false),
+        "DeleteTogether" => Hunt { by_recovery: true, ..Hunt::of(&[F::Header], 500_000).with_marks(false) },
+        "DataIncarnation" => Hunt::of(&[F::ClusterLag], 500_000).on_cluster(),
+        "ShardWrites" => Hunt::of(&[F::ClusterIsolate], 800_000).on_cluster(),
+        "ReplayAfterScan" => Hunt::of(&[F::SlowSnapshot], 500_000).with_marks(false),
+        "FloorAfterScan" => Hunt {
+            connections: 3,
+            elsewhere: Some("the next answer about the lane brings the floors, a few milliseconds after the snapshot"),
+            ..Hunt::of(&[F::SlowSnapshot], 1_000_000).with_marks(true).aimed(Aim::TightBounds)
+        },
+        "DropRaisesFloor" => Hunt::of(&[F::Trim, F::Cut, F::NodeKill], 1_000_000).with_marks(true),
+        "RenewOnlyOwn" => Hunt {
+            connections: 3,
+            elsewhere: Some(
+                "a lease must be fenced, asked for by nobody, renewed and filled before its loader hears of it, and the \
+                 entry read by a node that forgot the mark before anybody loads again",
+            ),
+            ..Hunt::of(&[F::LateFill], 1_000_000).aimed(Aim::LongLoads)
+        },
+        "DropRaisesKfloor" => Hunt {
+            disks: true,
+            elsewhere: Some("DropRaisesFloor raises the other floor to the same place, below which nothing is valid"),
+            ..Hunt::of(&[F::NodeAway], 1_000_000).with_marks(true)
+        },
+        "FlagRaisesKfloor" => Hunt {
+            disks: true,
+            elsewhere: Some("a node sets the flag of a history before it puts anything of that history on its disk"),
+            ..Hunt::of(&[F::NodeAway, F::FlushAll], 1_000_000)
+        },
+        _ => Hunt::of(&[F::Two], 1_000_000),
+    }
+}
+
+#[cfg(all(test, feature = "mutants"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_rule_is_hunted_under_faults_that_its_stage_knows() {
+        for rule in names() {
+            let hunt = hunt(&rule);
+            let known = Fault::all(hunt.cluster);
+            assert!(
+                !hunt.faults.is_empty() && hunt.faults.iter().all(|fault| known.contains(fault)),
+                "{rule}: {hunt:?}"
+            );
+            assert!(hunt.faults != [Fault::Two], "{rule} has no faults of its own");
         }
-        "FillNeedsToken" | "RenewOnlyOwn" => vec![Fault::Delay, Fault::NodeStop, Fault::NodeKill],
-        "AskBeforeSent" | "AsOfWhenSent" => vec![Fault::Delay, Fault::Throttle],
-        "NoticeGap" | "AsOfAtClock" => vec![Fault::Trim, Fault::Tail, Fault::Hang, Fault::LostReply],
-        "Incarnation" | "StreamCarriesIncarnation" | "MarksCarryIncarnation" | "HeaderReplid" | "DeleteTogether" => {
-            vec![Fault::RedisKillSnapshot, Fault::ControlKey, Fault::Failover, Fault::FlushAll]
-        }
-        "DataIncarnation" | "SyncWrites" | "ShardWrites" => vec![Fault::Failover, Fault::RedisKillSnapshot],
-        "ReplayAfterScan" | "FloorAfterScan" | "DropRaisesFloor" | "DropRaisesKfloor" => {
-            vec![Fault::Trim, Fault::Cut, Fault::NodeKill]
-        }
-        _ => vec![Fault::Two],
     }
 }

@@ -4,6 +4,8 @@ use std::{path::PathBuf, time::Duration};
 
 use crate::{
     faults::Fault,
+    mutants::Hunt,
+    node::Aim,
     random::Random,
     segment::{Script, folder},
     stage::Settings,
@@ -55,9 +57,16 @@ impl Plan {
     }
 
     /// Makes a run that looks for a violation of a mutant.
-    pub(crate) fn hunt(&self, rule: &str, seed: u64, faults: &[Fault]) -> Script {
+    pub(crate) fn hunt(&self, rule: &str, seed: u64, hunt: &Hunt) -> Script {
         let plan = Self { without_rule: Some(rule.to_owned()), ..self.clone() };
-        plan.script(&format!("mutant-{rule}"), seed, false, &shuffled(faults.to_vec(), seed), HUNT, true)
+        let faults = shuffled(if self.faults.is_empty() { hunt.faults.to_vec() } else { self.faults.clone() }, seed);
+        let mut script = plan.script(&format!("mutant-{rule}"), seed, hunt.cluster, &faults, HUNT, !hunt.by_recovery);
+        let settings = &mut script.settings;
+        settings.few_marks = hunt.few_marks.unwrap_or(settings.few_marks);
+        settings.connections = hunt.connections;
+        settings.disks = hunt.disks;
+        settings.aim = hunt.aim;
+        script
     }
 
     fn faults_for(&self, cluster: bool) -> Vec<Fault> {
@@ -74,6 +83,10 @@ impl Plan {
             nodes: self.nodes,
             rate: self.rate,
             cluster,
+            few_marks: !cluster && seed.is_multiple_of(2),
+            connections: if seed.is_multiple_of(5) { 3 } else { 1 },
+            disks: !cluster && seed.is_multiple_of(3),
+            aim: Aim::Usual,
             without_rule: self.without_rule.clone(),
         };
         Script { settings, faults: faults.iter().map(|fault| (*fault, each)).collect(), baseline: BASELINE, hunting }

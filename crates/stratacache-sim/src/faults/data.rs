@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result};
 use stratacache_core::stamp::Lane;
 use stratacache_testkit::servers::RedisServer;
 
-use super::Fault;
+use super::{Fault, lane::key};
 use crate::{
     random::Random,
     stage::Stage,
@@ -43,7 +43,7 @@ pub(super) async fn inject(fault: Fault, stage: &Stage, random: &mut Random) -> 
 fn control_key(random: &mut Random, what: &[&str]) -> String {
     let tenant = random.below(u64::from(TENANTS) + 1) as u32;
     let lane = if tenant == TENANTS { Lane::GLOBAL } else { Lane::of(tenant_id(tenant)) };
-    format!("campaign:{{c{}}}:{}", lane.index(), random.pick(what))
+    key(lane, random.pick(what))
 }
 
 /// Leaves the server less memory than it has in use, or hardly more.

@@ -2,6 +2,7 @@
 
 mod cluster;
 mod data;
+mod lane;
 mod link;
 mod node;
 mod server;
@@ -27,6 +28,8 @@ pub(crate) enum Fault {
     NodeStop,
     /// A node is killed, and comes back with a clock that is wrong by up to an hour.
     NodeSkew,
+    /// A node is killed, and comes back after a while.
+    NodeAway,
     /// The server is killed and comes back empty.
     RedisKill,
     /// The server is killed and comes back as of its last snapshot.
@@ -65,6 +68,22 @@ pub(crate) enum Fault {
     ScriptFlush,
     /// There is too little memory, and entries are evicted.
     Evict,
+    /// Messages go missing from the streams before a node has read them.
+    Missing,
+    /// Marks are deleted when a node has to fetch them.
+    Forgotten,
+    /// A node fetches the marks slowly, and they change meanwhile.
+    SlowSnapshot,
+    /// What a node is told of lanes is late, and its tail hears nothing.
+    LateSync,
+    /// The same, and meanwhile another node forgets what it knew of keys.
+    LateFill,
+    /// A node has more invalidations to hear of than one answer holds.
+    Flood,
+    /// Headers are deleted, and the marks that they told about are left.
+    Header,
+    /// Two histories begin shortly after each other, and a node is told late of the first.
+    Histories,
     /// Two at once.
     Two,
     /// A replica of a cluster takes over in order.
@@ -75,6 +94,10 @@ pub(crate) enum Fault {
     ClusterMigrate,
     /// A master of a cluster stands still, and goes on.
     ClusterStop,
+    /// A master of a cluster is killed, a replica takes over that is behind, and a node starts anew.
+    ClusterLag,
+    /// A master of a cluster is replaced without its knowledge; it takes no writes, and is still read from.
+    ClusterIsolate,
 }
 
 /// What a fault is done to. Two at once are of two groups.
@@ -84,6 +107,7 @@ enum Group {
     Server,
     Link,
     Data,
+    Lane,
     Cluster,
     Several,
 }
@@ -97,7 +121,7 @@ impl Fault {
 
     fn group(self) -> Group {
         match self {
-            Self::NodeKill | Self::NodeKillInside | Self::NodeStop | Self::NodeSkew => Group::Node,
+            Self::NodeKill | Self::NodeKillInside | Self::NodeStop | Self::NodeSkew | Self::NodeAway => Group::Node,
             Self::RedisKill | Self::RedisKillSnapshot | Self::RedisKillLog | Self::RedisStop | Self::Failover => {
                 Group::Server
             }
@@ -111,8 +135,21 @@ impl Fault {
             | Self::LostRequest
             | Self::Tail => Group::Link,
             Self::Trim | Self::ControlKey | Self::FlushAll | Self::ScriptFlush | Self::Evict => Group::Data,
+            Self::Missing
+            | Self::Forgotten
+            | Self::SlowSnapshot
+            | Self::LateSync
+            | Self::LateFill
+            | Self::Flood
+            | Self::Header
+            | Self::Histories => Group::Lane,
             Self::Two => Group::Several,
-            Self::ClusterFailover | Self::ClusterKill | Self::ClusterMigrate | Self::ClusterStop => Group::Cluster,
+            Self::ClusterFailover
+            | Self::ClusterKill
+            | Self::ClusterMigrate
+            | Self::ClusterStop
+            | Self::ClusterLag
+            | Self::ClusterIsolate => Group::Cluster,
         }
     }
 
@@ -121,7 +158,7 @@ impl Fault {
         match self.group() {
             Group::Node | Group::Several => random.millis(20, 250),
             Group::Server => random.millis(100, 600),
-            Group::Link | Group::Data => random.millis(20, 250),
+            Group::Link | Group::Data | Group::Lane => random.millis(20, 250),
             Group::Cluster => random.millis(50, 400),
         }
     }
@@ -144,6 +181,7 @@ impl Fault {
                 Group::Server => server::inject(self, stage, random).await,
                 Group::Link => link::inject(self, stage, random).await,
                 Group::Data => data::inject(self, stage, random).await,
+                Group::Lane => lane::inject(self, stage, random).await,
                 Group::Cluster => cluster::inject(self, stage, random).await,
                 Group::Several => two::inject(stage, random).await,
             }

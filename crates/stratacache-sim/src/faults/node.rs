@@ -24,8 +24,20 @@ pub(super) async fn inject(fault: Fault, stage: &Stage, random: &mut Random) -> 
             let skew = random.below(2 * HOUR_MS).cast_signed() - HOUR_MS.cast_signed();
             kill(fault, number, skew, stage).await
         }
+        Fault::NodeAway => away(number, stage, random).await,
         _ => kill(fault, number, 0, stage).await,
     }
+}
+
+async fn away(number: u32, stage: &Stage, random: &mut Random) -> Result<()> {
+    let time = random.millis(100, 1500);
+    let mut node = stage.node(number).await;
+    stage.injected(Fault::NodeAway, 1, format!("node {number}, life {}, for {time:?}", node.life()));
+    node.kill().await?;
+    stage.ledger().thaws(number);
+    tokio::time::sleep(time).await;
+    stage.restart_node(&mut node, 0).await?;
+    node.until_ready().await
 }
 
 async fn kill(fault: Fault, number: u32, skew_ms: i64, stage: &Stage) -> Result<()> {

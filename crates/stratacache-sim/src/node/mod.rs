@@ -17,7 +17,7 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 use self::{failpoint::Failpoints, work::Workload};
 pub(crate) use self::{
     failpoint::{Moment, Step},
-    setup::{Order, READ_LIMIT, Setup},
+    setup::{Aim, Order, READ_LIMIT, Setup},
     source::create as create_source,
 };
 
@@ -48,7 +48,7 @@ pub(crate) fn main(setup: &str) -> ExitCode {
 async fn run(setup: Setup) -> Result<()> {
     let failpoints = Arc::new(Failpoints::default());
     let cache = open::open(&setup, &failpoints).await?;
-    let workload = Workload::start(&setup, &cache)?;
+    let mut workload = Workload::start(&setup, &cache)?;
     say(READY);
     let mut lines = BufReader::new(tokio::io::stdin()).lines();
     // the end of the input is the end of the campaign
@@ -56,6 +56,7 @@ async fn run(setup: Setup) -> Result<()> {
         match serde_json::from_str(&line).with_context(|| format!("reading the order {line}"))? {
             Order::Arm { step, moment, nth } => failpoints.arm(step, moment, nth),
             Order::Disarm => failpoints.disarm(),
+            Order::Flood { tenant, count } => workload.flood(tenant, count),
             Order::Quit => break,
         }
     }

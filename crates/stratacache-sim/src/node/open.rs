@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::Result;
 use stratacache::{
-    Cache, Policy,
+    Cache, Disk, Policy,
     clock::{Clock, SystemClock},
     tier::TierParts,
 };
@@ -22,6 +22,7 @@ use crate::{mutants, time};
 const PATIENCE: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(20);
 const MEMORY: u64 = 8 << 20;
+const DISK: u64 = 64 << 20;
 /// A lane has about twice as many scopes that are not keys.
 const FEW_MARKS: u64 = 10;
 const FEW_TAGS: u64 = 7;
@@ -81,7 +82,7 @@ pub(super) async fn open(setup: &Setup, failpoints: &Arc<Failpoints>) -> Result<
 }
 
 async fn try_open(setup: &Setup, failpoints: &Arc<Failpoints>) -> Result<Cache> {
-    let mut redis = Redis::builder(&setup.url).prefix("campaign").breaker_window(WINDOW);
+    let mut redis = Redis::builder(&setup.url).prefix("campaign").breaker_window(WINDOW).connections(setup.connections);
     if setup.few_marks {
         redis = redis.max_marks(FEW_MARKS).max_tenant_marks(FEW_TAGS).stream_length(SHORT_STREAM);
     }
@@ -90,11 +91,15 @@ async fn try_open(setup: &Setup, failpoints: &Arc<Failpoints>) -> Result<Cache> 
     parts.tier = AnyTier::new(FailingTier::new(parts.tier, Arc::clone(failpoints)));
     let failing = |inner| AnyCoordinator::new(FailingCoordinator::new(inner, Arc::clone(failpoints)));
     parts.coordinator = parts.coordinator.map(failing);
-    let builder = Cache::builder()
+    let mut builder = Cache::builder()
         .seed(setup.seed ^ u64::from(setup.node) << 32 ^ u64::from(setup.life))
         .clock(Skewed { clock: SystemClock::new(), by_ms: setup.skew_ms })
         .memory(MEMORY)
-        .default_policy(POLICY)
-        .tier(parts);
+        .default_policy(POLICY);
+    if setup.disk {
+        let path = setup.folder.join(format!("disk-{}", setup.node));
+        builder = builder.tier(Disk::builder(path).capacity(DISK).open().await?);
+    }
+    let builder = builder.tier(parts);
     Ok(mutants::engine_without(builder, setup.without_rule.as_deref()).build().await?)
 }

@@ -27,8 +27,26 @@ pub(crate) struct Setup {
     pub(crate) rate: u32,
     /// Marks are dropped, and streams cut, every few seconds.
     pub(crate) few_marks: bool,
+    /// Connections that carry commands.
+    pub(crate) connections: usize,
+    /// There is a disk below memory, which outlives the process.
+    pub(crate) disk: bool,
+    /// What there is more of than usual.
+    pub(crate) aim: Aim,
     /// The rule that is switched off.
     pub(crate) without_rule: Option<String>,
+}
+
+/// What a workload has more of than usual, so that the lack of a rule shows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Aim {
+    /// Nothing.
+    #[default]
+    Usual,
+    /// Loads so long that their leases are renewed.
+    LongLoads,
+    /// Reads with a tight bound.
+    TightBounds,
 }
 
 /// What a node is told on its standard input, a line each.
@@ -38,6 +56,8 @@ pub(crate) enum Order {
     Arm { step: Step, moment: Moment, nth: u32 },
     /// Do not, after all.
     Disarm,
+    /// Invalidate namespaces of a tenant in which nothing is, as fast as you can.
+    Flood { tenant: u32, count: u32 },
     /// Stop and close.
     Quit,
 }

@@ -70,6 +70,11 @@ impl Segment {
         self.violations.keys().any(|broken| broken.is_wrong_answer())
     }
 
+    /// Tells whether the hit rate did not come back: what the lack of a rule of cost leads to.
+    pub(crate) fn is_slow_to_recover(&self) -> bool {
+        self.violations.contains_key(&Broken::NotRecovered)
+    }
+
     pub(crate) fn violations(&self) -> u64 {
         self.violations.values().sum()
     }

@@ -18,7 +18,7 @@ pub(crate) use self::{
 use crate::{
     checker::{Broken, Violation},
     faults::Fault,
-    node::{self, Setup},
+    node::{self, Aim, Setup},
     time,
 };
 
@@ -33,6 +33,14 @@ pub(crate) struct Settings {
     /// Operations of each node in a second.
     pub(crate) rate: u32,
     pub(crate) cluster: bool,
+    /// Marks are dropped, and streams cut, every few seconds.
+    pub(crate) few_marks: bool,
+    /// Connections of a node that carry commands.
+    pub(crate) connections: usize,
+    /// Nodes have disks.
+    pub(crate) disks: bool,
+    /// What there is more of than usual.
+    pub(crate) aim: Aim,
     pub(crate) without_rule: Option<String>,
 }
 
@@ -98,7 +106,10 @@ impl Stage {
             folder: self.settings.folder.clone(),
             skew_ms,
             rate: self.settings.rate,
-            few_marks: !self.settings.cluster && self.settings.seed.is_multiple_of(2),
+            few_marks: self.settings.few_marks,
+            connections: self.settings.connections,
+            disk: self.settings.disks,
+            aim: self.settings.aim,
             without_rule: self.settings.without_rule.clone(),
         }
     }

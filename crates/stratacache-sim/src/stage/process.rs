@@ -83,7 +83,11 @@ impl NodeProcess {
 
     /// Waits until it is gone, if that does not take too long.
     pub(crate) async fn until_dead(&mut self, patience: Duration) -> Result<bool> {
-        match tokio::time::timeout(patience, self.child.wait()).await {
+        // waiting would close the input, and a node whose input ends closes in order
+        let input = self.child.stdin.take();
+        let ended = tokio::time::timeout(patience, self.child.wait()).await;
+        self.child.stdin = input;
+        match ended {
             Ok(ended) => ended.map(|_| true).context("waiting for a node"),
             Err(_) => Ok(false),
         }

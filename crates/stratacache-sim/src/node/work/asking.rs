@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use stratacache::{Consistency, OnDisconnect, Policy, Token, millis, seconds};
 
-use super::{Bench, doors::policy_of};
+use super::{super::Aim, Bench, doors::policy_of};
 use crate::{log::Asked, random::Random, world::Key};
 
 const USUAL: Duration = seconds(1);
 const TIGHT: Duration = millis(100);
+/// Share of tight bounds where there are many.
+const MANY: f64 = 0.4;
 const LENIENT: Duration = seconds(3);
 
 /// What a read asks for.
@@ -17,6 +19,8 @@ pub(super) enum Asking {
     /// Nothing: the default.
     Usual,
     Tight,
+    /// The same, said by the policy of the call.
+    TightPolicy,
     Latest,
     Since(Token),
     /// The default, and something older while the node is cut off.
@@ -28,9 +32,11 @@ pub(super) enum Asking {
 impl Asking {
     pub(super) fn draw(bench: &Bench, key: Key, random: &mut Random) -> Self {
         match random.below(100) {
+            _ if bench.aim == Aim::TightBounds && random.chance(MANY) => Self::Tight,
             0..=7 => Self::Latest,
             8..=12 => bench.board.read(key.tenant()).map_or(Self::Latest, Self::Since),
-            13..=15 => Self::Tight,
+            13..=14 => Self::Tight,
+            15 => Self::TightPolicy,
             16..=17 => Self::ServeStale,
             18..=19 => Self::Fail,
             _ => Self::Usual,
@@ -42,7 +48,7 @@ impl Asking {
         let within = |bound: Duration| Asked::Within(bound.as_millis() as u64);
         match self {
             Self::Usual => within(USUAL),
-            Self::Tight => within(TIGHT),
+            Self::Tight | Self::TightPolicy => within(TIGHT),
             Self::ServeStale => within(LENIENT),
             Self::Latest | Self::Fail => Asked::Latest,
             Self::Since(token) => Asked::Since(token),
@@ -51,18 +57,19 @@ impl Asking {
 
     /// Returns the policy to ask with, if not that of the namespace.
     pub(super) fn policy(self, key: Key) -> Option<Policy> {
-        let on_disconnect = match self {
-            Self::ServeStale => OnDisconnect::ServeStale(LENIENT),
-            Self::Fail => OnDisconnect::Fail,
-            _ => return None,
-        };
-        Some(policy_of(key.form()).on_disconnect(on_disconnect))
+        let policy = policy_of(key.form());
+        match self {
+            Self::ServeStale => Some(policy.on_disconnect(OnDisconnect::ServeStale(LENIENT))),
+            Self::Fail => Some(policy.on_disconnect(OnDisconnect::Fail)),
+            Self::TightPolicy => Some(policy.consistency(Consistency::Bounded(TIGHT))),
+            _ => None,
+        }
     }
 
     /// Returns the consistency to ask with, if not the usual one.
     pub(super) fn consistency(self) -> Option<Consistency> {
         match self {
-            Self::Usual | Self::ServeStale => None,
+            Self::Usual | Self::TightPolicy | Self::ServeStale => None,
             Self::Tight => Some(Consistency::Bounded(TIGHT)),
             Self::Latest | Self::Fail => Some(Consistency::Latest),
             Self::Since(token) => Some(Consistency::Since(token)),

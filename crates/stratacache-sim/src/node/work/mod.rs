@@ -17,11 +17,11 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use stratacache::Cache;
+use stratacache::{Cache, Target};
 use tokio::task::JoinHandle;
 
 use self::doors::Doors;
-use super::{Setup, board::Board, source::Source};
+use super::{Aim, Setup, board::Board, source::Source};
 use crate::{
     log::{Event, Writer, file_name},
     random::Random,
@@ -39,6 +39,10 @@ const EXPIRIES: u64 = 15;
 const REFRESHES: u64 = 15;
 const COLLISIONS: u64 = 40;
 const GETS: u64 = 1000;
+/// Share of long loads where there are many.
+const LONG: f64 = 0.15;
+/// Invalidations of a flood that are under way together.
+const AT_ONCE: u32 = 256;
 
 /// What all workers of a node share.
 struct Bench {
@@ -51,10 +55,13 @@ struct Bench {
     writing: Vec<Mutex<()>>,
     everything: Popularity,
     own: Popularity,
+    /// What there is more of than usual.
+    aim: Aim,
 }
 
 /// The workers.
 pub(super) struct Workload {
+    bench: Arc<Bench>,
     stop: Arc<AtomicBool>,
     workers: Vec<JoinHandle<()>>,
 }
@@ -72,6 +79,7 @@ impl Workload {
             writing: (0..KEYS).map(|_| Mutex::default()).collect(),
             everything: Popularity::new(|_| true),
             own: Popularity::new(own),
+            aim: setup.aim,
         });
         let stop = Arc::new(AtomicBool::new(false));
         let pace = Duration::from_secs_f64(f64::from(BURST * WORKERS) / f64::from(setup.rate));
@@ -80,7 +88,23 @@ impl Workload {
             let random = Random::part(setup.seed, part(worker));
             spawn::start(work(Arc::clone(&bench), random, pace, Arc::clone(&stop)))
         };
-        Ok(Self { workers: (0..WORKERS).map(work).collect(), stop })
+        let workers = (0..WORKERS).map(work).collect();
+        Ok(Self { workers, bench, stop })
+    }
+
+    /// Invalidates namespaces in which nothing is, many at once: unlike tags, these are never widened.
+    pub(super) fn flood(&mut self, tenant: u32, count: u32) {
+        self.workers.retain(|worker| !worker.is_finished());
+        for at in 0..AT_ONCE.min(count) {
+            let (bench, stop) = (Arc::clone(&self.bench), Arc::clone(&self.stop));
+            self.workers.push(spawn::start(async move {
+                for n in (at..count).step_by(AT_ONCE as usize).take_while(|_| !stop.load(Relaxed)) {
+                    // one that fails has not been needed
+                    let unused = Target::namespace(format!("unused-{n}"));
+                    let _ = bench.doors[tenant as usize].root.invalidate(unused).await;
+                }
+            }));
+        }
     }
 
     /// Lets every worker finish what it does.
@@ -158,8 +182,9 @@ struct Shape {
 }
 
 impl Shape {
-    fn draw(random: &mut Random) -> Self {
+    fn draw(aim: Aim, random: &mut Random) -> Self {
         let whole = match random.below(10_000) {
+            _ if aim == Aim::LongLoads && random.chance(LONG) => random.millis(180, 700),
             0..=1 => random.millis(3200, 4000), // beyond the time-out
             2..=29 => random.millis(500, 1400), // beyond the lease, which is renewed
             _ => random.millis(0, 9),

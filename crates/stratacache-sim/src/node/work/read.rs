@@ -47,7 +47,7 @@ impl Bench {
 
     /// Reads a key; one of a bulk with others.
     pub(super) async fn read_one(self: &Arc<Self>, key: Key, asking: Asking, random: &mut Random) {
-        let shape = Shape::draw(random);
+        let shape = Shape::draw(self.aim, random);
         match key.form() {
             Form::Plain => self.noted(Op::Load, key, asking.asked(), self.read_plain(key, asking, shape)).await,
             Form::Nested => self.noted(Op::Load, key, asking.asked(), self.read_nested(key, asking, shape)).await,
@@ -102,8 +102,12 @@ impl Bench {
     pub(super) async fn get(self: &Arc<Self>, random: &mut Random) {
         let key = self.everything.draw(random);
         let asking = Asking::draw(self, key, random);
-        // what these say to do while the node is cut off, they cannot say here
-        let asking = if matches!(asking, Asking::ServeStale | Asking::Fail) { Asking::Usual } else { asking };
+        // what these say by a policy, they cannot say here
+        let asking = match asking {
+            Asking::ServeStale | Asking::Fail => Asking::Usual,
+            Asking::TightPolicy => Asking::Tight,
+            _ => asking,
+        };
         let (door, name) = (self.doors(key).of(key.form()), self.key_of(key));
         let read = async {
             let found = match asking.consistency() {
@@ -125,7 +129,7 @@ impl Bench {
         if key.form() != Form::Plain {
             return self.read(random).await;
         }
-        let (bench, shape) = (Arc::clone(self), Shape::draw(random));
+        let (bench, shape) = (Arc::clone(self), Shape::draw(self.aim, random));
         let load = async move || bench.load(Op::Refresh, key, shape).await.map(|version| Value::new(key, version));
         let mut refresh = self.doors(key).of(Form::Plain).refresh(key.0, load).tag(key.tag());
         if key.is_global() {
