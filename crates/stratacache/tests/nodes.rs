@@ -19,6 +19,10 @@ mod history;
 mod kit;
 #[path = "nodes/ops.rs"]
 mod ops;
+#[path = "nodes/queued.rs"]
+mod queued;
+#[path = "nodes/queued_random.rs"]
+mod queued_random;
 #[path = "nodes/settled.rs"]
 mod settled;
 #[path = "nodes/standing.rs"]

@@ -8,6 +8,8 @@ mod away;
 mod flight;
 #[path = "redis/nodes.rs"]
 mod nodes;
+#[path = "redis/queued.rs"]
+mod queued;
 #[path = "redis/trips.rs"]
 mod trips;
 #[path = "redis/world.rs"]

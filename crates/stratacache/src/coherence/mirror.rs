@@ -63,6 +63,8 @@ pub(crate) struct Hooks {
     pub(crate) marked: Box<dyn Fn(Option<u64>) + Send + Sync>,
     /// Called after the mark of a key was applied, to remove what memory holds of it that is older than the position.
     pub(crate) key_marked: KeyHook,
+    /// Called when the coordinator has answered.
+    pub(crate) heard: Box<dyn Fn() + Send + Sync>,
     /// Called when the marks of a lane were taken over anew: not for the first time.
     pub(crate) resynced: Box<dyn Fn(Lane) + Send + Sync>,
 }
@@ -337,6 +339,7 @@ impl Subscriber for Mirror {
 
     fn up_to_date(&self, lane: Lane, at: Millis) {
         self.lane(lane).as_of.fetch_max(at, AcqRel);
+        (self.hooks.heard)();
     }
 
     fn now(&self) -> Millis {

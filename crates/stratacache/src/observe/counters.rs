@@ -37,6 +37,7 @@ macro_rules! counters {
 counters! {
     memory_hits, lower_hits, misses, stale_hits, absent_hits, loads, load_errors, load_timeouts, flights_joined, lease_waits,
     promotions, expirations, invalidations, refreshes, refresh_errors, inserts, not_stored, type_changes, overloads, bypasses,
+    invalidations_queued,
 }
 
 const COUNTERS: usize = Counter::ALL.len();

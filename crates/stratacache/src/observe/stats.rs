@@ -60,6 +60,10 @@ pub struct Stats {
     pub overloads: u64,
     /// Reads that could not learn of other nodes' invalidations, and used only what was loaded since.
     pub bypasses: u64,
+    /// Invalidations that had to wait for the shared tier or its coordinator (`or_queue`).
+    pub invalidations_queued: u64,
+    /// Invalidations that wait now; those that are the same count once.
+    pub invalidations_waiting: Option<u64>,
     /// Lanes whose marks were taken over anew since invalidations may have been missed.
     pub resyncs: Option<u64>,
     /// Entries evicted from memory for want of capacity.
@@ -131,6 +135,7 @@ impl Stats {
             type_changes: sums.type_changes,
             overloads: sums.overloads,
             bypasses: sums.bypasses,
+            invalidations_queued: sums.invalidations_queued,
             ..Self::default()
         }
     }
