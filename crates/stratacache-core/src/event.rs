@@ -35,6 +35,25 @@ pub enum EventKind {
         /// The position.
         seq: u64,
     },
+    /// An invalidation waits until the shared tier and its coordinator can be reached again.
+    InvalidationQueued {
+        /// How many keys, tags and namespaces.
+        scopes: usize,
+        /// How many invalidations of the cache wait now, this one included.
+        waiting: usize,
+    },
+    /// An invalidation that had waited was ordered; [`Invalidated`](Self::Invalidated) says where.
+    InvalidationApplied {
+        /// How many keys, tags and namespaces.
+        scopes: usize,
+        /// How long it had waited.
+        after: std::time::Duration,
+    },
+    /// The cache was closed before these invalidations could be ordered.
+    InvalidationsLost {
+        /// How many.
+        count: usize,
+    },
     /// An operation on a tier failed.
     TierFailed {
         /// The tier.

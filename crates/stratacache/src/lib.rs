@@ -33,6 +33,7 @@ mod coherence;
 mod engine;
 mod flight;
 mod guard;
+mod invalidation;
 mod load_error;
 mod loaded;
 mod memory;
@@ -50,6 +51,7 @@ pub use codec::{CacheValue, CodecError, Local};
 #[doc(hidden)]
 pub use coherence::Rule;
 pub use engine::{Inspection, TierView};
+pub use invalidation::{Invalidation, Queued};
 pub use load_error::LoadError;
 pub use loaded::{LoadContext, Loaded};
 pub use namespace::Namespace;

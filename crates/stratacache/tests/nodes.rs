@@ -23,6 +23,10 @@ mod ops;
 mod order;
 #[path = "nodes/probe.rs"]
 mod probe;
+#[path = "nodes/queued.rs"]
+mod queued;
+#[path = "nodes/queued_random.rs"]
+mod queued_random;
 #[path = "nodes/refresh.rs"]
 mod refresh;
 #[path = "nodes/settled.rs"]

@@ -12,6 +12,8 @@ mod killed;
 mod nodes;
 #[path = "redis/probe.rs"]
 mod probe;
+#[path = "redis/queued.rs"]
+mod queued;
 #[path = "redis/sweep.rs"]
 mod sweep;
 #[path = "redis/trips.rs"]

@@ -28,6 +28,7 @@ const ROOMS: &[(&str, u8)] = &[
     ("guard", LEAF),
     ("observe", LEAF),
     // the ground: names nothing above
+    ("invalidation", 0),
     ("load_error", 0),
     ("spawn", 0),
     ("sync", 0),

@@ -20,7 +20,7 @@ use stratacache_core::{
 use super::Cache;
 use crate::{
     coherence::{Hooks, LocalCoordinator, Mirror, Rules},
-    engine::{Asked, Engine, Jitter, Limits, Prober, Tenants, TierHandle, Timeline, maintain},
+    engine::{Asked, Engine, Jitter, Limits, Prober, Queue, QueueLimits, Tenants, TierHandle, Timeline, maintain},
     flight::FlightTable,
     guard::{Breaker, Deadline, JournalHolder, Patience},
     memory::{self, Arbiter, machine_memory},
@@ -104,6 +104,7 @@ pub struct CacheBuilder {
     default_quota: Quota,
     quotas: HashMap<TenantId, Quota>,
     limits: Limits,
+    queue: QueueLimits,
     max_marks: usize,
     keyspaces: Vec<(&'static str, u32, Policy)>,
     secret: [u8; 16],
@@ -124,6 +125,7 @@ impl Default for CacheBuilder {
             default_quota: Quota::new(),
             quotas: HashMap::new(),
             limits: Limits::default(),
+            queue: QueueLimits::default(),
             max_marks: 100_000,
             keyspaces: Vec::new(),
             secret: Deployment::DEFAULT_SECRET,
@@ -221,6 +223,19 @@ impl CacheBuilder {
     /// Limits the invalidations of each tenant in a second, with bursts of as many. Default: no limit.
     pub fn invalidations_per_s(mut self, invalidations: u32) -> Self {
         self.limits.invalidations_per_s = Some(invalidations);
+        self
+    }
+
+    /// Sets how many keys, tags and namespaces of the whole cache may wait in invalidations that are queued
+    /// ([`or_queue`](crate::op::Invalidate::or_queue)); more is an error. Default 100,000, about 300 bytes each.
+    pub fn queued_invalidations(mut self, scopes: usize) -> Self {
+        self.queue.in_all = scopes;
+        self
+    }
+
+    /// Sets how many of those one tenant may have, so that its queue cannot take the place of the others'. Default 10,000.
+    pub fn queued_invalidations_per_tenant(mut self, scopes: usize) -> Self {
+        self.queue.per_tenant = scopes;
         self
     }
 
@@ -356,6 +371,8 @@ impl CacheBuilder {
             ("max_tags", limits.max_tags, 1..=255),
             ("max_namespace_depth", limits.max_namespace_depth, 1..=64),
             ("max_marks", self.max_marks, 64..=1 << 30),
+            ("queued_invalidations", self.queue.in_all, 1..=1 << 24),
+            ("queued_invalidations_per_tenant", self.queue.per_tenant, 1..=1 << 24),
         ] {
             if !range.contains(&value) {
                 return Err(Error::invalid(format!(
@@ -437,13 +454,18 @@ impl CacheBuilder {
             Prober::new(every, cell)
         });
         let engine = Arc::new_cyclic(|engine: &std::sync::Weak<Engine>| {
-            let (time, marked, key_marked, resynced, asked) =
-                (Arc::clone(&timeline), engine.clone(), engine.clone(), engine.clone(), engine.clone());
+            let (time, marked, key_marked) = (Arc::clone(&timeline), engine.clone(), engine.clone());
+            let (heard, resynced, asked) = (engine.clone(), engine.clone(), engine.clone());
             let hooks = Hooks {
                 now: Box::new(move || time.now()),
                 marked: Box::new(move |tenant| note_marks(&marked, tenant)),
                 key_marked: Box::new(move |marked, seq| drop_marked_key(&key_marked, marked, seq)),
                 answer: Box::new(move |question| asked.upgrade()?.answer_peer(question)),
+                heard: Box::new(move || {
+                    if let Some(engine) = heard.upgrade() {
+                        engine.queue.hear();
+                    }
+                }),
                 resynced: Box::new(move |lane| {
                     if let Some(engine) = resynced.upgrade() {
                         engine.report(None, EventKind::Resynced { lane: lane.index() });
@@ -465,6 +487,7 @@ impl CacheBuilder {
                     Budget::Bytes(_) => None,
                 },
                 flights: Arc::new(FlightTable::new()),
+                queue: Queue::new(self.queue),
                 tiers,
                 tenants: Tenants::new(quota_of(self.default_quota), quotas),
                 ledger,

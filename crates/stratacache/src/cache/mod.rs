@@ -4,7 +4,7 @@ mod builder;
 
 use std::sync::{Arc, atomic::Ordering::Acquire};
 
-use stratacache_core::{IntoTag, Result, Tag, TenantId, Token, coordinator::Strength};
+use stratacache_core::{IntoTag, Result, Tag, TenantId, coordinator::Strength};
 
 pub use builder::{CacheBuilder, Quota};
 
@@ -12,6 +12,7 @@ use crate::{
     Namespace,
     engine::Engine,
     observe::{EventStream, Filter, Stats},
+    op::InvalidateGlobalTag,
 };
 
 /// A cache: the whole of its tiers, tenants and tasks in this process. Cheap to clone.
@@ -69,8 +70,8 @@ impl Cache {
     /// assert!(acme.get::<u32>("offer").await.is_none());
     /// # Ok(()) }
     /// ```
-    pub async fn invalidate_global_tag(&self, tag: impl IntoTag) -> Result<Token> {
-        self.engine.invalidate_global(self.global_scope(tag.into_tag()), Strength::Hard).await
+    pub fn invalidate_global_tag(&self, tag: impl IntoTag) -> InvalidateGlobalTag<'_> {
+        InvalidateGlobalTag::new(&self.engine, self.global_scope(tag.into_tag()), Strength::Hard)
     }
 
     /// Marks everything with a global tag as expired, in every tenant; the stale windows may still serve it.
@@ -80,8 +81,8 @@ impl Cache {
     ///
     /// # Cancel safety
     /// As [`Namespace::invalidate`].
-    pub async fn expire_global_tag(&self, tag: impl IntoTag) -> Result<Token> {
-        self.engine.invalidate_global(self.global_scope(tag.into_tag()), Strength::Soft).await
+    pub fn expire_global_tag(&self, tag: impl IntoTag) -> InvalidateGlobalTag<'_> {
+        InvalidateGlobalTag::new(&self.engine, self.global_scope(tag.into_tag()), Strength::Soft)
     }
 
     fn global_scope(&self, tag: Tag) -> stratacache_core::Scope {
@@ -131,10 +132,11 @@ impl Cache {
     }
 
     /// Ends the cache: stops its tasks, writes out what is pending, closes every tier. Loads under way end with
-    /// `LoadError::Closed`; later calls miss or fail.
+    /// `LoadError::Closed`; later calls miss or fail. Invalidations that wait are tried once more, for 3 s at most.
     ///
     /// # Errors
-    /// The first failure of a tier; the others are closed all the same.
+    /// The first failure: of queued invalidations that are lost, with their number
+    /// ([`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable)), or of a tier. Everything is closed all the same.
     ///
     /// # Cancel safety
     /// Call it once and wait for it: dropped half-way, some tiers may be left open until the process ends.

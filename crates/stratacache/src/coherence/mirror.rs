@@ -66,6 +66,8 @@ pub(crate) struct Hooks {
     pub(crate) key_marked: KeyHook,
     /// Answers what another node asks.
     pub(crate) answer: AnswerHook,
+    /// Called when the coordinator has answered.
+    pub(crate) heard: Box<dyn Fn() + Send + Sync>,
     /// Called when the marks of a lane were taken over anew: not for the first time.
     pub(crate) resynced: Box<dyn Fn(Lane) + Send + Sync>,
 }
@@ -340,6 +342,7 @@ impl Subscriber for Mirror {
 
     fn up_to_date(&self, lane: Lane, at: Millis) {
         self.lane(lane).as_of.fetch_max(at, AcqRel);
+        (self.hooks.heard)();
     }
 
     fn answer(&self, question: &Question) -> Option<Finding> {

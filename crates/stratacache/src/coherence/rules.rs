@@ -17,6 +17,8 @@ pub enum Rule {
     PromotionKeepsStamp = 4,
     /// A waiter judges what it gets by everything it depends on, and re-enters if it is refused.
     RefusedReenters = 5,
+    /// What was loaded before an invalidation that waits is not served by the node that it was asked of.
+    Quarantine = 6,
 }
 
 /// The rules in force: all of them, except in builds with the test-only feature `mutants`.

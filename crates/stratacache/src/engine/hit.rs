@@ -5,7 +5,7 @@ use std::sync::{Arc, atomic::Ordering::Relaxed};
 use stratacache_core::{Scope, clock::Millis, event::EventKind, stamp::Seq};
 
 use super::{
-    Door, Engine, Life, Tenant,
+    Door, Engine, Life, Space, Tenant,
     judge::{Judge, depends},
     timeline::COARSE_LAG,
 };
@@ -64,8 +64,12 @@ impl Engine {
     }
 
     pub(crate) fn key_scope(&self, ns: &Door, key: &[u8]) -> Scope {
-        let prefix = &ns.space.prefix;
-        prefix.scope(key).unwrap_or_else(|| self.deployment.key_scope(&ns.tenant.id, prefix.path(), key))
+        self.key_scope_in(&ns.tenant, &ns.space, key)
+    }
+
+    pub(super) fn key_scope_in(&self, tenant: &Tenant, space: &Space, key: &[u8]) -> Scope {
+        let prefix = &space.prefix;
+        prefix.scope(key).unwrap_or_else(|| self.deployment.key_scope(&tenant.id, prefix.path(), key))
     }
 
     /// Judges an entry of memory, and removes it if it can never be served again.

@@ -10,7 +10,7 @@ use stratacache_core::{
     tier::{GetMany, Tier},
 };
 
-use super::{Door, Engine};
+use super::{Door, Engine, Standing};
 
 /// What is known of a key.
 #[derive(Debug, Clone, Serialize)]
@@ -58,13 +58,14 @@ impl Engine {
     pub(crate) async fn inspect(&self, inner: &Door, bytes: &[u8]) -> Inspection {
         let now = self.timeline.now();
         let lookup = inner.lookup(bytes);
+        let usable = self.floor(&inner.tenant).map_or(Standing::Current, Standing::OnlyAfter);
         let mut tiers = Vec::new();
         if let Some(slot) = inner.tenant.partition().and_then(|p| p.peek(&lookup)) {
             let meta = slot.meta();
             let times = slot.times();
             tiers.push(TierView {
                 tier: "memory".into(),
-                valid: self.admissible(inner, bytes, &slot) && slot.useless_at() > now,
+                valid: usable.admits(meta) && self.admissible(inner, bytes, &slot) && slot.useless_at() > now,
                 absent: slot.is_absent(),
                 fresh_for: until(times.fresh_until, now),
                 stale_for: until(times.useful_until(), now),
@@ -80,7 +81,8 @@ impl Engine {
         for tier in &self.tiers {
             let Ok(reply) = tier.tier.get_many(GetMany::new(vec![name])).await else { continue };
             let Some(envelope) = reply.into_iter().next().and_then(|got| got.envelope) else { continue };
-            tiers.extend(self.view(inner, bytes, &tier.name, check, &envelope, now));
+            let view = self.view(inner, bytes, &tier.name, check, &envelope, now);
+            tiers.extend(view.map(|view| TierView { valid: view.valid && usable.uses_tiers(), ..view }));
         }
         let scope = self.key_scope(inner, bytes);
         let marks = &inner.tenant.marks;

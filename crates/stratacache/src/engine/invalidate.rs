@@ -11,7 +11,7 @@ use stratacache_core::{
 
 use tracing::Instrument;
 
-use super::{Door, Engine};
+use super::{Door, Engine, write::Few};
 use crate::observe::Counter;
 
 /// One thing to invalidate, as the engine sees it.
@@ -44,6 +44,12 @@ pub(crate) struct Targets {
     pub(crate) everything: bool,
 }
 
+impl Targets {
+    pub(super) fn len(&self) -> usize {
+        self.keys.len() + self.scopes.len()
+    }
+}
+
 impl Engine {
     /// Invalidates or expires, to the end even if the caller goes away, and returns the position.
     pub(crate) async fn invalidate(
@@ -53,14 +59,28 @@ impl Engine {
         strength: Strength,
     ) -> Result<Token> {
         let (engine, door) = (Arc::clone(self), Arc::clone(door));
-        self.write_to_the_end(async move { engine.invalidate_here(&door, targets, strength).await }).await
+        let write = async move {
+            engine.permit_invalidation(&door)?;
+            engine.invalidate_here(&door, &targets, strength).await
+        };
+        self.write_to_the_end(write).await
     }
 
-    async fn invalidate_here(self: &Arc<Self>, inner: &Door, targets: Targets, strength: Strength) -> Result<Token> {
+    /// Refuses what comes after `close`, and what is too much for one tenant.
+    pub(super) fn permit_invalidation(&self, inner: &Door) -> Result<()> {
         self.check_open()?;
-        inner.tenant.permit_invalidation(&self.limits, self.timeline.now())?;
-        let mut scopes = targets.scopes;
-        scopes.extend(targets.keys.iter().map(|key| Target::key(self.key_scope(inner, key))));
+        inner.tenant.permit_invalidation(&self.limits, self.timeline.now())
+    }
+
+    /// Invalidates or expires, wholly: what an earlier attempt has done is done again.
+    pub(super) async fn invalidate_here(
+        self: &Arc<Self>,
+        inner: &Door,
+        targets: &Targets,
+        strength: Strength,
+    ) -> Result<Token> {
+        let keys = targets.keys.iter().map(|key| Target::key(self.key_scope(inner, key)));
+        let scopes: Few<Target> = targets.scopes.iter().copied().chain(keys).collect();
         // registered before anything else: the marks that may meet this one are kept
         let (fill, _) = self.mirror.begin_fill(&inner.tenant.marks);
         if strength == Strength::Hard {
@@ -93,6 +113,10 @@ impl Engine {
     /// Invalidates or expires a global tag.
     pub(crate) async fn invalidate_global(self: &Arc<Self>, scope: Scope, strength: Strength) -> Result<Token> {
         self.check_open()?;
+        self.invalidate_global_here(scope, strength).await
+    }
+
+    pub(super) async fn invalidate_global_here(self: &Arc<Self>, scope: Scope, strength: Strength) -> Result<Token> {
         let marked = Marked::new(scope, ScopeKind::Tag, strength, 0);
         let request = Invalidate::new(Lane::GLOBAL, vec![marked], self.timeline.now());
         let position = self.coordinator.invalidate(request).await?;

@@ -18,6 +18,7 @@ mod lower;
 mod maintenance;
 mod make;
 mod probe;
+mod queue;
 mod read;
 mod recent_scopes;
 mod refresh;
@@ -56,6 +57,7 @@ pub(crate) use lead::{BoxedLoad, Call, Request};
 pub(crate) use life::{Jitter, Life};
 pub(crate) use maintenance::maintain;
 pub(crate) use probe::{Asked, Prober};
+pub(crate) use queue::{Floor, Queue, QueueLimits, What, Work};
 pub(crate) use space::Space;
 pub(crate) use standing::{Standing, stricter};
 pub(crate) use tenant::{Limits, Tenant};
@@ -86,6 +88,8 @@ pub(crate) struct Engine {
     pub(crate) arbiter: Arbiter,
     pub(crate) memory_fraction: Option<f64>,
     pub(crate) flights: Arc<FlightTable<MapKey>>,
+    /// Invalidations that could not be ordered yet.
+    pub(crate) queue: Queue,
     pub(crate) tiers: Vec<TierHandle>,
     pub(crate) tenants: Tenants,
     pub(crate) ledger: Ledger,
@@ -143,14 +147,15 @@ impl Engine {
     }
 
     /// Ends every task, closes every tier, and drops what memory holds.
-    pub(crate) async fn close(&self) -> Result<()> {
+    pub(crate) async fn close(self: &Arc<Self>) -> Result<()> {
         use stratacache_core::{coordinator::Coordinator, tier::Tier};
         if self.closed.swap(true, std::sync::atomic::Ordering::AcqRel) {
             return Ok(());
         }
         self.spawner.close().await;
+        let mut result = self.close_queue().await;
         // the coordinator first: its journal lives in a tier
-        let mut result = self.coordinator.close().await;
+        result = result.and(self.coordinator.close().await);
         for tier in &self.tiers {
             result = result.and(tier.tier.close().await.map_err(Error::from));
         }

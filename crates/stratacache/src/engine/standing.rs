@@ -8,8 +8,12 @@ use stratacache_core::{
 };
 use tokio::time::timeout;
 
-use super::{Door, Engine};
-use crate::{coherence::TenantMarks, memory::Meta, observe::Counter};
+use super::{Door, Engine, Tenant};
+use crate::{
+    coherence::{Rule, TenantMarks},
+    memory::Meta,
+    observe::Counter,
+};
 
 /// How far a node may be behind where nobody says.
 pub(super) const USUAL_BOUND: Duration = Duration::from_secs(1);
@@ -27,6 +31,14 @@ pub(crate) enum Standing {
 }
 
 impl Standing {
+    /// Adds that only what this node began to load after a time is new enough.
+    fn only_after(self, time: Millis) -> Self {
+        match self {
+            Self::OnlyAfter(own) => Self::OnlyAfter(own.max(time)),
+            Self::Current => Self::OnlyAfter(time),
+        }
+    }
+
     /// Tells whether an entry of memory may be used, as far as it depends on what the node knows.
     pub(super) fn admits(self, meta: &Meta) -> bool {
         match self {
@@ -80,7 +92,16 @@ impl Engine {
     /// coordinator.
     #[cold] // apart, so that a hit without a shared coordinator pays for one flag
     pub(crate) fn may_answer_at_once(&self, ns: &Door, consistency: Consistency) -> bool {
-        bound_of(consistency).is_some_and(|bound| self.is_within(&ns.tenant.marks, bound))
+        self.floor(&ns.tenant).is_none()
+            && bound_of(consistency).is_some_and(|bound| self.is_within(&ns.tenant.marks, bound))
+    }
+
+    /// Returns the time up to which nothing is served, as long as invalidations of the tenant or of global tags wait.
+    pub(super) fn floor(&self, tenant: &Tenant) -> Option<Millis> {
+        if !self.rules.has(Rule::Quarantine) {
+            return None;
+        }
+        tenant.floor.get().max(self.queue.floor())
     }
 
     /// Tells whether the node was up to date not longer ago than `bound`.
@@ -89,7 +110,7 @@ impl Engine {
         self.timeline.now().saturating_sub(self.mirror.as_of(marks)) <= ms(bound)
     }
 
-    /// Brings the mirror up to date where the read asks for it and nodes share the coordinator.
+    /// Says what a read may use, and brings the mirror up to date where it asks for that and nodes share the coordinator.
     ///
     /// # Errors
     /// [`ErrorKind::Unavailable`] when that is not possible and the policy says to fail.
@@ -97,6 +118,12 @@ impl Engine {
         if !self.shared {
             return Ok(Standing::Current);
         }
+        let standing = self.ask(ns, policy).await?;
+        // at the end: where it is gone by now, the marks are there
+        Ok(self.floor(&ns.tenant).map_or(standing, |time| standing.only_after(time)))
+    }
+
+    async fn ask(&self, ns: &Door, policy: &Policy) -> Result<Standing> {
         let began = self.timeline.now();
         let consistency = policy.consistency_mode();
         let bound = bound_of(consistency);

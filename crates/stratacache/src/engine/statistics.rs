@@ -17,6 +17,7 @@ impl Engine {
         stats.entries = Some(entries as u64);
         stats.weight = Some(weight);
         stats.limit = Some(tenant.quota.limit.min(self.arbiter.budget()));
+        stats.invalidations_waiting = Some(self.queue.waiting_of(tenant) as u64);
         stats.evicted_for_capacity = Some(tenant.partition().map_or(0, |p| p.evicted()));
         stats
     }
@@ -36,6 +37,8 @@ impl Engine {
         stats.weight = Some(weight);
         stats.evicted_for_capacity = Some(evicted);
         stats.limit = Some(self.arbiter.budget());
+        stats.invalidations_queued += self.queue.global_tags();
+        stats.invalidations_waiting = Some(self.queue.waiting() as u64);
         stats.resyncs = Some(self.mirror.resyncs());
         stats.probes_refused = Some(self.asked.refused());
         stats.machine_memory = machine_memory();

@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use stratacache_core::{Error, ErrorKind, NamespacePath, Result, TenantId, clock::Millis, stamp::Lane};
 use tokio::sync::Semaphore;
 
-use super::{Space, bucket::Bucket};
+use super::{Floor, Space, bucket::Bucket};
 use crate::{
     coherence::TenantMarks,
     memory::{Arbiter, Partition, Quota},
@@ -49,6 +49,8 @@ pub(crate) struct Tenant {
     pub(crate) marks: Arc<TenantMarks>,
     pub(crate) quota: Quota,
     pub(crate) loads: Arc<Semaphore>,
+    /// Up to when nothing is served, as long as its invalidations wait.
+    pub(crate) floor: Floor,
     partition: OnceLock<Arc<Partition>>,
     waiting: AtomicUsize,
     spaces: Mutex<HashMap<NamespacePath, Arc<Space>, RandomState>>,
@@ -72,6 +74,7 @@ impl Tenant {
             marks,
             quota,
             loads: Arc::new(Semaphore::new(limits.max_loads)),
+            floor: Floor::default(),
             partition: OnceLock::new(),
             waiting: AtomicUsize::new(0),
             spaces: Mutex::default(),

@@ -13,7 +13,8 @@ impl Namespace {
     /// committed.
     ///
     /// # Errors
-    /// An error means that it is not known whether the invalidation took place; calling again is safe.
+    /// An error means that it is not known whether the invalidation took place; calling again is safe. To let it wait until
+    /// the shared tier can be reached, say [`or_queue`](crate::op::Invalidate::or_queue).
     /// [`ErrorKind::Overloaded`](crate::ErrorKind::Overloaded) when the tenant is over its `invalidations_per_s`.
     ///
     /// # Cancel safety

@@ -71,6 +71,10 @@ pub struct Stats {
     pub coherence_violations: u64,
     /// Probes of other nodes that this one did not answer, since there were too many.
     pub probes_refused: Option<u64>,
+    /// Invalidations that had to wait for the shared tier or its coordinator (`or_queue`).
+    pub invalidations_queued: u64,
+    /// Invalidations that wait now; those that are the same count once.
+    pub invalidations_waiting: Option<u64>,
     /// Lanes whose marks were taken over anew since invalidations may have been missed.
     pub resyncs: Option<u64>,
     /// Entries evicted from memory for want of capacity.
@@ -146,6 +150,7 @@ impl Stats {
             probes_unanswered: sums.probes_unanswered,
             probes_dropped: sums.probes_dropped,
             coherence_violations: sums.coherence_violations,
+            invalidations_queued: sums.invalidations_queued,
             ..Self::default()
         }
     }

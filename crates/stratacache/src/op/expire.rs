@@ -4,7 +4,7 @@ use std::{future::IntoFuture, sync::Arc};
 
 use stratacache_core::{Result, Target, Token, coordinator::Strength};
 
-use super::{BoxFuture, target::resolve};
+use super::{BoxFuture, OrQueue, target::resolve};
 use crate::{
     engine,
     engine::{Door, Targets},
@@ -25,6 +25,26 @@ impl<'a> Expire<'a> {
     pub(crate) fn everything(door: &'a Arc<Door>) -> Self {
         Self { door, what: What::Everything }
     }
+
+    /// Lets it wait where it cannot be ordered, as [`Invalidate::or_queue`](super::Invalidate::or_queue).
+    ///
+    /// While it waits, this node does what it does for an invalidation: the old values are not served within the stale
+    /// windows either. Once it is applied, the windows hold again.
+    pub fn or_queue(self) -> OrQueue<'a> {
+        let door = self.door;
+        OrQueue::of_targets(door, self.resolve(), Strength::Soft)
+    }
+
+    fn resolve(self) -> Result<Targets> {
+        match self.what {
+            What::Targets(targets) => resolve(self.door, targets),
+            What::Everything => {
+                self.door.check()?;
+                let scope = self.door.space.scopes.path().last().map(|scope| engine::Target::namespace(*scope));
+                Ok(Targets { scopes: scope.into_iter().collect(), ..Targets::default() })
+            }
+        }
+    }
 }
 
 enum What {
@@ -38,16 +58,8 @@ impl<'a> IntoFuture for Expire<'a> {
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
-            let inner = self.door;
-            let targets = match self.what {
-                What::Targets(targets) => resolve(self.door, targets)?,
-                What::Everything => {
-                    self.door.check()?;
-                    let scope = inner.space.scopes.path().last().map(|scope| engine::Target::namespace(*scope));
-                    Targets { scopes: scope.into_iter().collect(), ..Targets::default() }
-                }
-            };
-            inner.engine.invalidate(inner, targets, Strength::Soft).await
+            let door = self.door;
+            door.engine.invalidate(door, self.resolve()?, Strength::Soft).await
         })
     }
 }

@@ -4,7 +4,7 @@ use std::{future::IntoFuture, sync::Arc};
 
 use stratacache_core::{Result, Target, Token, coordinator::Strength};
 
-use super::{BoxFuture, target::resolve};
+use super::{BoxFuture, OrQueue, target::resolve};
 use crate::{
     engine,
     engine::{Door, Targets},
@@ -20,6 +20,41 @@ pub struct Invalidate<'a> {
 impl<'a> Invalidate<'a> {
     pub(crate) fn new(door: &'a Arc<Door>, targets: Vec<Target>) -> Self {
         Self { door, targets }
+    }
+
+    /// Lets it wait where the shared tier or its coordinator cannot be reached, or their answer is missing; awaited, it then
+    /// returns [`Invalidation::Queued`](crate::Invalidation::Queued). Without it, that is an error.
+    ///
+    /// From then until it has been applied, **this node** serves the tenant nothing that began to be loaded before, whatever
+    /// the policy says of staleness: neither from memory nor from a tier below; what it loads meanwhile is served
+    /// from memory as usual. It is applied, in the order of the calls, as soon as the coordinator can be reached.
+    /// **Other nodes know nothing of it before that**, and may serve the old value; and a process that crashes forgets
+    /// what it has queued. If neither will do, handle the error, or keep an outbox in the transaction that wrote
+    /// the data.
+    ///
+    /// An invalidation of the same things that waits already is joined. What is not valid, is over
+    /// `invalidations_per_s`, or comes after `close` is an error at once; so is what does not fit the queue
+    /// ([`Overloaded`](crate::ErrorKind::Overloaded); `queued_invalidations` and `queued_invalidations_per_tenant` of the
+    /// builder). Without a shared tier there is nothing to wait for: nothing is ever queued.
+    ///
+    /// ```
+    /// use stratacache::{Cache, Invalidation, TenantId};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let cache = Cache::builder().build().await?;
+    /// let acme = cache.tenant(&TenantId::parse("acme")?);
+    /// match acme.invalidate("contact:7").or_queue().await? {
+    ///     Invalidation::Applied(token) => println!("no node serves it any more; {token} for reads elsewhere"),
+    ///     Invalidation::Queued(queued) => {
+    ///         // this node serves it no more; the others once this is ready, which may be dropped as well
+    ///         queued.applied().await?;
+    ///     }
+    /// }
+    /// # cache.close().await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn or_queue(self) -> OrQueue<'a> {
+        OrQueue::of_targets(self.door, resolve(self.door, self.targets), Strength::Hard)
     }
 }
 
@@ -45,6 +80,19 @@ impl<'a> Clear<'a> {
     pub(crate) fn new(door: &'a Arc<Door>) -> Self {
         Self { door }
     }
+
+    /// Lets it wait where it cannot be ordered, as [`Invalidate::or_queue`].
+    pub fn or_queue(self) -> OrQueue<'a> {
+        OrQueue::of_targets(self.door, self.targets(), Strength::Hard)
+    }
+
+    fn targets(&self) -> Result<Targets> {
+        self.door.check()?;
+        let path = self.door.space.scopes.path();
+        let scope = path.last().map(|scope| engine::Target::namespace(*scope));
+        let everything = path.len() == 1;
+        Ok(Targets { scopes: scope.into_iter().collect(), everything, ..Targets::default() })
+    }
 }
 
 impl<'a> IntoFuture for Clear<'a> {
@@ -53,13 +101,8 @@ impl<'a> IntoFuture for Clear<'a> {
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
-            self.door.check()?;
-            let inner = self.door;
-            let path = inner.space.scopes.path();
-            let scope = path.last().map(|scope| engine::Target::namespace(*scope));
-            let everything = path.len() == 1;
-            let targets = Targets { scopes: scope.into_iter().collect(), everything, ..Targets::default() };
-            inner.engine.invalidate(inner, targets, Strength::Hard).await
+            let targets = self.targets()?;
+            self.door.engine.invalidate(self.door, targets, Strength::Hard).await
         })
     }
 }

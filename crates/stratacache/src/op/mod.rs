@@ -3,6 +3,7 @@
 mod bulk;
 mod expire;
 mod get;
+mod global_tag;
 mod insert;
 mod inspect;
 mod invalidate;
@@ -11,16 +12,19 @@ mod load_future;
 mod loader;
 mod lookup;
 mod options;
+mod or_queue;
 mod target;
 
 pub use bulk::{GetMany, GetOrLoadMany, InsertMany};
 pub use expire::Expire;
 pub use get::{Contains, Get};
+pub use global_tag::InvalidateGlobalTag;
 pub use insert::Insert;
 pub use inspect::Inspect;
 pub use invalidate::{Clear, Invalidate};
 pub use load::{GetOrLoad, GetOrLoadOptional, GetOrLoadWith, Refresh};
 pub use lookup::{Lookup, LookupOp};
+pub use or_queue::OrQueue;
 
 use std::{future::Future, pin::Pin};
 

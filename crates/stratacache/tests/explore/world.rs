@@ -85,6 +85,7 @@ impl World {
             now: Box::new(|| 0),
             marked: Box::new(|_| {}),
             key_marked: Box::new(|_, _| {}),
+            heard: Box::new(|| {}),
             resynced: Box::new(|_| {}),
             answer: Box::new(|_| None),
         };

@@ -10,8 +10,8 @@ use std::{
 };
 
 use stratacache::{
-    Cache, CacheBuilder, Consistency, Keyspace, LoadError, Namespace, Policy, Tag, Target, TenantId, Token, minutes,
-    seconds,
+    Cache, CacheBuilder, Consistency, Invalidation, Keyspace, LoadError, Namespace, Policy, Queued, Tag, Target,
+    TenantId, Token, minutes, seconds,
 };
 use stratacache_core::stamp::Lane;
 use stratacache_testkit::{
@@ -233,6 +233,29 @@ impl How {
             Self::Tenant => acme.clear().await,
             Self::Mixed => ns.invalidate([Target::key("other"), Target::tag("t"), Target::namespace("x")]).await,
             Self::Insert => ns.insert(row.key(&1), source.version()).await,
+        }
+    }
+
+    /// Says it, after the change, and lets it wait where it cannot be ordered. There is no such insert.
+    pub async fn tell_or_queue(self, peer: &Peer, row: &'static Row) -> stratacache::Result<Invalidation> {
+        let (acme, ns) = (peer.acme(), peer.ns());
+        match self {
+            Self::Key | Self::Insert => ns.invalidate(row.key(&1)).or_queue().await,
+            Self::Tag => acme.invalidate_tag("t").or_queue().await,
+            Self::GlobalTag => peer.cache.invalidate_global_tag("g").or_queue().await,
+            Self::Namespace => ns.clear().or_queue().await,
+            Self::Parent => acme.namespace("outer").clear().or_queue().await,
+            Self::Tenant => acme.clear().or_queue().await,
+            Self::Mixed => ns.invalidate([Target::key("other"), Target::tag("t")]).or_queue().await,
+        }
+    }
+
+    /// Changes the row, and says so where nobody hears it.
+    pub async fn queue(self, peer: &Peer, row: &'static Row, source: &Source) -> Queued {
+        source.write();
+        match self.tell_or_queue(peer, row).await.unwrap() {
+            Invalidation::Queued(queued) => queued,
+            Invalidation::Applied(token) => panic!("{self:?} was applied: {token}"),
         }
     }
 

@@ -109,7 +109,7 @@ impl Engine {
             return Finding::OtherHistory;
         }
         // a read would ask first, or do what `on_disconnect` says
-        if !self.is_within(&tenant.marks, Duration::from_millis(question.bound)) {
+        if self.floor(tenant).is_some() || !self.is_within(&tenant.marks, Duration::from_millis(question.bound)) {
             return Finding::Nothing;
         }
         let old = |slot: &SlotRef| {
