@@ -71,10 +71,10 @@ async fn measure(size: usize, effort: Effort) -> Result<[Spread; 2]> {
         let done = done.await?;
         let ns = &reader.ns;
         let ours = per_second(operations, |n| {
-            let ns = ns.clone();
+            let (ns, cache) = (ns.clone(), reader.cache.clone());
             async move {
                 let found = ns.get::<serde_bytes::ByteBuf>(key(n % KEYS)).await;
-                ensure!(found.is_some_and(|value| value.len() == size), "a read of Strata missed");
+                ensure!(found.is_some_and(|value| value.len() == size), "a read of Strata missed: {:?}", cache.stats());
                 Ok(())
             }
         });

@@ -1,4 +1,4 @@
-//! Invalidation of a tag that few or many entries in Redis have.
+//! Invalidation of a tag that few or many entries in Redis have, and of a tenant.
 
 use std::sync::{
     Arc,
@@ -7,6 +7,7 @@ use std::sync::{
 
 use anyhow::{Result, ensure};
 use redis::{AsyncCommands, aio::MultiplexedConnection};
+use stratacache::TenantId;
 
 use super::stage::{Stage, micros, on_two_threads};
 use crate::{
@@ -16,6 +17,26 @@ use crate::{
 };
 
 const BATCH: usize = 1000;
+/// Entries of another tenant.
+const NEIGHBOURS: usize = 100;
+
+/// How the entries are made invalid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Tag,
+    Tenant,
+    ByHand,
+}
+
+impl Way {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Tag => "Strata `invalidate_tag`",
+            Self::Tenant => "Strata `tenant.clear`",
+            Self::ByHand => "`SMEMBERS` and `UNLINK`",
+        }
+    }
+}
 
 struct Costs {
     call: Spread,
@@ -28,20 +49,19 @@ pub(crate) fn run(effort: Effort) -> Result<Table> {
     let many = if effort.quick { 100_000 } else { 1_000_000 };
     let mut table = Table::new(
         "Tag invalidation in Redis",
-        "All entries have the tag. By hand: a set of keys for each tag (`SADD` with each write), invalidated with `SMEMBERS` and `UNLINK` \
+        "All entries have the tag, and are of one tenant; after a clear, the entries of another tenant have to be there. By hand: a set of keys for each tag (`SADD` with each write), invalidated with `SMEMBERS` and `UNLINK` \
          in batches of 1,000, as it is usually written. Wall-clock microseconds, median (spread); \"slowest GET\" is that of another client that \
          asks all the while. Budgets: Strata's cost at both sizes within 1.5x; another client's GET at most 1 ms.",
         &["way", "entries", "invalidation", "slowest GET of another client", "cost against 1,000 entries"],
     );
-    for by_hand in [false, true] {
+    for way in [Way::Tag, Way::Tenant, Way::ByHand] {
         let mut few = None;
         for entries in [1000, many] {
-            let way = if by_hand { "`SMEMBERS` and `UNLINK`" } else { "Strata `invalidate_tag`" };
-            progress(&format!("redis-tags: {way}, {entries} entries"));
-            let costs = on_two_threads(measure(by_hand, entries, effort))?;
+            progress(&format!("redis-tags: {}, {entries} entries", way.name()));
+            let costs = on_two_threads(measure(way, entries, effort))?;
             let base = *few.get_or_insert(costs.call.median);
             table.row(vec![
-                way.to_owned(),
+                way.name().to_owned(),
                 thousands(entries as u64),
                 show(costs.call),
                 show(costs.worst),
@@ -57,16 +77,18 @@ fn show(Spread { median, min, max }: Spread) -> String {
     format!("{} ({} to {})", whole(median), whole(min), whole(max))
 }
 
-async fn measure(by_hand: bool, entries: usize, effort: Effort) -> Result<Costs> {
+async fn measure(way: Way, entries: usize, effort: Effort) -> Result<Costs> {
     let stage = Stage::build().await?;
     let (node, mut client) = (stage.node(true).await?, stage.client().await?);
     let other = stage.client().await?;
     client.set::<_, _, ()>("bystander", "x").await?;
+    let neighbour = node.cache.tenant(&TenantId::parse("neighbour")?);
+    neighbour.insert_many((0..NEIGHBOURS).map(|n| (key(n), n as u64))).await?;
     let (mut call, mut worst) = (Vec::new(), Vec::new());
     let rounds = if entries > BATCH { effort.rounds.min(3) } else { effort.rounds };
     for round in 0..rounds {
         // Strata's entries stay where they are: they are written again for the next round all the same
-        if by_hand {
+        if way == Way::ByHand {
             fill_by_hand(&mut client, entries).await?;
         } else {
             for first in (0..entries).step_by(BATCH) {
@@ -76,23 +98,28 @@ async fn measure(by_hand: bool, entries: usize, effort: Effort) -> Result<Costs>
         }
         let probe = Probe::start(other.clone());
         let start = now();
-        if by_hand {
-            let keys: Vec<String> = client.smembers("tag:customers").await?;
-            for keys in keys.chunks(BATCH) {
-                client.unlink::<_, ()>(keys).await?;
+        match way {
+            Way::Tag => drop(node.ns.invalidate_tag("customers").await?),
+            Way::Tenant => drop(node.ns.clear().await?),
+            Way::ByHand => {
+                let keys: Vec<String> = client.smembers("tag:customers").await?;
+                for keys in keys.chunks(BATCH) {
+                    client.unlink::<_, ()>(keys).await?;
+                }
+                client.unlink::<_, ()>("tag:customers").await?;
             }
-            client.unlink::<_, ()>("tag:customers").await?;
-        } else {
-            node.ns.invalidate_tag("customers").await?;
         }
         call.push(micros(start.elapsed()));
         worst.push(probe.stop().await?);
         for n in (0..entries).step_by(entries.div_ceil(100)) {
-            let left = match by_hand {
-                true => client.exists(key(n)).await?,
-                false => node.ns.get::<u64>(key(n)).await.is_some(),
+            let left = match way {
+                Way::ByHand => client.exists(key(n)).await?,
+                Way::Tag | Way::Tenant => node.ns.get::<u64>(key(n)).await.is_some(),
             };
             ensure!(!left, "an invalidated entry was served in round {round}");
+        }
+        for n in 0..NEIGHBOURS {
+            ensure!(neighbour.get::<u64>(key(n)).await.is_some(), "another tenant lost an entry in round {round}");
         }
     }
     Ok(Costs { call: Spread::of(call), worst: Spread::of(worst) })

@@ -153,10 +153,11 @@ impl Link {
     }
 }
 
+/// Tells whether who answered may not own the slot any more: the map is then asked for again.
 fn is_about_slots(value: &Value) -> bool {
     use ServerErrorKind as S;
     matches!(value, Value::ServerError(e)
-        if matches!(e.kind(), Some(S::Moved | S::Ask | S::ClusterDown | S::MasterDown | S::ReadOnly | S::TryAgain)))
+        if matches!(e.kind(), Some(S::Moved | S::Ask | S::TryAgain)) || Refusal::new(e).is_no_primary())
 }
 
 fn redirected(answer: &Answer) -> Option<Refusal> {
