@@ -376,12 +376,14 @@ async fn a_value_loaded_over_an_absence_of_an_upper_tier_fills_the_tiers_below_i
 /// A tier that says it has a deadline and a breaker of its own.
 struct SelfGuarded(FaultyTier<MemoryTier>);
 
+const ENDLESS: std::time::Duration = std::time::Duration::MAX;
+
 impl Tier for SelfGuarded {
     fn name(&self) -> &str {
         "guarded"
     }
     fn capability(&self) -> Capability {
-        self.0.capability().self_guarded(true)
+        self.0.capability().self_guarded(true).deadline(ENDLESS)
     }
     async fn get_many(&self, request: GetMany) -> Result<Vec<Got>, TierError> {
         self.0.get_many(request).await
@@ -424,6 +426,7 @@ async fn a_tier_that_guards_itself_gets_neither_a_breaker_nor_a_deadline_and_wha
     assert_eq!(began.elapsed(), seconds(20), "its operations end by themselves");
     faults.clear();
     acme.invalidate("k").await.unwrap();
+    acme.insert("k", 1).await.unwrap(); // also where a tier knows no deadline
     turns.tell(Turn::Opened);
     turns.tell(Turn::Closed);
     assert_eq!(cache.stats().tiers[1].breaker_opens, 1);

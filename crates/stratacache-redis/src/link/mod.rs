@@ -47,16 +47,17 @@ pub(crate) struct LinkSettings {
 
 impl Link {
     pub(crate) fn new(mut settings: LinkSettings, clock: Arc<dyn Clock>) -> Self {
-        let (connections, window, time) = (settings.connections, settings.window, Arc::clone(&clock));
+        let LinkSettings { connections, deadline, window, .. } = settings;
+        let time = Arc::clone(&clock);
         let turns = Turns::new();
         let tell = turns.clone();
-        let make = move |endpoint| Node::new(endpoint, connections, window, tell.clone(), Arc::clone(&time));
+        let make = move |endpoint| Node::new(endpoint, connections, deadline, window, tell.clone(), Arc::clone(&time));
         let topology = if settings.cluster {
             Topology::Cluster(Cluster::new(settings.endpoints, make, Arc::clone(&clock)))
         } else {
             Topology::Single(Arc::new(make(settings.endpoints.swap_remove(0))))
         };
-        Self { topology, clock, deadline: settings.deadline, turns }
+        Self { topology, clock, deadline, turns }
     }
 
     /// Returns until when a call that begins now may last.

@@ -43,12 +43,14 @@ pub(crate) struct Node {
     verified: Mutex<Option<Verified>>,
     /// When an answer came last, in microseconds.
     answered: AtomicU64,
+    deadline: Duration,
 }
 
 impl Node {
     pub(crate) fn new(
         endpoint: Endpoint,
         connections: usize,
+        deadline: Duration,
         window: Duration,
         turns: Turns,
         clock: Arc<dyn Clock>,
@@ -61,6 +63,7 @@ impl Node {
             turn: AtomicUsize::new(0),
             verified: Mutex::new(None),
             answered: AtomicU64::new(0),
+            deadline,
             turns,
             endpoint,
             clock,
@@ -73,9 +76,8 @@ impl Node {
         let permit = self.breaker.admit().ok_or(Failure::Open)?;
         let turn = self.turn.fetch_add(1, Ordering::Relaxed) % self.connections.len();
         let connection = &self.connections[turn];
-        let began = self.clock.now();
         let mut exchange = pin!(self.exchange(connection, commands));
-        let mut result = timeout(until.saturating_sub(began), &mut exchange).await;
+        let mut result = timeout(until.saturating_sub(self.clock.now()), &mut exchange).await;
         if result.is_err() && self.clock.now() > until + LATE {
             // it was this node that did not come to anything: the answer may lie there
             result = timeout(LATE, &mut exchange).await;
@@ -83,8 +85,9 @@ impl Node {
         let (outcome, result) = match result {
             Err(_) => {
                 connection.drop_live(None);
-                // who answered others meanwhile is slow, and does not hang
-                let hung = self.answered.load(Ordering::Relaxed) <= micros(began);
+                // who has answered anybody lately is slow, and does not hang; a call may begin with little time left
+                let silent = micros(self.clock.now()).saturating_sub(self.answered.load(Ordering::Relaxed));
+                let hung = silent >= micros(self.deadline);
                 (Some(if hung { Outcome::Hung } else { Outcome::Failed }), Err(Failure::Hung))
             }
             Ok(Ok(answer)) => {

@@ -136,11 +136,12 @@ impl Sweep {
         let mut masters: Vec<(String, Arc<Node>)> =
             self.bench.link.masters().await?.into_iter().map(|(node, _)| (node.endpoint.to_string(), node)).collect();
         masters.sort_by(|(one, _), (other, _)| one.cmp(other));
+        let alone = masters.len() == 1;
         let mut examined = 0_u64;
         for (server, node) in masters {
             // a server of before that is gone was replaced by one with cursors of its own
             let mut at = match &from {
-                Some(from) if server < from.server => continue,
+                Some(from) if server < from.server && !alone => continue,
                 Some(from) if server == from.server => from.at,
                 _ => 0,
             };

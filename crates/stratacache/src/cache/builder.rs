@@ -227,7 +227,8 @@ impl CacheBuilder {
     }
 
     /// Sets how many keys, tags and namespaces of the whole cache may wait in invalidations that are queued
-    /// ([`or_queue`](crate::op::Invalidate::or_queue)); more is an error. Default 100,000, about 300 bytes each.
+    /// ([`or_queue`](crate::op::Invalidate::or_queue)); more is an error. A key of more than 256 bytes counts
+    /// once more for each 256. Default 100,000, about 300 bytes each and the keys.
     pub fn queued_invalidations(mut self, scopes: usize) -> Self {
         self.queue.in_all = scopes;
         self

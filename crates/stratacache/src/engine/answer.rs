@@ -57,15 +57,17 @@ impl Engine {
                 FromMemory::Answer { landed: Landed { entry, freshness: Freshness::Fresh }, refresh }
             }
             Seen::Stale { entry, window } => {
-                let retry_at = entry.meta.cold().map_or(0, |c| c.retry_at.load(Relaxed));
-                let known_to_fail = self.timeline.now() < retry_at;
+                let cold = entry.meta.cold();
+                let waits = cold.is_some_and(|cold| self.timeline.now() < cold.retry_at.load(Relaxed));
+                // it may also wait since another node loads it
+                let known_to_fail = waits && cold.is_some_and(|cold| cold.failures.load(Relaxed) > 0);
                 if window != Window::Revalidate && !known_to_fail {
                     return FromMemory::Load(Some(entry));
                 }
                 ns.count(key, Counter::memory_hits);
                 ns.count(key, Counter::stale_hits);
                 let landed = Landed { entry, freshness: Freshness::Stale };
-                FromMemory::Answer { landed, refresh: !known_to_fail }
+                FromMemory::Answer { landed, refresh: !waits }
             }
             Seen::Fresh { .. } | Seen::Nothing => FromMemory::Load(None),
         }

@@ -134,7 +134,7 @@ impl<V: CacheValue> Leader<V> {
             lease = match self.right_to_refresh(name).await {
                 Refresh::Load(lease) => lease,
                 Refresh::Found(found) => {
-                    let landed = self.promote(name, &found, &[]).await;
+                    let landed = self.take_over(name, found).await;
                     lead.land(Ok(landed));
                     return;
                 }
@@ -237,6 +237,17 @@ impl<V: CacheValue> Leader<V> {
         }
         tracing::debug!(tier = %engine.tiers[found.tier].name, "hit below memory");
         Landed { entry: Arc::clone(&found.entry), freshness: Freshness::Fresh }
+    }
+
+    /// Takes over what another node has refreshed. It is kept in memory whatever the policy says of promotion, as what a
+    /// refresh here would have loaded.
+    async fn take_over(&self, name: EntryName, found: Found<V>) -> Landed<V> {
+        let (engine, call) = (self.engine(), &self.call);
+        let kept = engine.promote(&call.ns, &call.key, name, &found, &[], &call.policy, self.fill.began()).await;
+        if kept != Kept::Yes {
+            self.look_again_later();
+        }
+        Landed { entry: found.entry, freshness: Freshness::Fresh }
     }
 
     async fn load<E>(&self, load: BoxedLoad<V, E>) -> Result<Loaded<V>, LoadError<E>> {
@@ -349,15 +360,16 @@ impl Engine {
         fences: &[Option<Fence>],
         policy: &Policy,
         began: stratacache_core::stamp::Seq,
-    ) {
+    ) -> Kept {
         let entry = &found.entry;
         #[cfg(feature = "mutants")]
         let entry = &match self.rules.has(Rule::PromotionKeepsStamp) {
             true => Arc::clone(entry),
             false => self.restamped(ns, entry).await,
         };
-        if self.put_memory(ns, key.as_bytes(), entry, began, policy.weight_limit()) != Kept::Yes {
-            return;
+        let kept = self.put_memory(ns, key.as_bytes(), entry, began, policy.weight_limit());
+        if kept != Kept::Yes {
+            return kept;
         }
         let mut head = found.head.clone();
         head.older_than_token = true;
@@ -368,6 +380,7 @@ impl Engine {
                 let _ = self.put_below(ns, index, &[put]).await;
             }
         }
+        kept
     }
 
     /// What the rule forbids: the entry under a stamp taken after it was judged.

@@ -171,18 +171,24 @@ impl<V: CacheValue> Leader<V> {
                 }
             }
         }
-        if let Some(stale) = &self.stale {
-            // whoever reads it later looks again
-            let pause = LONGEST_PAUSE.mul_f64(0.5 + engine.jitter.unit() / 2.0).as_millis() as u64;
-            stale.meta.cold_or_default().retry_at.store(engine.timeline.now() + pause, Relaxed);
-            if let Some(landed) = engine.serves_on(&ns, &key, stale, self.fill.began()) {
-                return Refresh::Elsewhere(landed);
-            }
+        self.look_again_later();
+        if let Some(stale) = &self.stale
+            && let Some(landed) = engine.serves_on(&ns, &key, stale, self.fill.began())
+        {
+            return Refresh::Elsewhere(landed);
         }
         // it ended meanwhile, and somebody may wait: as for a miss
         match self.right_to_load(name, &mut below).await {
             Right::Load(lease) => Refresh::Load(lease),
             Right::Found(found) => Refresh::Found(found),
+        }
+    }
+
+    /// Lets whoever reads later what was to be refreshed look again, and not at once.
+    pub(super) fn look_again_later(&self) {
+        if let Some(stale) = &self.stale {
+            let pause = LONGEST_PAUSE.mul_f64(0.5 + self.engine().jitter.unit() / 2.0).as_millis() as u64;
+            stale.meta.cold_or_default().retry_at.store(self.engine().timeline.now() + pause, Relaxed);
         }
     }
 

@@ -30,6 +30,8 @@ const MAX_MISSED: usize = 1 << 16;
 const CATCH_UP: usize = 1 << 10;
 /// The orders and fills of a few entries take less, unless nothing answers in time.
 const WRITING: Duration = Duration::from_secs(5);
+/// Also those of many entries, or of a tier that knows no deadline.
+const LONGEST_WRITING: Duration = Duration::from_secs(60);
 /// So many more may take a deadline more.
 const WRITTEN: usize = 64;
 /// Counters of recent misses, for `min_hits`.
@@ -122,7 +124,8 @@ impl TierHandle {
     /// Returns how long the right to write so many entries has to live when the values are at hand: as long as it may take
     /// to order and to fill. Who has it and dies keeps the others from storing for so long.
     pub(crate) fn write_life(&self, items: usize) -> Duration {
-        WRITING + self.capability.deadline * u32::try_from(items.div_ceil(WRITTEN)).unwrap_or(u32::MAX)
+        let batches = u32::try_from(items.div_ceil(WRITTEN)).unwrap_or(u32::MAX);
+        WRITING.saturating_add(self.capability.deadline.saturating_mul(batches)).min(LONGEST_WRITING)
     }
 
     /// Removes names, so that nothing older than now is ever read from this tier.

@@ -316,6 +316,22 @@ async fn a_full_queue_is_an_error_that_names_its_knob_and_leaves_the_others_thei
 }
 
 #[tokio::test(start_paused = true)]
+async fn long_keys_take_more_of_the_queue_and_a_key_that_is_named_twice_counts_once() {
+    let store = SharedStore::new(1);
+    let here =
+        Peer::with(&store, |node, builder| builder.tier(node.parts()).queued_invalidations_per_tenant(100)).await;
+    here.node.away(true);
+    let acme = here.acme();
+    let long = "k".repeat(50 * 256);
+    let twice = [Target::key(long.as_str()), Target::key(long.as_str())];
+    queued(acme.invalidate(twice).or_queue().await.unwrap());
+    let other = "j".repeat(50 * 256);
+    let full = acme.invalidate(Target::key(other.as_str())).or_queue().await.unwrap_err();
+    assert!(full.to_string().contains("queued_invalidations_per_tenant (100)"), "{full}");
+    queued(acme.invalidate("short").or_queue().await.unwrap());
+}
+
+#[tokio::test(start_paused = true)]
 async fn tenants_take_turns_and_one_whose_invalidations_fail_does_not_stop_the_others() {
     let (_store, _source, here, _there) = two_that_know(&PLAIN).await;
     let mut events = here.cache.events();

@@ -219,3 +219,54 @@ async fn a_node_that_goes_away_within_an_insert_keeps_the_others_from_storing_fo
         assert_eq!((store.entries().len(), source.loads()), (1, 1), "{step:?}: loaded, and stored for all");
     }
 }
+
+/// A value past its ttl stands in for a load that failed, and for none that another node is about.
+#[tokio::test(start_paused = true)]
+async fn while_another_node_refreshes_a_value_whose_ttl_has_passed_does_not_stand_in_for_a_load_that_did_not_fail() {
+    const ERRORS: Row = Keyspace::new(
+        "errors",
+        Policy::ttl(minutes(10)).jitter(0.0).refresh_ahead(0.5).stale_if_error(minutes(30)).load_timeout(minutes(30)),
+    );
+    let (_store, source, peers) = due(&ERRORS).await;
+    source.write();
+    source.stop(1);
+    peers[0].read_as(&ERRORS, &source, INHERIT).await;
+    source.until_stopped(1).await;
+    sleep(millis(239_900)).await;
+    assert_eq!(peers[1].read_as(&ERRORS, &source, INHERIT).await, 1, "a tenth of a second before its end");
+    settle().await;
+    sleep(millis(150)).await;
+    let waiting = spawn({
+        let (peer, source) = (peers[1].clone(), source.clone());
+        async move { peer.read_as(&ERRORS, &source, INHERIT).await }
+    });
+    settle().await;
+    assert!(!waiting.is_finished(), "it waits for the other node");
+    source.go();
+    assert_eq!(waiting.await.unwrap(), 2);
+    assert_eq!(source.loads(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_policy_that_does_not_promote_takes_over_what_another_node_has_refreshed() {
+    const BELOW: Row = Keyspace::new("below", Policy::ttl(minutes(10)).jitter(0.0).refresh_ahead(0.5).promote(false));
+    let (store, source) = (SharedStore::new(1), Source::new());
+    let (here, there) = (Peer::new(&store).await, Peer::new(&store).await);
+    // each holds what it loaded itself
+    assert_eq!(here.read_as(&BELOW, &source, INHERIT).await, 1);
+    settle().await;
+    there.ns().refresh(BELOW.key(&1), async || Ok::<_, Infallible>(1)).await.unwrap();
+    settle().await;
+    sleep(minutes(6)).await;
+    source.write();
+    for peer in [&there, &here] {
+        peer.read_as(&BELOW, &source, INHERIT).await;
+        settle().await;
+    }
+    let before = here.calls();
+    for _ in 0..10 {
+        assert_eq!(here.read_as(&BELOW, &source, INHERIT).await, 2);
+        settle().await;
+    }
+    assert_eq!(here.calls().since(before), [0; 9], "it is in memory, and not due");
+}

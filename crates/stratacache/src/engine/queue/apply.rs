@@ -96,7 +96,8 @@ impl Engine {
         }
     }
 
-    fn queue_up(self: &Arc<Self>, work: Work, cause: Error) -> Result<Invalidation> {
+    fn queue_up(self: &Arc<Self>, mut work: Work, cause: Error) -> Result<Invalidation> {
+        work.name_keys_once();
         let (tenant, scopes) = (work.tenant().cloned(), work.scopes());
         let cell = match &work.what {
             What::Targets { space, .. } => Some(Arc::clone(space.plain())),

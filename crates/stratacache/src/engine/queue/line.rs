@@ -37,6 +37,8 @@ pub(super) struct Item {
     pub(super) work: Arc<Work>,
     pub(super) identity: Identity,
     pub(super) since: Millis,
+    /// What it takes of the limits.
+    pub(super) room: usize,
     /// Mostly one; more where the same was asked for again during an attempt that failed.
     pub(super) outcomes: SmallVec<[watch::Sender<Outcome>; 1]>,
 }
@@ -47,8 +49,8 @@ pub(super) struct Line {
     items: BTreeMap<Ticket, Item>,
     /// Those that are not being attempted: an attempt under way may be too early for who asks now.
     open: HashMap<Identity, Ticket, RandomState>,
-    /// Keys, tags and namespaces of all.
-    pub(super) scopes: usize,
+    /// What all take of the limits.
+    pub(super) room: usize,
 }
 
 impl Line {
@@ -78,9 +80,10 @@ impl Line {
         since: Millis,
     ) -> watch::Receiver<Outcome> {
         let (outcome, handle) = watch::channel(None);
-        self.scopes += identity.scopes.len();
+        let room = work.room();
+        self.room += room;
         self.open.insert(identity.clone(), ticket);
-        self.items.insert(ticket, Item { work: Arc::new(work), identity, since, outcomes: smallvec![outcome] });
+        self.items.insert(ticket, Item { work: Arc::new(work), identity, since, room, outcomes: smallvec![outcome] });
         handle
     }
 
@@ -99,14 +102,15 @@ impl Line {
         let again = self.open.insert(identity, ticket).filter(|again| *again != ticket);
         let again = again.and_then(|again| self.take(again));
         if let (Some(again), Some(item)) = (again, self.items.get_mut(&ticket)) {
-            item.outcomes.extend(again.outcomes);
+            // those nobody waits for would gather in a long outage
+            item.outcomes.extend(again.outcomes.into_iter().filter(|outcome| outcome.receiver_count() > 0));
         }
     }
 
     /// Takes one out: it was applied.
     pub(super) fn take(&mut self, ticket: Ticket) -> Option<Item> {
         let item = self.items.remove(&ticket)?;
-        self.scopes -= item.identity.scopes.len();
+        self.room -= item.room;
         Some(item)
     }
 

@@ -23,7 +23,7 @@ use line::{Identity, Item, Line, Ticket};
 use super::{Space, Targets, Tenant};
 use crate::{Queued, invalidation::lost};
 
-/// How much may wait: keys, tags and namespaces.
+/// How much may wait: keys, tags and namespaces; keys once more for each 256 bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct QueueLimits {
     pub(crate) per_tenant: usize,
@@ -63,6 +63,24 @@ impl Work {
         self.tenant().map(|tenant| tenant.number)
     }
 
+    /// Forgets keys that were named twice, which the limits do not have to pay for.
+    fn name_keys_once(&mut self) {
+        if let What::Targets { targets, .. } = &mut self.what {
+            targets.keys.sort_unstable();
+            targets.keys.dedup();
+        }
+    }
+
+    /// Returns what it takes of the limits.
+    fn room(&self) -> usize {
+        match &self.what {
+            What::Targets { targets, .. } => {
+                targets.scopes.len() + targets.keys.iter().map(|key| 1 + key.len() / 256).sum::<usize>()
+            }
+            What::GlobalTag(_) => 1,
+        }
+    }
+
     /// Returns how many keys, tags and namespaces it is about.
     fn scopes(&self) -> usize {
         match &self.what {
@@ -89,7 +107,8 @@ pub(crate) struct Queue {
 struct State {
     lines: HashMap<Owner, Line, RandomState>,
     last: Ticket,
-    scopes: usize,
+    /// What they take of the limit.
+    room: usize,
     /// There is a task that applies them.
     served: bool,
     closed: bool,
@@ -159,23 +178,23 @@ impl Queue {
             self.floor_of(&work).raise(now);
             return Ok(Added { handle: Queued::new(outcome), to_serve: false, new: false });
         }
-        let more = identity.scopes.len();
-        let of_owner = state.lines.get(&owner).map_or(0, |line| line.scopes);
+        let more = work.room();
+        let of_owner = state.lines.get(&owner).map_or(0, |line| line.room);
         for (whose, knob, limit, waiting) in [
             ("the tenant", "queued_invalidations_per_tenant", self.limits.per_tenant, of_owner),
-            ("the cache", "queued_invalidations", self.limits.in_all, state.scopes),
+            ("the cache", "queued_invalidations", self.limits.in_all, state.room),
         ] {
             if waiting + more > limit {
                 let message = format!(
-                    "the invalidation could neither be ordered nor queued: {waiting} keys, tags and namespaces of \
-                     {whose} wait already, and with {more} more they would be above {knob} ({limit}); \
+                    "the invalidation could neither be ordered nor queued: {waiting} keys (of 256 bytes), tags and \
+                     namespaces of {whose} wait already, and with {more} more they would be above {knob} ({limit}); \
                      try again later, clear a namespace instead, or raise {knob}"
                 );
                 return Err(Error::new(ErrorKind::Overloaded, message).with_source(cause));
             }
         }
         state.last += 1;
-        state.scopes += more;
+        state.room += more;
         self.waiting.fetch_add(1, Relaxed);
         self.floor_of(&work).raise(now);
         let line = state.lines.entry(owner).or_default();
@@ -202,10 +221,10 @@ impl Queue {
         let mut state = self.state.lock();
         let state = &mut *state;
         let Some(line) = state.lines.get_mut(&attempt.owner) else { return };
-        let (count, scopes) = (line.len(), line.scopes);
+        let (count, room) = (line.len(), line.room);
         line.failed(attempt.ticket);
         self.waiting.fetch_sub(count - line.len(), Relaxed);
-        state.scopes -= scopes - line.scopes;
+        state.room -= room - line.room;
     }
 
     /// Takes out what was applied, and tells those who wait for it. The last of a tenant ends its quarantine.
@@ -215,7 +234,7 @@ impl Queue {
             let state = &mut *state;
             let line = state.lines.get_mut(&attempt.owner)?;
             let item = line.take(attempt.ticket)?;
-            state.scopes -= item.identity.scopes.len();
+            state.room -= item.room;
             self.waiting.fetch_sub(1, Relaxed);
             if line.is_empty() {
                 state.lines.remove(&attempt.owner);
@@ -240,7 +259,7 @@ impl Queue {
         let lines = {
             let mut state = self.state.lock();
             state.closed = true;
-            state.scopes = 0;
+            state.room = 0;
             std::mem::take(&mut state.lines)
         };
         self.waiting.store(0, Relaxed);
