@@ -48,9 +48,12 @@ impl Redis {
     /// Begins a connection that is not like the defaults.
     ///
     /// The URL is one of
-    /// * `redis://[user:password@]host[:port][/db]`, with `rediss://` over TLS;
+    /// * `redis://[user:password@]host[:port][/db]`, with `rediss://` over TLS; `valkey://` and `valkeys://` are the same;
     /// * `redis-cluster://[user:password@]host[:port][,host[:port]..]`, with `rediss-cluster://` over TLS;
-    /// * `unix:///path` or `redis+unix:///path[?db=..&user=..&pass=..]`.
+    /// * `unix:///path[?db=..&user=..&pass=..]`; `redis+unix://` and `valkey+unix://` are the same.
+    ///
+    /// A user with the rights in [`REDIS_ACL`] may use database 0 only. Deployments that share a server differ in
+    /// [`prefix`](RedisBuilder::prefix).
     pub fn builder(url: impl Into<String>) -> RedisBuilder {
         RedisBuilder {
             url: url.into(),
@@ -137,7 +140,7 @@ impl RedisBuilder {
     }
 
     /// Sets how many connections to each server carry commands, 1 to 16. Default 1, which is enough for most: commands of
-    /// many tasks share it without waiting for each other's replies. Two more carry the news from other nodes.
+    /// many tasks share it without waiting for each other's replies. Two more carry the news from other nodes; on a cluster one.
     pub fn connections(mut self, connections: usize) -> Self {
         self.connections = connections;
         self
@@ -151,7 +154,8 @@ impl RedisBuilder {
 
     /// Sets how many marks a lane keeps in each of its two generations. Default 100,000, of about 100 bytes each.
     ///
-    /// A lane with more drops its older generation: entries that were loaded before are loaded again.
+    /// A lane with more drops its older generation: entries loaded before that generation closed are loaded again. How many
+    /// marks each node keeps in its memory is another setting, `max_marks` of the cache builder.
     pub fn max_marks(mut self, marks: u64) -> Self {
         self.bounds.marks = marks;
         self
@@ -174,8 +178,10 @@ impl RedisBuilder {
         self
     }
 
-    /// Sets how long a generation of marks is kept at least. Default 48 h, which is the longest that an entry lives by the
-    /// default ceilings of a cache.
+    /// Sets how long, at least, a mark is kept, unless [`max_marks`](Self::max_marks) ends it sooner. Default 48 h, which
+    /// is the longest that an entry lives by the default ceilings of a cache, `max_ttl` and `max_stale` together.
+    ///
+    /// Entries that are older than what marks tell are loaded again.
     pub fn marks_kept(mut self, time: Duration) -> Self {
         self.bounds.retention = time;
         self

@@ -17,7 +17,7 @@ pub struct Health {
     pub gaps: u64,
     /// How often the marks of a lane were fetched as a whole.
     pub resnapshots: u64,
-    /// How often a lease was asked for over a newer mark, and got.
+    /// How often a lease was taken over because a newer mark was known, or its history had ended.
     pub takeovers: u64,
     /// How many of this node's own beats came back.
     pub beats: u64,

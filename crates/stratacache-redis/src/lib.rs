@@ -27,22 +27,25 @@
 //!   over) has another `master_replid`. Every script asks the server for it, and begins a new history where it differs.
 //! * **An old primary stops.** One that was cut off takes no more writes within T; otherwise T adds to delta. In a cluster
 //!   that is the node timeout; for one server with replicas set `min-replicas-to-write 1`.
-//! * **Clocks run within 1 %** of each other; what they show does not matter.
+//! * **A demoted primary's clients are closed** by whoever demotes it, as Sentinel does. A cluster redirects them.
+//! * **Monotonic clocks run within 1 %** of real time; what time of day they show does not matter.
 //! * **Invalidate after the commit**, and let loaders read a source that is at least that new.
 //! * **Memory.** With a `maxmemory` the policy is `volatile-*`: entries have a time to live, the order of invalidations has
-//!   none. That is checked when connecting.
+//!   none. That is checked once, when connecting.
 //!
 //! # What it costs
 //!
 //! A hit below memory is one round trip, a miss three, a hit in memory none; the invalidation of a tag, namespace or tenant
-//! is one, of a key two, however many entries there are. A node asks for news about five times a second in one pipeline, and
-//! has two more connections: one follows the invalidations as they happen, one hears of fills that somebody waits for.
-//! Everything has a deadline; a server that hangs costs one operation its deadline in each window of the breaker.
+//! is one, of a key two, however many entries there are. A node asks for news about four times a second, at least three, and
+//! has two more connections: one follows the invalidations as they happen, one hears of fills that somebody waits for. On a
+//! cluster it has only the second. Everything has a deadline; a server that hangs costs one operation its deadline in each
+//! window of the breaker.
 //!
 //! # Permissions
 //!
-//! [`REDIS_ACL`] is the least that a user needs. Keys are hashes under one prefix: neither tenants nor keys can be read from
-//! them. User and password are in no error, log or `Debug`. An operator's [`Sweep`] has a user of its own, [`REDIS_SWEEP_ACL`].
+//! [`REDIS_ACL`] is the least that a user needs. Keys are hashes under one prefix: once a `deployment_secret` is set, neither
+//! tenants nor keys can be read from them; its default is a public constant, with which names can be guessed. User and
+//! password are in no error, log or `Debug`. An operator's [`Sweep`] has a user of its own, [`REDIS_SWEEP_ACL`].
 
 mod builder;
 mod connect;

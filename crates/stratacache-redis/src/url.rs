@@ -3,9 +3,9 @@
 use redis::{ConnectionInfo, IntoConnectionInfo, io::tcp::TcpSettings};
 use stratacache_core::{Error, Result};
 
-const FORMS: &str = "a redis URL is redis://, rediss://, redis-cluster://, rediss-cluster://, unix:// or redis+unix://, then \
-                     [user:password@], then host:port (several, with commas, for a cluster) or the path of a socket, then \
-                     /db";
+const FORMS: &str = "a redis URL is redis://, rediss://, valkey://, valkeys://, redis-cluster:// or rediss-cluster://, then \
+                     [user:password@], then host:port (several, with commas, for a cluster), then /db; or unix://, \
+                     redis+unix:// or valkey+unix://, then the path of a socket, then ?db=..&user=..&pass=..";
 
 /// Where a server is, or the servers by which a cluster is found.
 pub(crate) struct Address {
@@ -53,6 +53,9 @@ mod tests {
             ("rediss://user:secret@cache.example:6380/3", 1, false),
             ("unix:///run/redis.sock", 1, false),
             ("redis+unix:///run/redis.sock?db=1", 1, false),
+            ("valkey://cache.example", 1, false),
+            ("valkeys://user:secret@cache.example:6380", 1, false),
+            ("valkey+unix:///run/valkey.sock?db=1&user=cache&pass=secret", 1, false),
             ("redis-cluster://:secret@10.0.0.1:7000,10.0.0.2:7001", 2, true),
             ("rediss-cluster://[::1]:7000,[::1]:7001,b:7002/", 3, true),
         ] {

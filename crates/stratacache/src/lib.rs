@@ -76,3 +76,15 @@ pub use value::IntoValue;
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
 pub struct Readme;
+
+/// The snippets of the guide compile, and the permissions it prints are those that the code names.
+///
+/// ```
+/// let guide = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/guide/many-nodes.md"));
+/// assert!(guide.contains(stratacache::REDIS_ACL));
+/// ```
+#[cfg(all(doctest, feature = "redis"))]
+#[doc = include_str!("../../../docs/guide/many-nodes.md")]
+#[doc = include_str!("../../../docs/guide/when-redis-is-down.md")]
+#[doc = include_str!("../../../docs/guide/cluster.md")]
+pub struct Guide;

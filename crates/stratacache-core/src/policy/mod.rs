@@ -98,7 +98,7 @@ pub enum OnDisconnect {
     Bypass,
     /// Serve what memory holds as long as the node was up to date at most this long ago, then as `Bypass`.
     ServeStale(Duration),
-    /// Fail with [`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable).
+    /// Reads with a loader fail with `LoadError::Unavailable`; reads without one miss.
     Fail,
 }
 

@@ -173,6 +173,8 @@ impl CacheBuilder {
     }
 
     /// Sets the longest stale window a policy may have. Default 24 h. Marks live as long as both ceilings together.
+    ///
+    /// With Redis set `RedisBuilder::marks_kept` as well: it says how long marks live there, unless `max_marks` ends it sooner.
     pub fn max_stale(mut self, max_stale: Duration) -> Self {
         self.ceilings.max_stale = max_stale;
         self
@@ -240,8 +242,10 @@ impl CacheBuilder {
         self
     }
 
-    /// Sets how many tag marks each of the 16 lanes keeps exactly; more are folded into a sketch, which makes some
-    /// invalidations wider, never narrower. Default 100,000, about 60 bytes each.
+    /// Sets how many tag marks this node keeps exactly for each of the 17 lanes, that of global tags among them; more are
+    /// folded into a sketch, which makes some invalidations wider, never narrower. Default 100,000, about 60 bytes each.
+    ///
+    /// How many Redis keeps for all nodes is another setting, `RedisBuilder::max_marks`.
     pub fn max_marks(mut self, marks: usize) -> Self {
         self.max_marks = marks;
         self

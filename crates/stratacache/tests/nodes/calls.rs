@@ -76,6 +76,24 @@ async fn an_invalidation_is_one_call_and_two_where_keys_are_meant() {
     assert_eq!(here.calls().since(before), [0, 0, 0, 0, 0, 0, 0, 0, 2], "many scopes, one position");
 }
 
+/// What the guide says of the rest: a refresh takes the right to load without looking, several inserts are as many calls as one.
+#[tokio::test(start_paused = true)]
+async fn a_refresh_is_two_calls_and_inserts_together_are_four() {
+    let (store, source) = (SharedStore::new(1), Source::new());
+    let here = Peer::new(&store).await;
+    here.read(&source).await;
+    settle().await;
+    let before = here.calls();
+    let again = source.clone();
+    let load = async move || Ok::<_, std::convert::Infallible>(again.load().await);
+    assert_eq!(*here.ns().refresh(PLAIN.key(&1), load).await.unwrap(), 1);
+    settle().await;
+    assert_eq!(here.calls().since(before), [0, 0, 1, 0, 0, 0, 1, 0, 0], "a refresh");
+    let before = here.calls();
+    here.acme().insert_many((0..100_u32).map(|n| (n, n))).await.unwrap();
+    assert_eq!(here.calls().since(before), [0, 0, 1, 0, 0, 0, 1, 1, 1], "inserts");
+}
+
 /// A bulk load is as many calls as a load: one batch each.
 #[tokio::test(start_paused = true)]
 async fn a_bulk_load_is_three_calls_for_all_keys() {
