@@ -26,7 +26,6 @@ pub(crate) struct Plan {
 
 /// What each fault gets in the short form and in the long one.
 const SHORT: Duration = Duration::from_millis(3500);
-const SHORT_CLUSTER: Duration = Duration::from_secs(5);
 const LONG: Duration = Duration::from_secs(10);
 const HUNT: Duration = Duration::from_secs(3);
 const BASELINE: Duration = Duration::from_secs(4);
@@ -39,8 +38,7 @@ impl Plan {
             .into_iter()
             .filter_map(|cluster| {
                 let faults = self.faults_for(cluster);
-                let usual = if cluster { SHORT_CLUSTER } else { SHORT };
-                let each = whole.map_or(usual, |whole| whole / faults.len().max(1) as u32);
+                let each = whole.map_or(SHORT, |whole| whole / faults.len().max(1) as u32);
                 (!faults.is_empty()).then(|| self.script("run", seed, cluster, &faults, each, false))
             })
             .collect()

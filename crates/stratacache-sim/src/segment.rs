@@ -10,7 +10,7 @@ use crate::{
     faults::Fault,
     random::Random,
     report::{Recovery, Segment, say},
-    stage::{Backend, Settings, Stage, keep_the_ledger},
+    stage::{Settings, Stage, keep_the_ledger},
     time::{self, Nanos, ms},
 };
 
@@ -57,7 +57,7 @@ pub(crate) async fn run(script: &Script) -> Result<Segment> {
         ledger.checker.report(Violation::noted(Broken::NoOverlap, 0, "no invalidation met a load"));
     }
     let figures = &ledger.checker.figures;
-    let settings = &script.settings;
+    let settings = &stage.settings;
     Ok(Segment {
         seed: settings.seed,
         cluster: settings.cluster,
@@ -188,19 +188,23 @@ async fn check_leases(stage: &Stage) -> Result<()> {
          local left, lease = redis.call('PTTL', key), redis.call('GET', key) \
          local most = lease and string.sub(lease, -4) == '1615' and ARGV[2] or ARGV[1] \
          if left == -1 or left > tonumber(most) then old[#old + 1] = key .. ' ' .. left end end return old";
-    if matches!(stage.backend, Backend::Cluster(_)) {
-        return Ok(());
+    let mut found = Vec::new();
+    let ask = ["EVAL", FIND, "0", OLDEST_LEASE, OLDEST_TAKEN];
+    if stage.is_cluster() {
+        for master in stage.cluster().masters().await? {
+            found.push(stage.cluster().node(master).command(&ask).await?);
+        }
+    } else {
+        found.push(stage.duo().await.primary.command(&ask).await?);
     }
-    let duo = stage.duo().await;
-    let found = duo.primary.command(&["EVAL", FIND, "0", OLDEST_LEASE, OLDEST_TAKEN]).await?;
-    for lease in found.elements() {
+    for lease in found.iter().flat_map(|reply| reply.elements()) {
         let note = lease.text().unwrap_or_default();
         stage.ledger().checker.report(Violation::noted(Broken::OldLease, 0, note));
     }
     Ok(())
 }
 
-/// Returns the folder of a run that nobody else uses.
+/// Returns the folder of a run; where it is taken, the stage makes one with a number behind its name.
 pub(crate) fn folder(root: &std::path::Path, seed: u64, name: &str) -> PathBuf {
     root.join(format!("{name}-{seed}"))
 }

@@ -113,9 +113,15 @@ enum Group {
 }
 
 impl Fault {
-    /// Returns all kinds for a stage.
+    /// Returns all kinds for a stage. No proxy stands before a cluster, to which nodes find their way themselves: what is
+    /// done to connections, and what a node is made to lag behind with, is left to the other stage.
     pub(crate) fn all(cluster: bool) -> Vec<Self> {
-        let fits = |fault: &Self| (fault.group() == Group::Cluster) == cluster;
+        let fits = |fault: &Self| match fault.group() {
+            Group::Cluster => cluster,
+            Group::Node | Group::Several => true,
+            Group::Data => !cluster || *fault != Self::Evict,
+            Group::Server | Group::Link | Group::Lane => !cluster,
+        };
         Self::value_variants().iter().copied().filter(fits).collect()
     }
 

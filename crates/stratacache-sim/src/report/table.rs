@@ -1,9 +1,16 @@
 //! The table of `docs/campaign.md`.
 
-use std::{collections::BTreeMap, fmt::Write as _};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+};
 
 use super::Segment;
-use crate::{checker::Broken, faults::Fault};
+use crate::{
+    checker::Broken,
+    faults::Fault,
+    part::{Done, Part},
+};
 
 /// Adds up what a file of results holds, in Markdown.
 pub(crate) fn table(segments: &[Segment]) -> String {
@@ -14,6 +21,7 @@ pub(crate) fn table(segments: &[Segment]) -> String {
     let loads = sum(&|s| s.quiet_loads.loads) as f64 / sum(&|s| s.quiet_loads.times).max(1) as f64;
     let rows = [
         ("runs (of them on a cluster)", format!("{} ({})", runs.len(), runs.iter().filter(|s| s.cluster).count())),
+        ("parts of the long form that are complete", parts(&runs)),
         ("minutes", format!("{:.1}", seconds / 60.0)),
         ("operations", sum(&|s| s.operations).to_string()),
         ("faults", sum(&Segment::faults).to_string()),
@@ -51,6 +59,20 @@ pub(crate) fn table(segments: &[Segment]) -> String {
         mutant_table(&mut text, &mutants);
     }
     text
+}
+
+/// Tells how many parts of the long form are complete: of so many as there are for each way it was divided.
+fn parts(runs: &[&Segment]) -> String {
+    let begun: BTreeSet<Part> = runs.iter().filter_map(|run| run.part.as_ref()?.parse().ok()).collect();
+    let done = |part: &Part| {
+        let mut done = Done::default();
+        runs.iter().filter(|run| run.part == Some(part.to_string())).for_each(|run| done.add(run));
+        done.is_all_of(*part)
+    };
+    let mut complete: BTreeMap<u32, u32> = BTreeMap::new();
+    begun.iter().for_each(|part| *complete.entry(part.of).or_default() += u32::from(done(part)));
+    let each: Vec<_> = complete.iter().map(|(of, count)| format!("{count} of {of}")).collect();
+    if each.is_empty() { "none was begun".to_owned() } else { each.join(", ") }
 }
 
 /// For each rule: the operations until the checker noticed, over all runs without it.

@@ -4,9 +4,13 @@ mod backend;
 mod ledger;
 mod process;
 
-use std::{fs, path::PathBuf, time::Duration};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use stratacache_testkit::{proxy::FaultProxy, servers::RedisCluster};
 use tokio::sync::{Mutex, MutexGuard};
 
@@ -62,8 +66,8 @@ pub(crate) struct Stage {
 
 impl Stage {
     /// Starts servers, proxies and nodes, and waits until the nodes work.
-    pub(crate) async fn start(settings: Settings) -> Result<Self> {
-        fs::create_dir_all(&settings.folder)?;
+    pub(crate) async fn start(mut settings: Settings) -> Result<Self> {
+        settings.folder = fresh(&settings.folder)?;
         node::create_source(&settings.folder).context("making the source")?;
         let backend = if settings.cluster {
             Backend::Cluster(backend::cluster().await?)
@@ -138,6 +142,10 @@ impl Stage {
         }
     }
 
+    pub(crate) const fn is_cluster(&self) -> bool {
+        matches!(self.backend, Backend::Cluster(_))
+    }
+
     /// Returns the cluster.
     ///
     /// # Panics
@@ -204,6 +212,19 @@ impl Stage {
         ledger.checker.finish();
         ledger.read_complaints(&self.settings.folder)
     }
+}
+
+/// Makes a folder that was not there: logs of an earlier run, or of one beside this one, may bear the same name.
+fn fresh(folder: &Path) -> Result<PathBuf> {
+    for number in 1_u32.. {
+        let path =
+            if number == 1 { folder.to_owned() } else { PathBuf::from(format!("{}-{number}", folder.display())) };
+        match fs::create_dir(&path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            made => return made.map(|()| path).with_context(|| format!("making {}", folder.display())),
+        }
+    }
+    bail!("there are too many folders like {}", folder.display())
 }
 
 /// Reads the logs from time to time, as long as it is polled.
