@@ -24,6 +24,9 @@ pub(crate) struct Plan {
     pub(crate) without_rule: Option<String>,
 }
 
+/// One in so many invalidations is probed: about ten in a second on each node.
+const PROBE: u32 = 10;
+
 /// What each fault gets in the short form and in the long one.
 const SHORT: Duration = Duration::from_millis(3500);
 const LONG: Duration = Duration::from_secs(10);
@@ -84,6 +87,7 @@ impl Plan {
             few_marks: !cluster && seed.is_multiple_of(2),
             connections: if seed.is_multiple_of(5) { 3 } else { 1 },
             disks: !cluster && seed.is_multiple_of(3),
+            probe: (seed / 2).is_multiple_of(2).then_some(PROBE),
             aim: Aim::Usual,
             without_rule: self.without_rule.clone(),
         };

@@ -31,8 +31,10 @@ pub(crate) enum Broken {
     LeftOver,
     /// The hit rate did not come back.
     NotRecovered,
-    /// Without a fault, keys were loaded more often than once for each node.
+    /// Keys were loaded more often than once for each node, and what happened does not say why.
     TooManyLoads,
+    /// A node said that it would serve what was invalidated, when another probed it.
+    Incoherent,
     /// No invalidation met a load: the run means nothing.
     NoOverlap,
 }

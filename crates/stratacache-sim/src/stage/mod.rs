@@ -43,6 +43,8 @@ pub(crate) struct Settings {
     pub(crate) connections: usize,
     /// Nodes have disks.
     pub(crate) disks: bool,
+    /// One in so many invalidations is probed.
+    pub(crate) probe: Option<u32>,
     /// What there is more of than usual.
     pub(crate) aim: Aim,
     pub(crate) without_rule: Option<String>,
@@ -113,6 +115,7 @@ impl Stage {
             few_marks: self.settings.few_marks,
             connections: self.settings.connections,
             disk: self.settings.disks,
+            probe: self.settings.probe,
             aim: self.settings.aim,
             without_rule: self.settings.without_rule.clone(),
         }
