@@ -125,6 +125,17 @@ impl Fault {
         Self::value_variants().iter().copied().filter(fits).collect()
     }
 
+    /// Tells whether everything cached outlives it: what is loaded again is loaded for want of a lease or of an answer.
+    pub(crate) fn leaves_entries(self) -> bool {
+        match self.group() {
+            Group::Node | Group::Link => true,
+            Group::Server => self == Self::RedisStop,
+            Group::Data => self == Self::ScriptFlush,
+            Group::Cluster => matches!(self, Self::ClusterStop | Self::ClusterMigrate),
+            Group::Lane | Group::Several => false,
+        }
+    }
+
     fn group(self) -> Group {
         match self {
             Self::NodeKill | Self::NodeKillInside | Self::NodeStop | Self::NodeSkew | Self::NodeAway => Group::Node,

@@ -43,6 +43,12 @@ pub(crate) struct Segment {
     pub(crate) failed_reads: u64,
     pub(crate) invalidations: u64,
     pub(crate) acknowledged: u64,
+    pub(crate) queued: u64,
+    /// Reads bound by an invalidation that waited.
+    pub(crate) quarantined: u64,
+    pub(crate) bypasses: u64,
+    pub(crate) probes: u64,
+    pub(crate) unanswered: u64,
     pub(crate) writes: u64,
     pub(crate) loads: u64,
     pub(crate) overlaps: u64,
@@ -51,6 +57,7 @@ pub(crate) struct Segment {
     /// Without faults.
     pub(crate) hit_rate: f64,
     pub(crate) quiet_loads: LoadFigure,
+    pub(crate) loads_under: BTreeMap<Fault, LoadFigure>,
     pub(crate) recoveries: BTreeMap<Fault, Recovery>,
     pub(crate) violations: BTreeMap<Broken, u64>,
     /// The first violations, in words.
@@ -95,8 +102,14 @@ impl fmt::Display for Segment {
             "  {} writes, {} invalidations, {} of them acknowledged, {} overlapped a load",
             self.writes, self.invalidations, self.acknowledged, self.overlaps
         )?;
-        let LoadFigure { times, loads, most, above } = self.quiet_loads;
-        let each = loads as f64 / times.max(1) as f64;
+        writeln!(
+            f,
+            "  {} invalidations waited, which bound {} reads of their nodes; {} reads went past the cache",
+            self.queued, self.quarantined, self.bypasses
+        )?;
+        writeln!(f, "  {} probes, {} unanswered", self.probes, self.unanswered)?;
+        let LoadFigure { times, most, above, .. } = self.quiet_loads;
+        let each = self.quiet_loads.each();
         writeln!(
             f,
             "  {} loads; without faults {each:.3} for each invalidated key ({times} seen, at most {most}, {above} above one for each node)",
@@ -106,7 +119,14 @@ impl fmt::Display for Segment {
         writeln!(f, "  {} faults:", self.faults())?;
         for (fault, count) in &self.faults {
             let Recovery { ms, hit_rate } = self.recoveries.get(fault).copied().unwrap_or_default();
-            writeln!(f, "    {fault:<20} {count:>6}, back after {ms:>5} ms at {hit_rate:.3}")?;
+            let loads = self.loads_under.get(fault).copied().unwrap_or_default();
+            let LoadFigure { times, most, above, expired, bypasses, .. } = loads;
+            writeln!(
+                f,
+                "    {fault:<20} {count:>6}, back after {ms:>5} ms at {hit_rate:.3}; {:.3} loads of each of {times} keys, \
+                 up to {most}, {above} too many, {expired} leases expired, {bypasses} bypasses",
+                loads.each()
+            )?;
         }
         write!(f, "  violations: {}", self.violations())?;
         for (broken, count) in &self.violations {

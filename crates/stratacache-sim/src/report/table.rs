@@ -7,7 +7,7 @@ use std::{
 
 use super::Segment;
 use crate::{
-    checker::Broken,
+    checker::{Broken, LoadFigure},
     faults::Fault,
     part::{Done, Part},
 };
@@ -26,8 +26,11 @@ pub(crate) fn table(segments: &[Segment]) -> String {
         ("operations", sum(&|s| s.operations).to_string()),
         ("faults", sum(&Segment::faults).to_string()),
         ("invalidations", sum(&|s| s.invalidations).to_string()),
+        ("of them waited for the server (`or_queue`)", sum(&|s| s.queued).to_string()),
+        ("reads of their nodes that these bound", sum(&|s| s.quarantined).to_string()),
         ("of them overlapped a load", sum(&|s| s.overlaps).to_string()),
         ("loads for each invalidated key, without faults", format!("{loads:.3}")),
+        ("probes (of them unanswered)", format!("{} ({})", sum(&|s| s.probes), sum(&|s| s.unanswered))),
         ("longest read", format!("{} ms", runs.iter().map(|s| s.longest_read_ms).max().unwrap_or_default())),
         ("**violations**", format!("**{}**", sum(&Segment::violations))),
     ];
@@ -39,9 +42,14 @@ pub(crate) fn table(segments: &[Segment]) -> String {
     broken.iter().for_each(|(what, count)| line(&mut text, &[&format!("violations: {what:?}"), &count.to_string()]));
 
     text.push('\n');
-    line(&mut text, &["fault", "injected", "hit rate back after (longest)"]);
-    line(&mut text, &["---", "---", "---"]);
-    let mut faults: BTreeMap<Fault, (u64, u64)> = BTreeMap::new();
+    let loads = "loads for each invalidated key (most)";
+    let above = "too many loads";
+    line(
+        &mut text,
+        &["fault", "injected", "hit rate back after (longest)", loads, above, "leases expired", "reads past the cache"],
+    );
+    line(&mut text, &["---"; 7]);
+    let mut faults: BTreeMap<Fault, (u64, u64, LoadFigure)> = BTreeMap::new();
     for segment in &runs {
         for (fault, count) in &segment.faults {
             faults.entry(*fault).or_default().0 += count;
@@ -50,9 +58,24 @@ pub(crate) fn table(segments: &[Segment]) -> String {
             let longest = &mut faults.entry(*fault).or_default().1;
             *longest = recovery.ms.max(*longest);
         }
+        for (fault, loads) in &segment.loads_under {
+            faults.entry(*fault).or_default().2.add(loads);
+        }
     }
-    for (fault, (count, ms)) in faults {
-        line(&mut text, &[&fault.to_string(), &count.to_string(), &format!("{ms} ms")]);
+    for (fault, (count, ms, loads)) in faults {
+        let above = if fault.leaves_entries() { "" } else { ", not checked" };
+        line(
+            &mut text,
+            &[
+                &fault.to_string(),
+                &count.to_string(),
+                &format!("{ms} ms"),
+                &format!("{:.3} ({})", loads.each(), loads.most),
+                &format!("{} of {}{above}", loads.above, loads.times),
+                &loads.expired.to_string(),
+                &loads.bypasses.to_string(),
+            ],
+        );
     }
     if !mutants.is_empty() {
         text.push('\n');
@@ -125,7 +148,7 @@ mod tests {
         for expected in [
             "| operations | 20 |",
             "| faults | 6 |",
-            "| cut | 6 |",
+            "| cut | 6 | 0 ms |",
             "| NoticeGap | 14 operations | Stale |",
             "| **violations** | **0** |",
         ] {
