@@ -221,3 +221,23 @@ fn standstill(random: &mut Random) -> Duration {
         _ => random.millis(10, 250),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cluster_meets_every_fault_that_needs_no_proxy_and_no_single_server() {
+        let all = Fault::all(true);
+        for group in [Group::Node, Group::Cluster, Group::Several] {
+            let of_group = Fault::value_variants().iter().filter(|fault| fault.group() == group);
+            of_group.for_each(|fault| assert!(all.contains(fault), "{fault}"));
+        }
+        for fault in [Fault::Trim, Fault::ControlKey, Fault::FlushAll, Fault::ScriptFlush] {
+            assert!(all.contains(&fault), "{fault}");
+        }
+        assert!(!all.iter().any(|fault| matches!(fault.group(), Group::Server | Group::Link | Group::Lane)));
+        let either = [Fault::all(false), all].concat();
+        assert!(Fault::value_variants().iter().all(|fault| either.contains(fault)), "none is left out everywhere");
+    }
+}
