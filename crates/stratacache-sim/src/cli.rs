@@ -60,6 +60,9 @@ struct Arguments {
     /// Most operations for each mutant; otherwise as stated for each.
     #[arg(long)]
     most: Option<u64>,
+    /// Goes on without a rule until a probe notices, whatever reads returned.
+    #[arg(long, requires = "mutant")]
+    by_probe: bool,
     /// Where logs go; those of runs without a violation are removed.
     #[arg(long, default_value = "target/campaign")]
     logs: PathBuf,
@@ -212,9 +215,10 @@ impl Campaign {
             let most = most.unwrap_or(hunt.most);
             let (mut operations, mut seed) = (0, self.seed);
             let noticed = loop {
-                let run = self.play(&self.plan.hunt(rule, seed, &hunt), None).await?;
+                let run = self.play(&self.plan.hunt(rule, seed, &hunt, self.arguments.by_probe), None).await?;
                 operations += run.operations;
-                if run.is_noticed() || (hunt.by_recovery && run.is_slow_to_recover()) {
+                let noticed = if self.arguments.by_probe { run.is_probed() } else { run.is_noticed() };
+                if noticed || (hunt.by_recovery && run.is_slow_to_recover()) {
                     break Some(run);
                 }
                 if operations >= most {

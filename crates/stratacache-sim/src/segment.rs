@@ -22,8 +22,8 @@ pub(crate) struct Script {
     pub(crate) faults: Vec<(Fault, Duration)>,
     /// Of the time without faults, after the caches have filled.
     pub(crate) baseline: Duration,
-    /// Ends at the first violation in the logs: for mutants, whose hit rate is of no interest.
-    pub(crate) hunting: bool,
+    /// Ends at the first such violation: for mutants, whose hit rate is of no interest.
+    pub(crate) until: Option<fn(Broken) -> bool>,
 }
 
 const FILLING: Duration = Duration::from_millis(2500);
@@ -101,7 +101,7 @@ struct Measured {
 async fn play(script: &Script, stage: &Stage) -> Result<Measured> {
     let mut measured = Measured::default();
     tokio::time::sleep(FILLING).await;
-    if !script.hunting {
+    if script.until.is_none() {
         let from = time::now();
         stage.ledger().keep_events();
         tokio::time::sleep(script.baseline).await;
@@ -114,18 +114,20 @@ async fn play(script: &Script, stage: &Stage) -> Result<Measured> {
     let mut random = Random::new(script.settings.seed);
     for (fault, time) in &script.faults {
         let (called, acknowledged) = invalidations(stage);
-        if !script.hunting {
+        if script.until.is_none() {
             stage.ledger().keep_events();
         }
         let until = time::now() + time::nanos(*time);
         while time::now() < until {
             fault.inject(stage, &mut random).await.with_context(|| format!("injecting {fault}"))?;
-            if script.hunting && is_found(stage)? {
+            if let Some(sought) = script.until
+                && is_found(stage, sought)?
+            {
                 return Ok(measured);
             }
         }
         stage.heal().await?;
-        if !script.hunting {
+        if script.until.is_none() {
             let took = recover(*fault, stage, measured.hit_rate).await?;
             measured.recoveries.insert(*fault, took);
             let events = stage.ledger().take_events();
@@ -171,10 +173,10 @@ fn invalidations(stage: &Stage) -> (u64, u64) {
     (ledger.checker.figures.invalidations, ledger.checker.figures.acknowledged)
 }
 
-fn is_found(stage: &Stage) -> Result<bool> {
+fn is_found(stage: &Stage, sought: fn(Broken) -> bool) -> Result<bool> {
     let mut ledger = stage.ledger();
     ledger.absorb(time::now())?;
-    Ok(ledger.checker.violated().keys().any(|broken| broken.is_wrong_answer()))
+    Ok(ledger.checker.violated().keys().any(|broken| sought(*broken)))
 }
 
 fn rate((reads, hits): (u64, u64)) -> f64 {

@@ -41,8 +41,13 @@ pub(crate) enum Broken {
 
 impl Broken {
     /// Tells whether it is about what a read returned.
-    pub(crate) const fn is_wrong_answer(self) -> bool {
+    pub(crate) fn is_wrong_answer(self) -> bool {
         matches!(self, Self::Stale | Self::NeverWritten | Self::Foreign)
+    }
+
+    /// Tells whether a probe found it.
+    pub(crate) fn is_of_probe(self) -> bool {
+        self == Self::Incoherent
     }
 }
 

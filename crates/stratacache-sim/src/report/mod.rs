@@ -77,6 +77,11 @@ impl Segment {
         self.violations.keys().any(|broken| broken.is_wrong_answer())
     }
 
+    /// Tells whether a probe noticed.
+    pub(crate) fn is_probed(&self) -> bool {
+        self.violations.keys().any(|broken| broken.is_of_probe())
+    }
+
     /// Tells whether the hit rate did not come back: what the lack of a rule of cost leads to.
     pub(crate) fn is_slow_to_recover(&self) -> bool {
         self.violations.contains_key(&Broken::NotRecovered)
