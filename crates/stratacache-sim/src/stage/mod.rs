@@ -50,6 +50,14 @@ pub(crate) struct Settings {
     pub(crate) without_rule: Option<String>,
 }
 
+impl Settings {
+    /// Tells whether only invalidations and faults ask for loads. Where nodes have disks, lanes keep marks of keys, too; where
+    /// marks are few as well, these are dropped all the time, and with them what they might have been about.
+    pub(crate) const fn leaves_entries(&self) -> bool {
+        !(self.few_marks && self.disks)
+    }
+}
+
 /// The servers of a run.
 pub(crate) enum Backend {
     /// A server with or without a replica, and a proxy before each node.
