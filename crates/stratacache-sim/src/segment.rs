@@ -80,6 +80,7 @@ pub(crate) async fn run(script: &Script) -> Result<Segment> {
         longest_read_ms: figures.longest_read / 1_000_000,
         faults: ledger.faults.clone(),
         hit_rate: measured.hit_rate,
+        drops_marks: !settings.leaves_entries(),
         quiet_loads: measured.loads,
         loads_under: measured.loads_under,
         recoveries: measured.recoveries,

@@ -54,6 +54,8 @@ pub(crate) struct Segment {
     pub(crate) overlaps: u64,
     pub(crate) longest_read_ms: u64,
     pub(crate) faults: BTreeMap<Fault, u64>,
+    /// Marks of keys were dropped all the time, and what was cached before was loaded again.
+    pub(crate) drops_marks: bool,
     /// Without faults.
     pub(crate) hit_rate: f64,
     pub(crate) quiet_loads: LoadFigure,

@@ -18,7 +18,11 @@ pub(crate) fn table(segments: &[Segment]) -> String {
     let mut text = String::new();
     let sum = |of: &dyn Fn(&Segment) -> u64| runs.iter().map(|segment| of(segment)).sum::<u64>();
     let seconds: f64 = runs.iter().map(|segment| segment.seconds).sum();
-    let loads = sum(&|s| s.quiet_loads.loads) as f64 / sum(&|s| s.quiet_loads.times).max(1) as f64;
+    let loads = |drops_marks: bool| {
+        let mut sum = LoadFigure::default();
+        runs.iter().filter(|run| run.drops_marks == drops_marks).for_each(|run| sum.add(&run.quiet_loads));
+        format!("{:.3}", sum.each())
+    };
     let rows = [
         ("runs (of them on a cluster)", format!("{} ({})", runs.len(), runs.iter().filter(|s| s.cluster).count())),
         ("parts of the long form that are complete", parts(&runs)),
@@ -29,7 +33,8 @@ pub(crate) fn table(segments: &[Segment]) -> String {
         ("of them waited for the server (`or_queue`)", sum(&|s| s.queued).to_string()),
         ("reads of their nodes that these bound", sum(&|s| s.quarantined).to_string()),
         ("of them overlapped a load", sum(&|s| s.overlaps).to_string()),
-        ("loads for each invalidated key, without faults", format!("{loads:.3}")),
+        ("loads for each invalidated key, without faults", loads(false)),
+        ("the same where marks of keys are dropped all the time (left out below)", loads(true)),
         ("probes (of them unanswered)", format!("{} ({})", sum(&|s| s.probes), sum(&|s| s.unanswered))),
         ("longest read", format!("{} ms", runs.iter().map(|s| s.longest_read_ms).max().unwrap_or_default())),
         ("**violations**", format!("**{}**", sum(&Segment::violations))),
@@ -58,7 +63,7 @@ pub(crate) fn table(segments: &[Segment]) -> String {
             let longest = &mut faults.entry(*fault).or_default().1;
             *longest = recovery.ms.max(*longest);
         }
-        for (fault, loads) in &segment.loads_under {
+        for (fault, loads) in segment.loads_under.iter().filter(|_| !segment.drops_marks) {
             faults.entry(*fault).or_default().2.add(loads);
         }
     }
