@@ -4,12 +4,14 @@ use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::{Context as _, Result, bail};
 use clap::{Parser, Subcommand};
+use stratacache_testkit::servers::keep_to_share_of_ports;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
     explain::explain,
     faults::Fault,
     mutants, node,
+    part::{PART_NANOS, Part},
     plan::Plan,
     report::{self, Segment, say, table},
     segment::{self, Script},
@@ -58,6 +60,9 @@ struct Arguments {
     /// Most operations for each mutant; otherwise as stated for each.
     #[arg(long)]
     most: Option<u64>,
+    /// Goes on without a rule until a probe notices, whatever reads returned.
+    #[arg(long, requires = "mutant")]
+    by_probe: bool,
     /// Where logs go; those of runs without a violation are removed.
     #[arg(long, default_value = "target/campaign")]
     logs: PathBuf,
@@ -80,37 +85,6 @@ enum Command {
         violation: usize,
     },
 }
-
-/// A part of the long form.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Part {
-    number: u64,
-    of: u64,
-}
-
-impl std::str::FromStr for Part {
-    type Err = String;
-
-    fn from_str(text: &str) -> std::result::Result<Self, String> {
-        let numbers = text.split_once('/').and_then(|(k, n)| Some((k.parse().ok()?, n.parse().ok()?)));
-        match numbers {
-            Some((number, of)) if (1..=of).contains(&number) => Ok(Self { number, of }),
-            _ => Err("a part is k/N, from 1/N to N/N".to_owned()),
-        }
-    }
-}
-
-impl std::fmt::Display for Part {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}/{}", self.number, self.of)
-    }
-}
-
-/// What the parts of the long form add up to.
-const ALL_FAULTS: u64 = 20_000;
-const ALL_OPERATIONS: u64 = 30_000_000;
-/// A part takes no longer: 27 minutes, and the run that is under way then.
-const PART_NANOS: time::Nanos = time::ms(27 * 60_000);
 
 /// Runs what the command line says.
 #[must_use]
@@ -212,24 +186,20 @@ impl Campaign {
 
     /// Runs a part, or what is left of it.
     async fn long(&self, part: Part) -> Result<bool> {
-        let before = self.arguments.results.as_deref().map_or(Ok(Vec::new()), report::read)?;
-        let before: Vec<_> = before.into_iter().filter(|run| run.part == Some(part.to_string())).collect();
-        let (mut faults, mut operations) =
-            before.iter().fold((0, 0), |(f, o), run| (f + run.faults(), o + run.operations));
+        let _alone = part.alone(&self.plan.root)?;
+        keep_to_share_of_ports(part.number, part.of);
+        let results = self.arguments.results.as_deref().map_or(Ok(Vec::new()), report::read)?;
+        let mut done = part.done(&results);
         let end = time::now() + PART_NANOS;
-        let mut held = before.iter().all(|run| run.violations() == 0);
-        for number in before.len() as u64.. {
-            let done = faults * part.of >= ALL_FAULTS && operations * part.of >= ALL_OPERATIONS;
-            say(&format!("part {part}: {number} runs, {faults} faults, {operations} operations"));
-            if done || time::now() > end {
+        loop {
+            say(&format!("part {part}: {} runs, {} faults, {} operations", done.runs, done.faults, done.operations));
+            if done.is_all_of(part) || time::now() > end {
                 break;
             }
-            let script = self.plan.long(self.seed.wrapping_mul(part.of).wrapping_add(part.number), number);
-            let run = self.play(&script, Some(part)).await?;
-            faults += run.faults();
-            operations += run.operations;
-            held &= run.violations() == 0;
+            let seed = self.seed.wrapping_mul(part.of.into()).wrapping_add(part.number.into());
+            done.add(&self.play(&self.plan.long(seed, done.runs), Some(part)).await?);
         }
+        let held = done.violations == 0;
         Ok(held)
     }
 
@@ -245,9 +215,10 @@ impl Campaign {
             let most = most.unwrap_or(hunt.most);
             let (mut operations, mut seed) = (0, self.seed);
             let noticed = loop {
-                let run = self.play(&self.plan.hunt(rule, seed, &hunt), None).await?;
+                let run = self.play(&self.plan.hunt(rule, seed, &hunt, self.arguments.by_probe), None).await?;
                 operations += run.operations;
-                if run.is_noticed() || (hunt.by_recovery && run.is_slow_to_recover()) {
+                let noticed = if self.arguments.by_probe { run.is_probed() } else { run.is_noticed() };
+                if noticed || (hunt.by_recovery && run.is_slow_to_recover()) {
                     break Some(run);
                 }
                 if operations >= most {

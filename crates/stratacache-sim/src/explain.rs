@@ -72,7 +72,12 @@ fn show(violation: &Violation, events: &[(u32, Event)], faults: &[Injection]) {
     let concerns = |event: &Event| match *event {
         Event::Begun { key: k, .. } | Event::Committed { key: k, .. } | Event::Loaded { key: k, .. } => k == key,
         Event::Read { key: k, .. } => k == key,
-        Event::Called { scope, .. } | Event::Returned { scope, .. } => scopes.contains(&scope),
+        Event::Called { scope, .. } | Event::Returned { scope, .. } | Event::Queued { scope, .. } => {
+            scopes.contains(&scope)
+        }
+        Event::Lease { key: k, .. } => k == key,
+        Event::Started { .. } | Event::Incoherent { .. } => true,
+        Event::Counted { .. } => false,
     };
     let mut lines: Vec<(Nanos, String)> = Vec::new();
     for (node, event) in events {
@@ -101,6 +106,13 @@ fn words(event: &Event, from: Nanos) -> String {
             let how = token.map_or_else(|| "failed".to_owned(), |token| format!("ok, {token:?}"));
             format!("{what:?} {} called at {} {how}", scope(s), at(called))
         }
+        Event::Queued { scope: s, called, .. } => format!("{} called at {}: queued", scope(s), at(called)),
+        Event::Started { .. } => "starts".to_owned(),
+        Event::Counted { counted, .. } => format!("{counted:?}"),
+        Event::Incoherent { scope, peer, seq, stamp, .. } => {
+            format!("a probe of {scope:016x}, invalidated at {seq}: {peer:016x} would serve what has stamp {stamp}")
+        }
+        Event::Lease { what, life, .. } => format!("lease {what:?} for {} ms", life / 1_000_000),
         Event::Loaded { op, version, began, .. } => format!("{op:?} loaded version {version} since {}", at(began)),
         Event::Read { op, asked, seen, hit, began, .. } => {
             format!("{op:?} since {} {asked:?}: {seen:?}{}", at(began), if hit { "" } else { " (loaded)" })

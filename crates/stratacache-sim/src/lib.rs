@@ -7,7 +7,7 @@
 //! * `checker`: a pure function over the logs.
 //! * `stage`: the servers, the proxies and the nodes of a run.
 //! * `faults`: everything that is done to them, one kind in each file or variant.
-//! * `segment`: one run on a fresh stage; `plan`: which segments make a form of the campaign.
+//! * `segment`: one run on a fresh stage; `plan`: which segments make a form of the campaign; `part`: of the long form.
 //! * `report`: figures, the file of results and its table; `explain`: the events around a violation.
 //!
 //! `docs/campaign.md` says how to run it and how to replay a seed.
@@ -19,6 +19,7 @@ mod faults;
 mod log;
 mod mutants;
 mod node;
+mod part;
 mod plan;
 mod random;
 mod report;

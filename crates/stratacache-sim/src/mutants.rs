@@ -10,9 +10,16 @@ mod on {
     use stratacache::{CacheBuilder, Rule};
     use stratacache_redis::{RedisBuilder, Rule as RedisRule};
 
-    /// The engine's rules that matter without a disk.
-    const ENGINE: [Rule; 5] =
-        [Rule::StampBeforeLoad, Rule::JoinCheck, Rule::JudgeAfterPut, Rule::PromotionKeepsStamp, Rule::RefusedReenters];
+    /// The engine's rules that matter where nodes share a coordinator; `PersistMarks` is about the journal of one that has
+    /// none.
+    const ENGINE: [Rule; 6] = [
+        Rule::StampBeforeLoad,
+        Rule::JoinCheck,
+        Rule::JudgeAfterPut,
+        Rule::PromotionKeepsStamp,
+        Rule::RefusedReenters,
+        Rule::Quarantine,
+    ];
 
     pub(crate) fn names() -> Vec<String> {
         let engine = ENGINE.iter().map(|rule| format!("{rule:?}"));
@@ -122,6 +129,7 @@ pub(crate) fn hunt(rule: &str) -> Hunt {
     const LOCAL: &[Fault] = &[F::Delay, F::NodeKill];
     match rule {
         "StampBeforeLoad" | "JoinCheck" | "JudgeAfterPut" | "RefusedReenters" => Hunt::of(LOCAL, 200_000),
+        "Quarantine" => Hunt::of(&[F::Hang, F::RedisStop, F::Refuse], 200_000),
         "PromotionKeepsStamp" => Hunt::of(&[F::Delay, F::Missing, F::NodeKill], 1_500_000),
         "FillNeedsToken" => Hunt::of(&[F::Delay, F::NodeStop, F::NodeKill], 1_000_000),
         "NoticeGap" => Hunt::of(&[F::Missing], 200_000),

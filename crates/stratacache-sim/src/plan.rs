@@ -3,6 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use crate::{
+    checker::Broken,
     faults::Fault,
     mutants::Hunt,
     node::Aim,
@@ -24,9 +25,11 @@ pub(crate) struct Plan {
     pub(crate) without_rule: Option<String>,
 }
 
+/// One in so many invalidations is probed: about ten in a second on each node.
+const PROBE: u32 = 10;
+
 /// What each fault gets in the short form and in the long one.
 const SHORT: Duration = Duration::from_millis(3500);
-const SHORT_CLUSTER: Duration = Duration::from_secs(5);
 const LONG: Duration = Duration::from_secs(10);
 const HUNT: Duration = Duration::from_secs(3);
 const BASELINE: Duration = Duration::from_secs(4);
@@ -39,9 +42,8 @@ impl Plan {
             .into_iter()
             .filter_map(|cluster| {
                 let faults = self.faults_for(cluster);
-                let usual = if cluster { SHORT_CLUSTER } else { SHORT };
-                let each = whole.map_or(usual, |whole| whole / faults.len().max(1) as u32);
-                (!faults.is_empty()).then(|| self.script("run", seed, cluster, &faults, each, false))
+                let each = whole.map_or(SHORT, |whole| whole / faults.len().max(1) as u32);
+                (!faults.is_empty()).then(|| self.script("run", seed, cluster, &faults, each))
             })
             .collect()
     }
@@ -53,19 +55,26 @@ impl Plan {
         let faults = self.faults_for(cluster);
         let (cluster, faults) =
             if faults.is_empty() { (!cluster, self.faults_for(!cluster)) } else { (cluster, faults) };
-        self.script("long", seed, cluster, &shuffled(faults, seed), LONG, false)
+        self.script("long", seed, cluster, &shuffled(faults, seed), LONG)
     }
 
     /// Makes a run that looks for a violation of a mutant.
-    pub(crate) fn hunt(&self, rule: &str, seed: u64, hunt: &Hunt) -> Script {
+    pub(crate) fn hunt(&self, rule: &str, seed: u64, hunt: &Hunt, by_probe: bool) -> Script {
         let plan = Self { without_rule: Some(rule.to_owned()), ..self.clone() };
         let faults = shuffled(if self.faults.is_empty() { hunt.faults.to_vec() } else { self.faults.clone() }, seed);
-        let mut script = plan.script(&format!("mutant-{rule}"), seed, hunt.cluster, &faults, HUNT, !hunt.by_recovery);
+        let name = format!("mutant-{rule}");
+        let mut script = plan.script(&name, seed, hunt.cluster, &faults, HUNT);
+        script.until = match hunt.by_recovery {
+            true => None,
+            false if by_probe => Some(Broken::is_of_probe),
+            false => Some(Broken::is_wrong_answer),
+        };
         let settings = &mut script.settings;
         settings.few_marks = hunt.few_marks.unwrap_or(settings.few_marks);
         settings.connections = hunt.connections;
         settings.disks = hunt.disks;
         settings.aim = hunt.aim;
+        settings.probe = if by_probe { Some(PROBE) } else { settings.probe };
         script
     }
 
@@ -74,7 +83,7 @@ impl Plan {
         Fault::all(cluster).into_iter().filter(asked).collect()
     }
 
-    fn script(&self, name: &str, seed: u64, cluster: bool, faults: &[Fault], each: Duration, hunting: bool) -> Script {
+    fn script(&self, name: &str, seed: u64, cluster: bool, faults: &[Fault], each: Duration) -> Script {
         let name = if cluster { format!("{name}-cluster") } else { name.to_owned() };
         let settings = Settings {
             program: self.program.clone(),
@@ -86,10 +95,16 @@ impl Plan {
             few_marks: !cluster && seed.is_multiple_of(2),
             connections: if seed.is_multiple_of(5) { 3 } else { 1 },
             disks: !cluster && seed.is_multiple_of(3),
+            probe: (seed / 2).is_multiple_of(2).then_some(PROBE),
             aim: Aim::Usual,
             without_rule: self.without_rule.clone(),
         };
-        Script { settings, faults: faults.iter().map(|fault| (*fault, each)).collect(), baseline: BASELINE, hunting }
+        Script {
+            settings,
+            faults: faults.iter().map(|fault| (*fault, each)).collect(),
+            baseline: BASELINE,
+            until: None,
+        }
     }
 }
 

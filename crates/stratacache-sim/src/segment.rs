@@ -10,7 +10,7 @@ use crate::{
     faults::Fault,
     random::Random,
     report::{Recovery, Segment, say},
-    stage::{Backend, Settings, Stage, keep_the_ledger},
+    stage::{Ledger, Settings, Stage, keep_the_ledger},
     time::{self, Nanos, ms},
 };
 
@@ -22,8 +22,8 @@ pub(crate) struct Script {
     pub(crate) faults: Vec<(Fault, Duration)>,
     /// Of the time without faults, after the caches have filled.
     pub(crate) baseline: Duration,
-    /// Ends at the first violation in the logs: for mutants, whose hit rate is of no interest.
-    pub(crate) hunting: bool,
+    /// Ends at the first such violation: for mutants, whose hit rate is of no interest.
+    pub(crate) until: Option<fn(Broken) -> bool>,
 }
 
 const FILLING: Duration = Duration::from_millis(2500);
@@ -34,8 +34,8 @@ const RECOVERED: f64 = 0.95;
 /// The hit rate is looked at in windows of so long.
 const WINDOW: Nanos = ms(500);
 const LOOK_AGAIN: Duration = Duration::from_millis(150);
-/// Times between invalidations without a fault, of which one may have more loads than nodes: a load may begin before its
-/// node has heard of the invalidation, and is then repeated.
+/// Share of the times between invalidations that may have more loads than nodes and leases that expired: a load may begin
+/// before its node has heard of the invalidation, and is then repeated.
 const LOADED_MORE: f64 = 0.02;
 /// In milliseconds: the life of a lease and a second; and that of one that was taken without asking, likewise, at most by a
 /// load of many: as long as a load may take, 5 s to write, and two deadlines.
@@ -57,7 +57,7 @@ pub(crate) async fn run(script: &Script) -> Result<Segment> {
         ledger.checker.report(Violation::noted(Broken::NoOverlap, 0, "no invalidation met a load"));
     }
     let figures = &ledger.checker.figures;
-    let settings = &script.settings;
+    let settings = &stage.settings;
     Ok(Segment {
         seed: settings.seed,
         cluster: settings.cluster,
@@ -69,13 +69,20 @@ pub(crate) async fn run(script: &Script) -> Result<Segment> {
         failed_reads: figures.failed_reads,
         invalidations: figures.invalidations,
         acknowledged: figures.acknowledged,
+        queued: figures.queued,
+        quarantined: figures.quarantined,
+        bypasses: figures.counted.bypasses,
+        probes: figures.counted.probes,
+        unanswered: figures.counted.unanswered,
         writes: figures.writes,
         loads: figures.loads,
         overlaps: figures.overlaps,
         longest_read_ms: figures.longest_read / 1_000_000,
         faults: ledger.faults.clone(),
         hit_rate: measured.hit_rate,
+        drops_marks: !settings.leaves_entries(),
         quiet_loads: measured.loads,
+        loads_under: measured.loads_under,
         recoveries: measured.recoveries,
         violations: ledger.checker.violated().clone(),
         shown: ledger.checker.violations().iter().take(5).map(ToString::to_string).collect(),
@@ -88,13 +95,14 @@ pub(crate) async fn run(script: &Script) -> Result<Segment> {
 struct Measured {
     hit_rate: f64,
     loads: LoadFigure,
+    loads_under: BTreeMap<Fault, LoadFigure>,
     recoveries: BTreeMap<Fault, Recovery>,
 }
 
 async fn play(script: &Script, stage: &Stage) -> Result<Measured> {
     let mut measured = Measured::default();
     tokio::time::sleep(FILLING).await;
-    if !script.hunting {
+    if script.until.is_none() {
         let from = time::now();
         stage.ledger().keep_events();
         tokio::time::sleep(script.baseline).await;
@@ -102,39 +110,60 @@ async fn play(script: &Script, stage: &Stage) -> Result<Measured> {
         ledger.absorb(time::now())?;
         measured.hit_rate = rate(ledger.checker.rates.between(from, time::now()));
         measured.loads = loads_of_quiet_times(&ledger.take_events(), script.settings.nodes.into());
-        let LoadFigure { times, above, most, .. } = measured.loads;
-        if above as f64 > times as f64 * LOADED_MORE {
-            let note =
-                format!("{above} of {times} times between invalidations had more loads than nodes, up to {most}");
-            ledger.checker.report(Violation::noted(Broken::TooManyLoads, 0, note));
+        if stage.settings.leaves_entries() {
+            check_loads(&mut ledger, "without faults", &measured.loads);
         }
     }
     let mut random = Random::new(script.settings.seed);
     for (fault, time) in &script.faults {
         let (called, acknowledged) = invalidations(stage);
+        if script.until.is_none() {
+            stage.ledger().keep_events();
+        }
         let until = time::now() + time::nanos(*time);
         while time::now() < until {
             fault.inject(stage, &mut random).await.with_context(|| format!("injecting {fault}"))?;
-            if script.hunting && is_found(stage)? {
+            if let Some(sought) = script.until
+                && is_found(stage, sought)?
+            {
                 return Ok(measured);
             }
         }
         stage.heal().await?;
-        if !script.hunting {
+        if script.until.is_none() {
             let took = recover(*fault, stage, measured.hit_rate).await?;
             measured.recoveries.insert(*fault, took);
+            let events = stage.ledger().take_events();
+            let loads = loads_of_quiet_times(&events, script.settings.nodes.into());
+            if fault.leaves_entries() && stage.settings.leaves_entries() {
+                check_loads(&mut stage.ledger(), &format!("under {fault}"), &loads);
+            }
+            measured.loads_under.entry(*fault).or_default().add(&loads);
             check_leases(stage).await?;
             let (calls, oks) = invalidations(stage);
             say(&format!(
-                "{fault:>20}: {:>5} injected, {:>5} of {:>5} invalidations acknowledged, back after {:>5} ms",
+                "{fault:>20}: {:>5} injected, {:>5} of {:>5} invalidations acknowledged, back after {:>5} ms, {:.2} loads",
                 count(stage, *fault),
                 oks - acknowledged,
                 calls - called,
-                took.ms
+                took.ms,
+                loads.each()
             ));
         }
     }
     Ok(measured)
+}
+
+/// Keys are loaded once for each node and for each lease that expired, but for a few, and for what loads without leases.
+fn check_loads(ledger: &mut Ledger, when: &str, loads: &LoadFigure) {
+    let LoadFigure { times, above, most, expired, bypasses, .. } = *loads;
+    if loads.is_above(LOADED_MORE) {
+        let note = format!(
+            "{when} {above} of {times} times between invalidations had more loads than nodes and leases that expired \
+             ({expired}), up to {most}; {bypasses} reads went past the cache"
+        );
+        ledger.checker.report(Violation::noted(Broken::TooManyLoads, 0, note));
+    }
 }
 
 fn count(stage: &Stage, fault: Fault) -> u64 {
@@ -147,10 +176,10 @@ fn invalidations(stage: &Stage) -> (u64, u64) {
     (ledger.checker.figures.invalidations, ledger.checker.figures.acknowledged)
 }
 
-fn is_found(stage: &Stage) -> Result<bool> {
+fn is_found(stage: &Stage, sought: fn(Broken) -> bool) -> Result<bool> {
     let mut ledger = stage.ledger();
     ledger.absorb(time::now())?;
-    Ok(ledger.checker.violated().keys().any(|broken| broken.is_wrong_answer()))
+    Ok(ledger.checker.violated().keys().any(|broken| sought(*broken)))
 }
 
 fn rate((reads, hits): (u64, u64)) -> f64 {
@@ -188,19 +217,23 @@ async fn check_leases(stage: &Stage) -> Result<()> {
          local left, lease = redis.call('PTTL', key), redis.call('GET', key) \
          local most = lease and string.sub(lease, -4) == '1615' and ARGV[2] or ARGV[1] \
          if left == -1 or left > tonumber(most) then old[#old + 1] = key .. ' ' .. left end end return old";
-    if matches!(stage.backend, Backend::Cluster(_)) {
-        return Ok(());
+    let mut found = Vec::new();
+    let ask = ["EVAL", FIND, "0", OLDEST_LEASE, OLDEST_TAKEN];
+    if stage.is_cluster() {
+        for master in stage.cluster().masters().await? {
+            found.push(stage.cluster().node(master).command(&ask).await?);
+        }
+    } else {
+        found.push(stage.duo().await.primary.command(&ask).await?);
     }
-    let duo = stage.duo().await;
-    let found = duo.primary.command(&["EVAL", FIND, "0", OLDEST_LEASE, OLDEST_TAKEN]).await?;
-    for lease in found.elements() {
+    for lease in found.iter().flat_map(|reply| reply.elements()) {
         let note = lease.text().unwrap_or_default();
         stage.ledger().checker.report(Violation::noted(Broken::OldLease, 0, note));
     }
     Ok(())
 }
 
-/// Returns the folder of a run that nobody else uses.
+/// Returns the folder of a run; where it is taken, the stage makes one with a number behind its name.
 pub(crate) fn folder(root: &std::path::Path, seed: u64, name: &str) -> PathBuf {
     root.join(format!("{name}-{seed}"))
 }

@@ -3,9 +3,13 @@
 //! A read that began at s must not return a version older than the newest one that was committed before the *call* of an
 //! invalidation that returned `Ok` before s, of anything the entry depends on. `Latest`: as it stands. `Since(token)`: of
 //! the invalidations up to the token. `Within(bound)`: before s - bound.
+//!
+//! An invalidation that waits (`Queued`) binds only the reads of its own node, in the same life, and these however they ask;
+//! when it was applied it is one that returned `Ok` then.
 
 mod history;
 mod loads;
+mod queued;
 mod rates;
 mod source;
 #[cfg(test)]
@@ -16,6 +20,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use self::{
     history::{History, Invalidation},
+    queued::Waiting,
     source::Source,
 };
 pub(crate) use self::{
@@ -24,7 +29,7 @@ pub(crate) use self::{
     violation::{Broken, Violation},
 };
 use crate::{
-    log::{Asked, Event, Op, Seen, What},
+    log::{Asked, Counted, Event, Op, Seen, What},
     time::{Nanos, ms},
     world::{Form, KEYS, Key, Scope, is_absence},
 };
@@ -41,8 +46,14 @@ pub(crate) struct Figures {
     pub(crate) reads: BTreeMap<&'static str, u64>,
     /// Calls that invalidated, expired or inserted, by scope.
     pub(crate) invalidations: u64,
-    /// Of these, those that returned `Ok`.
+    /// Of these, those that returned `Ok`, or were queued and then applied.
     pub(crate) acknowledged: u64,
+    /// Of these, those that were queued.
+    pub(crate) queued: u64,
+    /// Reads that had to be newer than they asked for, since an invalidation waited on their node.
+    pub(crate) quarantined: u64,
+    /// What the caches counted.
+    pub(crate) counted: Counted,
     /// Versions written to the source.
     pub(crate) writes: u64,
     /// Runs of a loader that read the source.
@@ -68,6 +79,8 @@ pub(crate) struct Checker {
     limit: Nanos,
     sources: Vec<Source>,
     scopes: HashMap<Scope, History>,
+    /// By node.
+    waiting_here: HashMap<u32, Waiting>,
     dependencies: Vec<Vec<Scope>>,
     /// When nodes stood still, by number.
     frozen: HashMap<u32, Vec<(Nanos, Nanos)>>,
@@ -88,6 +101,7 @@ impl Checker {
             limit,
             sources: vec![Source::default(); KEYS as usize],
             scopes: HashMap::new(),
+            waiting_here: HashMap::new(),
             dependencies: Key::all().map(Key::scopes).collect(),
             frozen: HashMap::new(),
             waiting: Vec::new(),
@@ -126,6 +140,7 @@ impl Checker {
                 }
                 Event::Called { .. } => self.figures.invalidations += 1,
                 Event::Returned { what, scope, called, at, token } => {
+                    self.waiting_here.entry(*node).or_default().ends(scope, called, at);
                     let Some(token) = token else { continue };
                     self.figures.acknowledged += 1;
                     if what != What::Expire {
@@ -138,6 +153,17 @@ impl Checker {
                     self.recent_loads[1].push((key, began, ended));
                 }
                 Event::Read { .. } => reads.push((*node, *event)),
+                Event::Started { at } => self.waiting_here.entry(*node).or_default().dies(at),
+                Event::Queued { scope, called, at } => {
+                    self.figures.queued += 1;
+                    self.waiting_here.entry(*node).or_default().begins(scope, called, at);
+                }
+                Event::Counted { counted, .. } => self.count(*node, counted),
+                Event::Incoherent { scope, peer, seq, stamp, .. } => {
+                    let note = format!("scope {scope:016x}, invalidated at {seq}, stamp {stamp}, peer {peer:016x}");
+                    self.report(Violation::noted(Broken::Incoherent, *node, note));
+                }
+                Event::Lease { .. } => {}
             }
         }
         self.count_overlaps();
@@ -173,6 +199,18 @@ impl Checker {
         &self.violated
     }
 
+    fn count(&mut self, node: u32, counted: Counted) {
+        let sum = &mut self.figures.counted;
+        sum.bypasses += counted.bypasses;
+        sum.probes += counted.probes;
+        sum.unanswered += counted.unanswered;
+        sum.incoherent += counted.incoherent;
+        if counted.incoherent > 0 {
+            let note = format!("its probes found {} nodes that would serve what was invalidated", counted.incoherent);
+            self.report(Violation::noted(Broken::Incoherent, node, note));
+        }
+    }
+
     fn count_overlaps(&mut self) {
         for (key, began, ended) in self.recent_loads.iter().flatten() {
             for scope in &self.dependencies[key.0 as usize] {
@@ -202,6 +240,14 @@ impl Checker {
         required
     }
 
+    /// The same of what waits on a node, which binds the reads of its own life, whatever they ask for. What is wanted is the
+    /// call, not a token: there is none.
+    fn required_here(&self, node: u32, key: Key, began: Nanos) -> u64 {
+        let Some(waiting) = self.waiting_here.get(&node) else { return 0 };
+        let calls = self.dependencies[key.0 as usize].iter().filter_map(|scope| waiting.latest_call(*scope, began));
+        calls.max().map_or(0, |called| self.sources[key.0 as usize].committed_before(called))
+    }
+
     fn judge(&mut self, node: u32, event: &Event) {
         let Event::Read { op, key, asked, seen, hit, began, ended } = *event else { return };
         let name = match asked {
@@ -217,6 +263,14 @@ impl Checker {
         }
         let awake = (ended - began).saturating_sub(self.standstill(node, began, ended));
         self.figures.longest_read = self.figures.longest_read.max(awake);
+        let newest = self.sources[key.0 as usize].begun_before(ended);
+        let (mut required, mut by) = self.required(key, asked, began);
+        let (here, mut note) = (self.required_here(node, key, began), String::new());
+        if here > required {
+            self.figures.quarantined += 1;
+            (required, by) = (here, None);
+            "by an invalidation that waits on this node".clone_into(&mut note);
+        }
         let violation = |broken, required, by| Violation {
             broken,
             node,
@@ -224,10 +278,8 @@ impl Checker {
             read: Some(*event),
             required,
             by,
-            note: String::new(),
+            note: if broken == Broken::Stale { note } else { String::new() },
         };
-        let newest = self.sources[key.0 as usize].begun_before(ended);
-        let (required, by) = self.required(key, asked, began);
         let found = match seen {
             Seen::Version(version) if version < required => Some(violation(Broken::Stale, required, by)),
             Seen::Version(version) if version > newest || is_absence(key.form(), version) => {

@@ -4,6 +4,7 @@ use stratacache::Token;
 use stratacache_core::stamp::{Incarnation, Lane, Position};
 
 use super::*;
+use crate::log::Leased;
 
 const LIMIT: Nanos = ms(5000);
 const KEY: Key = Key(0);
@@ -229,5 +230,116 @@ fn loads_between_invalidations_are_counted() {
         51,
     );
     let figure = loads_of_quiet_times(&story.0, 1);
-    assert_eq!(figure, LoadFigure { times: 2, loads: 3, most: 2, above: 1 });
+    assert_eq!(figure, LoadFigure { times: 2, loads: 3, most: 2, above: 1, ..LoadFigure::default() });
+}
+
+#[test]
+fn a_lease_that_expired_allows_for_one_more_load() {
+    let story = |ended: u64| {
+        let mut story = Story::default().invalidate(Scope::Key(KEY), 10, 12);
+        for (what, life, at) in [(Leased::Held, 500, 13), (Leased::Ended, 0, ended)] {
+            story.0.push((1, Event::Lease { what, key: KEY, life: ms(life), at: ms(at) }));
+        }
+        let story = story.load(KEY, 14, 20).load(KEY, 520, 530).invalidate(Scope::Key(KEY), 900, 901);
+        loads_of_quiet_times(&story.0, 1)
+    };
+    assert_eq!((story(40).above, story(40).expired), (1, 0), "it was given back");
+    assert_eq!((story(600).above, story(600).expired), (0, 1), "too late");
+    assert_eq!((story(5000).above, story(5000).expired), (0, 1), "after the next invalidation");
+}
+
+#[test]
+fn an_invalidation_whose_node_died_is_under_way_until_the_node_starts_anew() {
+    let mut story = Story::default().invalidate(Scope::Key(KEY), 10, 12).load(KEY, 13, 14);
+    story.0.push((1, Event::Called { what: What::Invalidate, scope: Scope::Global, at: ms(20) }));
+    story.0.push((1, Event::Started { at: ms(50) }));
+    let story = story.load(KEY, 21, 22).load(KEY, 23, 24).load(KEY, 51, 52).invalidate(Scope::Key(KEY), 90, 91);
+    let figure = loads_of_quiet_times(&story.0, 1);
+    assert_eq!((figure.times, figure.loads, figure.above), (2, 2, 0));
+}
+
+impl Story {
+    fn queued(mut self, scope: Scope, called: u64, at: u64) -> Self {
+        self.0.push((2, Event::Called { what: What::Invalidate, scope, at: ms(called) }));
+        self.0.push((2, Event::Queued { scope, called: ms(called), at: ms(at) }));
+        self
+    }
+
+    fn applied(mut self, scope: Scope, called: u64, at: u64) -> Self {
+        let returned = Event::Returned {
+            what: What::Invalidate,
+            scope,
+            called: ms(called),
+            at: ms(at),
+            token: Some(token(called)),
+        };
+        self.0.push((2, returned));
+        self
+    }
+
+    fn read_elsewhere(mut self, seen: Seen, began: u64) -> Self {
+        let read = Event::Read {
+            op: Op::Load,
+            key: KEY,
+            asked: Asked::Latest,
+            seen,
+            hit: true,
+            began: ms(began),
+            ended: ms(began + 1),
+        };
+        self.0.push((0, read));
+        self
+    }
+}
+
+#[test]
+fn an_invalidation_that_waits_binds_every_read_of_its_node_and_none_of_another() {
+    for scope in KEY.scopes() {
+        for asked in [Asked::Latest, Asked::Within(3000), Asked::Since(token(1))] {
+            let story = || two_versions().queued(scope, 30, 40);
+            assert_eq!(story().read(asked, Seen::Version(1), 41).broken(), [Broken::Stale], "{scope}, {asked:?}");
+            assert!(story().read(asked, Seen::Version(2), 41).holds(), "{scope}, {asked:?}");
+            assert!(story().read(asked, Seen::Version(1), 40).holds(), "it began before the return");
+        }
+        assert!(two_versions().queued(scope, 30, 40).read_elsewhere(Seen::Version(1), 50).holds(), "{scope}");
+    }
+}
+
+#[test]
+fn an_invalidation_that_waited_binds_everybody_once_it_was_applied() {
+    let story = || two_versions().queued(Scope::Global, 30, 40).applied(Scope::Global, 30, 80);
+    assert!(story().read_elsewhere(Seen::Version(1), 79).holds());
+    assert_eq!(story().read_elsewhere(Seen::Version(1), 81).broken(), [Broken::Stale]);
+    assert_eq!(
+        story().read(Asked::Within(1000), Seen::Version(1), 79).broken(),
+        [Broken::Stale],
+        "here it held before"
+    );
+    assert!(story().read(Asked::Within(1000), Seen::Version(1), 81).holds(), "as any other");
+    let figures = story().check().figures;
+    assert_eq!((figures.invalidations, figures.queued, figures.acknowledged), (1, 1, 1));
+}
+
+#[test]
+fn an_invalidation_that_waits_dies_with_its_node_and_is_never_acknowledged() {
+    let mut story = two_versions().queued(Scope::Global, 30, 40);
+    story.0.push((2, Event::Started { at: ms(60) }));
+    let story = story.read(Asked::Latest, Seen::Version(1), 61);
+    assert!(story.holds());
+    assert_eq!(story.check().figures.acknowledged, 0);
+}
+
+#[test]
+fn what_a_probe_finds_is_a_violation_and_what_nobody_answers_is_none() {
+    let counted = |incoherent| Event::Counted {
+        counted: Counted { bypasses: 1, probes: 5, unanswered: 2, incoherent },
+        at: ms(5),
+    };
+    let mut story = Story::default();
+    story.0.push((0, counted(0)));
+    assert!(story.holds());
+    story.0.push((1, counted(2)));
+    story.0.push((1, Event::Incoherent { scope: 7, peer: 2, seq: 3, stamp: 4, at: ms(6) }));
+    assert_eq!(story.broken(), [Broken::Incoherent, Broken::Incoherent]);
+    assert_eq!((story.check().figures.counted.probes, story.check().figures.counted.unanswered), (10, 4));
 }

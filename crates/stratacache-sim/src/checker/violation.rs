@@ -31,16 +31,23 @@ pub(crate) enum Broken {
     LeftOver,
     /// The hit rate did not come back.
     NotRecovered,
-    /// Without a fault, keys were loaded more often than once for each node.
+    /// Keys were loaded more often than once for each node, and what happened does not say why.
     TooManyLoads,
+    /// A node said that it would serve what was invalidated, when another probed it.
+    Incoherent,
     /// No invalidation met a load: the run means nothing.
     NoOverlap,
 }
 
 impl Broken {
     /// Tells whether it is about what a read returned.
-    pub(crate) const fn is_wrong_answer(self) -> bool {
+    pub(crate) fn is_wrong_answer(self) -> bool {
         matches!(self, Self::Stale | Self::NeverWritten | Self::Foreign)
+    }
+
+    /// Tells whether a probe found it.
+    pub(crate) fn is_of_probe(self) -> bool {
+        self == Self::Incoherent
     }
 }
 

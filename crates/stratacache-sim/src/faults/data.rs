@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, Result};
 use stratacache_core::stamp::Lane;
-use stratacache_testkit::servers::RedisServer;
+use stratacache_testkit::servers::{RedisServer, Reply};
 
 use super::{Fault, lane::key};
 use crate::{
@@ -12,6 +12,9 @@ use crate::{
 };
 
 pub(super) async fn inject(fault: Fault, stage: &Stage, random: &mut Random) -> Result<()> {
+    if stage.is_cluster() {
+        return on_masters(fault, stage, random).await;
+    }
     let duo = stage.duo().await;
     let server = &duo.primary;
     let said = match fault {
@@ -36,6 +39,36 @@ pub(super) async fn inject(fault: Fault, stage: &Stage, random: &mut Random) -> 
         _ => return evict(server, stage, random).await,
     };
     stage.injected(fault, 1, said);
+    Ok(())
+}
+
+/// The same on the masters of a cluster. Who is no master of it, or is dead meanwhile, refuses, and that does not count.
+async fn on_masters(fault: Fault, stage: &Stage, random: &mut Random) -> Result<()> {
+    let key = control_key(random, if fault == Fault::Trim { &["s"] } else { &["h", "m0", "m1", "s"] });
+    let command: &[&str] = match fault {
+        Fault::Trim => &["XTRIM", &key, "MAXLEN", "0"],
+        Fault::ControlKey => &["DEL", &key],
+        Fault::FlushAll => &["FLUSHALL"],
+        _ => &["SCRIPT", "FLUSH"],
+    };
+    // a key has one owner; everything is lost by one master or by all
+    let all = command.len() == 4 || fault == Fault::ControlKey || random.chance(0.5);
+    let nodes = stage.cluster().nodes();
+    let only = random.below(nodes.len() as u64) as usize;
+    let mut masters = Vec::new();
+    for (number, node) in nodes.iter().enumerate().filter(|(number, _)| all || *number == only) {
+        let is_master = async {
+            let role = node.command(&["ROLE"]).await?;
+            anyhow::Ok(role.elements().first().and_then(Reply::text).as_deref() == Some("master"))
+        };
+        if is_master.await.unwrap_or(false) && node.command(command).await.is_ok() {
+            masters.push(number);
+        }
+    }
+    if !masters.is_empty() {
+        let at = if command.len() == 1 || fault == Fault::ScriptFlush { String::new() } else { format!("{key} ") };
+        stage.injected(fault, 1, format!("{at}at {masters:?}"));
+    }
     Ok(())
 }
 

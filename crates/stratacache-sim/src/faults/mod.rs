@@ -113,10 +113,27 @@ enum Group {
 }
 
 impl Fault {
-    /// Returns all kinds for a stage.
+    /// Returns all kinds for a stage. No proxy stands before a cluster, to which nodes find their way themselves: what is
+    /// done to connections, and what a node is made to lag behind with, is left to the other stage.
     pub(crate) fn all(cluster: bool) -> Vec<Self> {
-        let fits = |fault: &Self| (fault.group() == Group::Cluster) == cluster;
+        let fits = |fault: &Self| match fault.group() {
+            Group::Cluster => cluster,
+            Group::Node | Group::Several => true,
+            Group::Data => !cluster || *fault != Self::Evict,
+            Group::Server | Group::Link | Group::Lane => !cluster,
+        };
         Self::value_variants().iter().copied().filter(fits).collect()
+    }
+
+    /// Tells whether everything cached outlives it: what is loaded again is loaded for want of a lease or of an answer.
+    pub(crate) fn leaves_entries(self) -> bool {
+        match self.group() {
+            Group::Node | Group::Link => true,
+            Group::Server => self == Self::RedisStop,
+            Group::Data => self == Self::ScriptFlush,
+            Group::Cluster => matches!(self, Self::ClusterStop | Self::ClusterMigrate),
+            Group::Lane | Group::Several => false,
+        }
     }
 
     fn group(self) -> Group {
@@ -202,5 +219,25 @@ fn standstill(random: &mut Random) -> Duration {
         0 => random.millis(2000, 5000),
         1..=9 => random.millis(250, 1000),
         _ => random.millis(10, 250),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cluster_meets_every_fault_that_needs_no_proxy_and_no_single_server() {
+        let all = Fault::all(true);
+        for group in [Group::Node, Group::Cluster, Group::Several] {
+            let of_group = Fault::value_variants().iter().filter(|fault| fault.group() == group);
+            of_group.for_each(|fault| assert!(all.contains(fault), "{fault}"));
+        }
+        for fault in [Fault::Trim, Fault::ControlKey, Fault::FlushAll, Fault::ScriptFlush] {
+            assert!(all.contains(&fault), "{fault}");
+        }
+        assert!(!all.iter().any(|fault| matches!(fault.group(), Group::Server | Group::Link | Group::Lane)));
+        let either = [Fault::all(false), all].concat();
+        assert!(Fault::value_variants().iter().all(|fault| either.contains(fault)), "none is left out everywhere");
     }
 }

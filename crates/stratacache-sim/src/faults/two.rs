@@ -6,10 +6,13 @@ use super::{Fault, Group};
 use crate::{random::Random, stage::Stage};
 
 pub(super) async fn inject(stage: &Stage, random: &mut Random) -> Result<()> {
-    let all = Fault::all(false);
+    let cluster = stage.is_cluster();
+    let all = Fault::all(cluster);
     let (a, b) = loop {
         let (a, b) = (random.pick(&all), random.pick(&all));
-        if a.group() != b.group() && ![a, b].iter().any(|fault| fault.group() == Group::Several) {
+        let fits = a.group() != b.group() && ![a, b].iter().any(|fault| fault.group() == Group::Several);
+        // on a cluster one is of the cluster
+        if fits && (!cluster || a.group() == Group::Cluster) {
             break (a, b);
         }
     };

@@ -65,6 +65,29 @@ pub(crate) enum What {
     Expire,
 }
 
+/// What a node's cache has counted since it was last asked.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Counted {
+    /// Reads that used only what was loaded since, for want of news.
+    pub(crate) bypasses: u64,
+    /// Probes.
+    pub(crate) probes: u64,
+    /// Of these, those that nobody answered.
+    pub(crate) unanswered: u64,
+    /// Nodes that would have served what was invalidated.
+    pub(crate) incoherent: u64,
+}
+
+/// What became of a lease of a plain key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Leased {
+    /// The node has it, or has it for longer.
+    Held = 1,
+    /// It was filled or given back, or its fill was refused.
+    Ended,
+}
+
 /// One thing that happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Event {
@@ -80,6 +103,16 @@ pub(crate) enum Event {
     Loaded { op: Op, key: Key, version: u64, began: Nanos, ended: Nanos },
     /// A read. It is a hit if no loader ran for it.
     Read { op: Op, key: Key, asked: Asked, seen: Seen, hit: bool, began: Nanos, ended: Nanos },
+    /// A life of the node begins.
+    Started { at: Nanos },
+    /// An invalidation waits: it holds for this node, as long as it lives. Once it was applied, it has also returned.
+    Queued { scope: Scope, called: Nanos, at: Nanos },
+    /// The counters of the cache moved.
+    Counted { counted: Counted, at: Nanos },
+    /// A probe of this node was told by another that it would serve what was invalidated.
+    Incoherent { scope: u64, peer: u64, seq: u64, stamp: u64, at: Nanos },
+    /// A lease was granted, renewed or ended; it lives so long from `at` on.
+    Lease { what: Leased, key: Key, life: Nanos, at: Nanos },
 }
 
 impl Event {
@@ -89,7 +122,12 @@ impl Event {
             Self::Begun { at, .. }
             | Self::Committed { at, .. }
             | Self::Called { at, .. }
-            | Self::Returned { at, .. } => at,
+            | Self::Returned { at, .. }
+            | Self::Started { at }
+            | Self::Queued { at, .. }
+            | Self::Counted { at, .. }
+            | Self::Incoherent { at, .. }
+            | Self::Lease { at, .. } => at,
             Self::Loaded { ended, .. } | Self::Read { ended, .. } => ended,
         }
     }
@@ -128,6 +166,17 @@ impl Event {
                     }
                 }
             }
+            Self::Started { at } => raw.set(7, 0, 0, at, at, 0),
+            Self::Queued { scope, called, at } => raw.set(8, 0, scope.number(), called, at, 0),
+            Self::Counted { counted: Counted { bypasses, probes, unanswered, incoherent }, at } => {
+                raw.set(9, 0, 0, at, at, bypasses);
+                raw.rest([probes, unanswered, incoherent]);
+            }
+            Self::Incoherent { scope, peer, seq, stamp, at } => {
+                raw.set(10, 0, 0, at, at, scope);
+                raw.rest([peer, seq, stamp]);
+            }
+            Self::Lease { what, key, life, at } => raw.set(11, what as u8, key.0, at, at, life),
         }
         raw.0
     }
@@ -176,12 +225,26 @@ impl Event {
                 };
                 Self::Read { op, key, asked, seen, hit: bytes[2] >> 7 == 1, began, ended }
             }
+            7 => Self::Started { at: ended },
+            8 => Self::Queued { scope: Scope::from_number(number)?, called: began, at: ended },
+            9 => {
+                let [probes, unanswered, incoherent] = [32, 40, 48].map(|at| raw.get(at));
+                Self::Counted { counted: Counted { bypasses: version, probes, unanswered, incoherent }, at: ended }
+            }
+            10 => {
+                let [peer, seq, stamp] = [32, 40, 48].map(|at| raw.get(at));
+                Self::Incoherent { scope: version, peer, seq, stamp, at: ended }
+            }
+            11 => {
+                let what = if bytes[1] == 1 { Leased::Held } else { Leased::Ended };
+                Self::Lease { what, key, life: version, at: ended }
+            }
             _ => return None,
         })
     }
 }
 
-/// 64 bytes: kind, operation, result, consistency, subject (4), began, ended, version (8 each), then the token or bound.
+/// 64 bytes: kind, operation, result, consistency, subject (4), began, ended, version (8 each), then the token, bound or counters.
 #[derive(Debug)]
 struct Raw([u8; RECORD]);
 
@@ -199,6 +262,10 @@ impl Raw {
         self.put(8, began);
         self.put(16, ended);
         self.put(24, version);
+    }
+
+    fn rest(&mut self, values: [u64; 3]) {
+        [32, 40, 48].into_iter().zip(values).for_each(|(at, value)| self.put(at, value));
     }
 
     fn put(&mut self, at: usize, value: u64) {
@@ -240,6 +307,12 @@ mod tests {
             Event::Committed { key, version: 4, at: 10 },
             Event::Called { what: What::Expire, scope: Scope::Space(3, Form::Bulk), at: 11 },
             Event::Loaded { op: Op::Bulk, key, version: 4, began, ended },
+            Event::Started { at: 1 },
+            Event::Queued { scope: Scope::Tag(1, 2), called: 11, at: 12 },
+            Event::Counted { counted: Counted { bypasses: 1, probes: 2, unanswered: 3, incoherent: 4 }, at: 13 },
+            Event::Incoherent { scope: u64::MAX - 1, peer: 2, seq: 3, stamp: 4, at: 14 },
+            Event::Lease { what: Leased::Held, key, life: 500, at: 15 },
+            Event::Lease { what: Leased::Ended, key, life: 0, at: 16 },
         ];
         for token in [None, Some(token)] {
             events.push(Event::Returned { what: What::Insert, scope: Scope::Key(key), called: 11, at: 12, token });

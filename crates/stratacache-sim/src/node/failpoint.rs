@@ -18,9 +18,13 @@ use stratacache_core::{
     tier::{AnyTier, Capability, GetMany, Got, PutMany, PutOutcome, RemoveMany, Tier, TierError, Want},
 };
 
+use super::leases::Leases;
+
 /// A step of the protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Step {
+    /// The loader; afterwards its value is put into memory, and then FILL begins.
+    Load,
     Get,
     Take,
     Fill,
@@ -33,7 +37,8 @@ pub(crate) enum Step {
 }
 
 impl Step {
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
+        Self::Load,
         Self::Get,
         Self::Take,
         Self::Fill,
@@ -75,7 +80,7 @@ impl Failpoints {
         }
     }
 
-    async fn around<T>(&self, step: Step, work: impl Future<Output = T>) -> T {
+    pub(super) async fn around<T>(&self, step: Step, work: impl Future<Output = T>) -> T {
         self.pass(step, Moment::Before);
         let done = work.await;
         self.pass(step, Moment::After);
@@ -95,11 +100,12 @@ fn die() -> ! {
 pub(super) struct FailingTier {
     inner: AnyTier,
     points: Arc<Failpoints>,
+    leases: Arc<Leases>,
 }
 
 impl FailingTier {
-    pub(super) const fn new(inner: AnyTier, points: Arc<Failpoints>) -> Self {
-        Self { inner, points }
+    pub(super) const fn new(inner: AnyTier, points: Arc<Failpoints>, leases: Arc<Leases>) -> Self {
+        Self { inner, points, leases }
     }
 }
 
@@ -117,7 +123,14 @@ impl Tier for FailingTier {
         self.points.around(step, self.inner.get_many(request)).await
     }
     async fn put_many(&self, request: PutMany) -> TierResult<Vec<PutOutcome>> {
-        self.points.around(Step::Fill, self.inner.put_many(request)).await
+        let fenced = request.items.iter().map(|item| item.fence.map(|_| item.name)).collect::<Vec<_>>();
+        let filled = self.points.around(Step::Fill, self.inner.put_many(request)).await;
+        for (name, outcome) in fenced.into_iter().zip(filled.iter().flatten()) {
+            if let (Some(name), PutOutcome::Stored | PutOutcome::Fenced) = (name, outcome) {
+                self.leases.ended(name);
+            }
+        }
+        filled
     }
     async fn remove_many(&self, request: RemoveMany) -> TierResult<Vec<TierResult<()>>> {
         self.points.around(Step::DelFence, self.inner.remove_many(request)).await
@@ -137,11 +150,12 @@ impl Tier for FailingTier {
 pub(super) struct FailingCoordinator {
     inner: AnyCoordinator,
     points: Arc<Failpoints>,
+    leases: Arc<Leases>,
 }
 
 impl FailingCoordinator {
-    pub(super) const fn new(inner: AnyCoordinator, points: Arc<Failpoints>) -> Self {
-        Self { inner, points }
+    pub(super) const fn new(inner: AnyCoordinator, points: Arc<Failpoints>, leases: Arc<Leases>) -> Self {
+        Self { inner, points, leases }
     }
 }
 
@@ -174,13 +188,26 @@ impl Coordinator for FailingCoordinator {
         self.inner.watch(name)
     }
     async fn lease(&self, request: LeaseRequest) -> Result<LeaseReply> {
-        self.points.around(Step::Lease, self.inner.lease(request)).await
+        let (name, life) = (request.name, request.life);
+        let reply = self.points.around(Step::Lease, self.inner.lease(request)).await;
+        if let Ok(LeaseReply::Granted(_)) = reply {
+            self.leases.held(name, life);
+        }
+        reply
     }
     async fn renew(&self, lease: Lease) -> Result<bool> {
-        self.points.around(Step::Renew, self.inner.renew(lease)).await
+        let renewed = self.points.around(Step::Renew, self.inner.renew(lease)).await;
+        if let Ok(true) = renewed {
+            self.leases.held(lease.name, lease.life);
+        }
+        renewed
     }
     async fn release(&self, lease: Lease) -> Result<()> {
-        self.points.around(Step::Release, self.inner.release(lease)).await
+        let released = self.points.around(Step::Release, self.inner.release(lease)).await;
+        if released.is_ok() {
+            self.leases.ended(lease.name);
+        }
+        released
     }
     async fn ask(&self, question: Question, within: Duration) -> Result<Vec<Answer>> {
         self.inner.ask(question, within).await

@@ -1,7 +1,9 @@
 //! A node: a process with the real engine, a workload, and a log.
 
 mod board;
+mod count;
 mod failpoint;
+mod leases;
 mod open;
 mod setup;
 mod source;
@@ -19,6 +21,10 @@ pub(crate) use self::{
     failpoint::{Moment, Step},
     setup::{Aim, Order, READ_LIMIT, Setup},
     source::create as create_source,
+};
+use crate::{
+    log::{Event, Writer, file_name},
+    time,
 };
 
 /// What a node says when it works, and when it has closed.
@@ -47,8 +53,12 @@ pub(crate) fn main(setup: &str) -> ExitCode {
 
 async fn run(setup: Setup) -> Result<()> {
     let failpoints = Arc::new(Failpoints::default());
-    let cache = open::open(&setup, &failpoints).await?;
-    let mut workload = Workload::start(&setup, &cache)?;
+    let log = Writer::create(&setup.folder.join(file_name(setup.node, setup.life))).context("opening the log")?;
+    let log = Arc::new(log);
+    log.append(&Event::Started { at: time::now() });
+    let cache = open::open(&setup, &failpoints, &log).await?;
+    let counting = count::start(&cache, &log);
+    let mut workload = Workload::start(&setup, &cache, &log, &failpoints)?;
     say(READY);
     let mut lines = BufReader::new(tokio::io::stdin()).lines();
     // the end of the input is the end of the campaign
@@ -61,6 +71,7 @@ async fn run(setup: Setup) -> Result<()> {
         }
     }
     workload.stop().await;
+    counting.stop().await;
     let closed = tokio::time::timeout(CLOSING, cache.close()).await;
     let how = match closed {
         Ok(Ok(())) => "in order".to_owned(),

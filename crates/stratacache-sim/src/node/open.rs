@@ -14,9 +14,10 @@ use stratacache_redis::Redis;
 use super::{
     Setup,
     failpoint::{FailingCoordinator, FailingTier, Failpoints},
+    leases::Leases,
     setup::{LEASE, LEASE_WAIT, LOAD_TIMEOUT},
 };
-use crate::{mutants, time};
+use crate::{log::Writer, mutants, time};
 
 /// The servers may be down when a node starts.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -70,10 +71,10 @@ impl Clock for Skewed {
 }
 
 /// Opens it, as soon as the servers can be reached.
-pub(super) async fn open(setup: &Setup, failpoints: &Arc<Failpoints>) -> Result<Cache> {
+pub(super) async fn open(setup: &Setup, failpoints: &Arc<Failpoints>, log: &Arc<Writer>) -> Result<Cache> {
     let give_up = time::now() + time::nanos(PATIENCE);
     loop {
-        match try_open(setup, failpoints).await {
+        match try_open(setup, failpoints, log).await {
             Ok(cache) => return Ok(cache),
             Err(error) if time::now() > give_up => return Err(error),
             Err(_) => tokio::time::sleep(PAUSE).await,
@@ -81,15 +82,17 @@ pub(super) async fn open(setup: &Setup, failpoints: &Arc<Failpoints>) -> Result<
     }
 }
 
-async fn try_open(setup: &Setup, failpoints: &Arc<Failpoints>) -> Result<Cache> {
+async fn try_open(setup: &Setup, failpoints: &Arc<Failpoints>, log: &Arc<Writer>) -> Result<Cache> {
     let mut redis = Redis::builder(&setup.url).prefix("campaign").breaker_window(WINDOW).connections(setup.connections);
     if setup.few_marks {
         redis = redis.max_marks(FEW_MARKS).max_tenant_marks(FEW_TAGS).stream_length(SHORT_STREAM);
     }
     let redis = mutants::redis_without(redis, setup.without_rule.as_deref());
     let mut parts = TierParts::from(redis.build().await?);
-    parts.tier = AnyTier::new(FailingTier::new(parts.tier, Arc::clone(failpoints)));
-    let failing = |inner| AnyCoordinator::new(FailingCoordinator::new(inner, Arc::clone(failpoints)));
+    let leases = Arc::new(Leases::new(Arc::clone(log))?);
+    parts.tier = AnyTier::new(FailingTier::new(parts.tier, Arc::clone(failpoints), Arc::clone(&leases)));
+    let failing =
+        |inner| AnyCoordinator::new(FailingCoordinator::new(inner, Arc::clone(failpoints), Arc::clone(&leases)));
     parts.coordinator = parts.coordinator.map(failing);
     let mut builder = Cache::builder()
         .seed(setup.seed ^ u64::from(setup.node) << 32 ^ u64::from(setup.life))
@@ -99,6 +102,9 @@ async fn try_open(setup: &Setup, failpoints: &Arc<Failpoints>) -> Result<Cache> 
     if setup.disk {
         let path = setup.folder.join(format!("disk-{}", setup.node));
         builder = builder.tier(Disk::builder(path).capacity(DISK).open().await?);
+    }
+    if let Some(n) = setup.probe {
+        builder = builder.probe(n);
     }
     let builder = builder.tier(parts);
     Ok(mutants::engine_without(builder, setup.without_rule.as_deref()).build().await?)

@@ -31,6 +31,8 @@ pub(crate) struct Setup {
     pub(crate) connections: usize,
     /// There is a disk below memory, which outlives the process.
     pub(crate) disk: bool,
+    /// One in so many invalidations is probed.
+    pub(crate) probe: Option<u32>,
     /// What there is more of than usual.
     pub(crate) aim: Aim,
     /// The rule that is switched off.

@@ -43,14 +43,23 @@ pub(crate) struct Segment {
     pub(crate) failed_reads: u64,
     pub(crate) invalidations: u64,
     pub(crate) acknowledged: u64,
+    pub(crate) queued: u64,
+    /// Reads bound by an invalidation that waited.
+    pub(crate) quarantined: u64,
+    pub(crate) bypasses: u64,
+    pub(crate) probes: u64,
+    pub(crate) unanswered: u64,
     pub(crate) writes: u64,
     pub(crate) loads: u64,
     pub(crate) overlaps: u64,
     pub(crate) longest_read_ms: u64,
     pub(crate) faults: BTreeMap<Fault, u64>,
+    /// Marks of keys were dropped all the time, and what was cached before was loaded again.
+    pub(crate) drops_marks: bool,
     /// Without faults.
     pub(crate) hit_rate: f64,
     pub(crate) quiet_loads: LoadFigure,
+    pub(crate) loads_under: BTreeMap<Fault, LoadFigure>,
     pub(crate) recoveries: BTreeMap<Fault, Recovery>,
     pub(crate) violations: BTreeMap<Broken, u64>,
     /// The first violations, in words.
@@ -68,6 +77,11 @@ impl Segment {
     /// Tells whether the checker saw a wrong answer: what the lack of a rule leads to.
     pub(crate) fn is_noticed(&self) -> bool {
         self.violations.keys().any(|broken| broken.is_wrong_answer())
+    }
+
+    /// Tells whether a probe noticed.
+    pub(crate) fn is_probed(&self) -> bool {
+        self.violations.keys().any(|broken| broken.is_of_probe())
     }
 
     /// Tells whether the hit rate did not come back: what the lack of a rule of cost leads to.
@@ -95,8 +109,14 @@ impl fmt::Display for Segment {
             "  {} writes, {} invalidations, {} of them acknowledged, {} overlapped a load",
             self.writes, self.invalidations, self.acknowledged, self.overlaps
         )?;
-        let LoadFigure { times, loads, most, above } = self.quiet_loads;
-        let each = loads as f64 / times.max(1) as f64;
+        writeln!(
+            f,
+            "  {} invalidations waited, which bound {} reads of their nodes; {} reads went past the cache",
+            self.queued, self.quarantined, self.bypasses
+        )?;
+        writeln!(f, "  {} probes, {} unanswered", self.probes, self.unanswered)?;
+        let LoadFigure { times, most, above, .. } = self.quiet_loads;
+        let each = self.quiet_loads.each();
         writeln!(
             f,
             "  {} loads; without faults {each:.3} for each invalidated key ({times} seen, at most {most}, {above} above one for each node)",
@@ -106,7 +126,14 @@ impl fmt::Display for Segment {
         writeln!(f, "  {} faults:", self.faults())?;
         for (fault, count) in &self.faults {
             let Recovery { ms, hit_rate } = self.recoveries.get(fault).copied().unwrap_or_default();
-            writeln!(f, "    {fault:<20} {count:>6}, back after {ms:>5} ms at {hit_rate:.3}")?;
+            let loads = self.loads_under.get(fault).copied().unwrap_or_default();
+            let LoadFigure { times, most, above, expired, bypasses, .. } = loads;
+            writeln!(
+                f,
+                "    {fault:<20} {count:>6}, back after {ms:>5} ms at {hit_rate:.3}; {:.3} loads of each of {times} keys, \
+                 up to {most}, {above} too many, {expired} leases expired, {bypasses} bypasses",
+                loads.each()
+            )?;
         }
         write!(f, "  violations: {}", self.violations())?;
         for (broken, count) in &self.violations {
@@ -119,10 +146,11 @@ impl fmt::Display for Segment {
     }
 }
 
-/// Appends a line to the file of results.
+/// Appends a line to the file of results, in one write: parts that run side by side share the file.
 pub(crate) fn append(path: &Path, segment: &Segment) -> Result<()> {
     let mut file = File::options().append(true).create(true).open(path).context("opening the file of results")?;
-    Ok(writeln!(file, "{}", serde_json::to_string(segment)?)?)
+    let line = format!("{}\n", serde_json::to_string(segment)?);
+    Ok(file.write_all(line.as_bytes())?)
 }
 
 /// Reads a file of results; none is an empty one.

@@ -1,9 +1,16 @@
 //! The table of `docs/campaign.md`.
 
-use std::{collections::BTreeMap, fmt::Write as _};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+};
 
 use super::Segment;
-use crate::{checker::Broken, faults::Fault};
+use crate::{
+    checker::{Broken, LoadFigure},
+    faults::Fault,
+    part::{Done, Part},
+};
 
 /// Adds up what a file of results holds, in Markdown.
 pub(crate) fn table(segments: &[Segment]) -> String {
@@ -11,15 +18,24 @@ pub(crate) fn table(segments: &[Segment]) -> String {
     let mut text = String::new();
     let sum = |of: &dyn Fn(&Segment) -> u64| runs.iter().map(|segment| of(segment)).sum::<u64>();
     let seconds: f64 = runs.iter().map(|segment| segment.seconds).sum();
-    let loads = sum(&|s| s.quiet_loads.loads) as f64 / sum(&|s| s.quiet_loads.times).max(1) as f64;
+    let loads = |drops_marks: bool| {
+        let mut sum = LoadFigure::default();
+        runs.iter().filter(|run| run.drops_marks == drops_marks).for_each(|run| sum.add(&run.quiet_loads));
+        format!("{:.3}", sum.each())
+    };
     let rows = [
         ("runs (of them on a cluster)", format!("{} ({})", runs.len(), runs.iter().filter(|s| s.cluster).count())),
+        ("parts of the long form that are complete", parts(&runs)),
         ("minutes", format!("{:.1}", seconds / 60.0)),
         ("operations", sum(&|s| s.operations).to_string()),
         ("faults", sum(&Segment::faults).to_string()),
         ("invalidations", sum(&|s| s.invalidations).to_string()),
+        ("of them waited for the server (`or_queue`)", sum(&|s| s.queued).to_string()),
+        ("reads of their nodes that these bound", sum(&|s| s.quarantined).to_string()),
         ("of them overlapped a load", sum(&|s| s.overlaps).to_string()),
-        ("loads for each invalidated key, without faults", format!("{loads:.3}")),
+        ("loads for each invalidated key, without faults", loads(false)),
+        ("the same where marks of keys are dropped all the time (left out below)", loads(true)),
+        ("probes (of them unanswered)", format!("{} ({})", sum(&|s| s.probes), sum(&|s| s.unanswered))),
         ("longest read", format!("{} ms", runs.iter().map(|s| s.longest_read_ms).max().unwrap_or_default())),
         ("**violations**", format!("**{}**", sum(&Segment::violations))),
     ];
@@ -31,9 +47,14 @@ pub(crate) fn table(segments: &[Segment]) -> String {
     broken.iter().for_each(|(what, count)| line(&mut text, &[&format!("violations: {what:?}"), &count.to_string()]));
 
     text.push('\n');
-    line(&mut text, &["fault", "injected", "hit rate back after (longest)"]);
-    line(&mut text, &["---", "---", "---"]);
-    let mut faults: BTreeMap<Fault, (u64, u64)> = BTreeMap::new();
+    let loads = "loads for each invalidated key (most)";
+    let above = "too many loads";
+    line(
+        &mut text,
+        &["fault", "injected", "hit rate back after (longest)", loads, above, "leases expired", "reads past the cache"],
+    );
+    line(&mut text, &["---"; 7]);
+    let mut faults: BTreeMap<Fault, (u64, u64, LoadFigure)> = BTreeMap::new();
     for segment in &runs {
         for (fault, count) in &segment.faults {
             faults.entry(*fault).or_default().0 += count;
@@ -42,15 +63,44 @@ pub(crate) fn table(segments: &[Segment]) -> String {
             let longest = &mut faults.entry(*fault).or_default().1;
             *longest = recovery.ms.max(*longest);
         }
+        for (fault, loads) in segment.loads_under.iter().filter(|_| !segment.drops_marks) {
+            faults.entry(*fault).or_default().2.add(loads);
+        }
     }
-    for (fault, (count, ms)) in faults {
-        line(&mut text, &[&fault.to_string(), &count.to_string(), &format!("{ms} ms")]);
+    for (fault, (count, ms, loads)) in faults {
+        let above = if fault.leaves_entries() { "" } else { ", not checked" };
+        line(
+            &mut text,
+            &[
+                &fault.to_string(),
+                &count.to_string(),
+                &format!("{ms} ms"),
+                &format!("{:.3} ({})", loads.each(), loads.most),
+                &format!("{} of {}{above}", loads.above, loads.times),
+                &loads.expired.to_string(),
+                &loads.bypasses.to_string(),
+            ],
+        );
     }
     if !mutants.is_empty() {
         text.push('\n');
         mutant_table(&mut text, &mutants);
     }
     text
+}
+
+/// Tells how many parts of the long form are complete: of so many as there are for each way it was divided.
+fn parts(runs: &[&Segment]) -> String {
+    let begun: BTreeSet<Part> = runs.iter().filter_map(|run| run.part.as_ref()?.parse().ok()).collect();
+    let done = |part: &Part| {
+        let mut done = Done::default();
+        runs.iter().filter(|run| run.part == Some(part.to_string())).for_each(|run| done.add(run));
+        done.is_all_of(*part)
+    };
+    let mut complete: BTreeMap<u32, u32> = BTreeMap::new();
+    begun.iter().for_each(|part| *complete.entry(part.of).or_default() += u32::from(done(part)));
+    let each: Vec<_> = complete.iter().map(|(of, count)| format!("{count} of {of}")).collect();
+    if each.is_empty() { "none was begun".to_owned() } else { each.join(", ") }
 }
 
 /// For each rule: the operations until the checker noticed, over all runs without it.
@@ -103,7 +153,7 @@ mod tests {
         for expected in [
             "| operations | 20 |",
             "| faults | 6 |",
-            "| cut | 6 |",
+            "| cut | 6 | 0 ms |",
             "| NoticeGap | 14 operations | Stale |",
             "| **violations** | **0** |",
         ] {

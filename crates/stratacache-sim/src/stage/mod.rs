@@ -4,9 +4,13 @@ mod backend;
 mod ledger;
 mod process;
 
-use std::{fs, path::PathBuf, time::Duration};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use stratacache_testkit::{proxy::FaultProxy, servers::RedisCluster};
 use tokio::sync::{Mutex, MutexGuard};
 
@@ -39,9 +43,19 @@ pub(crate) struct Settings {
     pub(crate) connections: usize,
     /// Nodes have disks.
     pub(crate) disks: bool,
+    /// One in so many invalidations is probed.
+    pub(crate) probe: Option<u32>,
     /// What there is more of than usual.
     pub(crate) aim: Aim,
     pub(crate) without_rule: Option<String>,
+}
+
+impl Settings {
+    /// Tells whether only invalidations and faults ask for loads. Where nodes have disks, lanes keep marks of keys, too; where
+    /// marks are few as well, these are dropped all the time, and with them what they might have been about.
+    pub(crate) const fn leaves_entries(&self) -> bool {
+        !(self.few_marks && self.disks)
+    }
 }
 
 /// The servers of a run.
@@ -62,8 +76,8 @@ pub(crate) struct Stage {
 
 impl Stage {
     /// Starts servers, proxies and nodes, and waits until the nodes work.
-    pub(crate) async fn start(settings: Settings) -> Result<Self> {
-        fs::create_dir_all(&settings.folder)?;
+    pub(crate) async fn start(mut settings: Settings) -> Result<Self> {
+        settings.folder = fresh(&settings.folder)?;
         node::create_source(&settings.folder).context("making the source")?;
         let backend = if settings.cluster {
             Backend::Cluster(backend::cluster().await?)
@@ -109,6 +123,7 @@ impl Stage {
             few_marks: self.settings.few_marks,
             connections: self.settings.connections,
             disk: self.settings.disks,
+            probe: self.settings.probe,
             aim: self.settings.aim,
             without_rule: self.settings.without_rule.clone(),
         }
@@ -136,6 +151,10 @@ impl Stage {
             Backend::One { proxies, .. } => proxies,
             Backend::Cluster(_) => &[],
         }
+    }
+
+    pub(crate) const fn is_cluster(&self) -> bool {
+        matches!(self.backend, Backend::Cluster(_))
     }
 
     /// Returns the cluster.
@@ -204,6 +223,19 @@ impl Stage {
         ledger.checker.finish();
         ledger.read_complaints(&self.settings.folder)
     }
+}
+
+/// Makes a folder that was not there: logs of an earlier run, or of one beside this one, may bear the same name.
+fn fresh(folder: &Path) -> Result<PathBuf> {
+    for number in 1_u32.. {
+        let path =
+            if number == 1 { folder.to_owned() } else { PathBuf::from(format!("{}-{number}", folder.display())) };
+        match fs::create_dir(&path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            made => return made.map(|()| path).with_context(|| format!("making {}", folder.display())),
+        }
+    }
+    bail!("there are too many folders like {}", folder.display())
 }
 
 /// Reads the logs from time to time, as long as it is polled.

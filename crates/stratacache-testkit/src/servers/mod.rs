@@ -37,5 +37,6 @@ mod wait;
 pub use builder::{Persistence, Program, RedisBuilder};
 pub use cluster::{Failover, Migration, RedisCluster, RedisClusterBuilder};
 pub use error::ServerError;
+pub use ports::keep_to_share_of_ports;
 pub use resp::Reply;
 pub use server::RedisServer;

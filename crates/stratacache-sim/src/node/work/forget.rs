@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use stratacache::{Target, Token};
+use stratacache::{Invalidation, Queued, Result, Target, Token};
 
 use super::{
     super::value::Value,
@@ -10,10 +10,15 @@ use super::{
     doors::{BULK, global_tag},
 };
 use crate::{
-    log::What,
+    log::{Event, What},
     random::Random,
+    spawn,
+    time::{self, Nanos},
     world::{Form, Key, Scope, TENANTS},
 };
+
+/// Share of invalidations that may wait.
+const QUEUED: f64 = 0.3;
 
 impl Bench {
     /// Returns the name of a key as the cache knows it.
@@ -28,7 +33,7 @@ impl Bench {
     }
 
     /// Invalidates something that a key depends on.
-    pub(super) async fn invalidate(&self, key: Key, random: &mut Random) {
+    pub(super) async fn invalidate(self: &Arc<Self>, key: Key, random: &mut Random) {
         let (tenant, form) = (key.tenant(), key.form());
         let (doors, door) = (self.doors(key), self.doors(key).of(form));
         let (by_key, by_tag) = (Scope::Key(key), Scope::Tag(tenant, key.tag()));
@@ -46,22 +51,60 @@ impl Bench {
             988..=993 => vec![Scope::Tenant(tenant)],
             _ => vec![Scope::Global],
         };
+        let many = || door.invalidate_many(key.companions().take(3).map(|key| self.key_of(key)));
+        let late = || doors.root.invalidate_tag(key.late_tag().unwrap_or(key.tag()));
+        let spaces = || doors.root.invalidate([Target::namespace("a"), Target::tag(key.tag())]);
+        let everybody = || self.cache.invalidate_global_tag(global_tag());
+        if random.chance(QUEUED) {
+            let called = self.called(what, &scopes);
+            let done = match drawn {
+                0..=729 => door.invalidate(target).or_queue().await,
+                730..=759 => many().or_queue().await,
+                760..=879 => door.invalidate_tag(key.tag()).or_queue().await,
+                880..=909 => late().or_queue().await,
+                910..=959 => door.invalidate([target, Target::tag(key.tag())]).or_queue().await,
+                960..=979 => door.clear().or_queue().await,
+                980..=987 => spaces().or_queue().await,
+                988..=993 => doors.root.clear().or_queue().await,
+                _ => everybody().or_queue().await,
+            };
+            return match done {
+                Ok(Invalidation::Queued(queued)) => self.wait_for(queued, scopes, called),
+                Ok(Invalidation::Applied(token)) => self.invalidated(&scopes, called, Ok(token)),
+                Err(error) => self.invalidated(&scopes, called, Err(error)),
+            };
+        }
         let called = self.called(what, &scopes);
         let done = match drawn {
             0..=729 => door.invalidate(target).await,
-            730..=759 => door.invalidate_many(key.companions().take(3).map(|key| self.key_of(key))).await,
+            730..=759 => many().await,
             760..=879 => door.invalidate_tag(key.tag()).await,
-            880..=909 => doors.root.invalidate_tag(key.late_tag().unwrap_or(key.tag())).await,
+            880..=909 => late().await,
             910..=959 => door.invalidate([target, Target::tag(key.tag())]).await,
             960..=979 => door.clear().await,
-            980..=987 => doors.root.invalidate([Target::namespace("a"), Target::tag(key.tag())]).await,
+            980..=987 => spaces().await,
             988..=993 => doors.root.clear().await,
-            _ => self.cache.invalidate_global_tag(global_tag()).await,
+            _ => everybody().await,
         };
+        self.invalidated(&scopes, called, done);
+    }
+
+    /// Notes what came of an invalidation.
+    fn invalidated(&self, scopes: &[Scope], called: Nanos, done: Result<Token>) {
         if let Ok(token) = &done {
-            self.show(&scopes, token);
+            self.show(scopes, token);
         }
-        self.returned(what, &scopes, called, done);
+        self.returned(What::Invalidate, scopes, called, done);
+    }
+
+    /// Notes that an invalidation waits, and later that it was applied. It may outlive the workload: closing applies it.
+    fn wait_for(self: &Arc<Self>, queued: Queued, scopes: Vec<Scope>, called: Nanos) {
+        let at = time::now();
+        for scope in &scopes {
+            self.log.append(&Event::Queued { scope: *scope, called, at });
+        }
+        let bench = Arc::clone(self);
+        drop(spawn::start(async move { bench.invalidated(&scopes, called, queued.applied().await) }));
     }
 
     /// Invalidates a key, or a tag that it has.
@@ -71,10 +114,7 @@ impl Bench {
             Scope::Tag(_, tag) => self.doors(key).root.invalidate_tag(tag).await,
             _ => self.doors(key).of(key.form()).invalidate(self.key_of(key)).await,
         };
-        if let Ok(token) = &done {
-            self.show(&[scope], token);
-        }
-        self.returned(What::Invalidate, &[scope], called, done);
+        self.invalidated(&[scope], called, done);
     }
 
     pub(super) async fn expire(self: &Arc<Self>, random: &mut Random) {

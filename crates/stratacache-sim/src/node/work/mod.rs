@@ -21,9 +21,9 @@ use stratacache::{Cache, Target};
 use tokio::task::JoinHandle;
 
 use self::doors::Doors;
-use super::{Aim, Setup, board::Board, source::Source};
+use super::{Aim, Setup, Step, board::Board, failpoint::Failpoints, source::Source};
 use crate::{
-    log::{Event, Writer, file_name},
+    log::{Event, Writer},
     random::Random,
     spawn, time,
     world::{KEYS, Key, Popularity, TENANTS},
@@ -50,7 +50,8 @@ struct Bench {
     doors: Vec<Doors>,
     source: Source,
     board: Board,
-    log: Writer,
+    log: Arc<Writer>,
+    failpoints: Arc<Failpoints>,
     /// One version of a key is written at a time.
     writing: Vec<Mutex<()>>,
     everything: Popularity,
@@ -67,15 +68,15 @@ pub(super) struct Workload {
 }
 
 impl Workload {
-    pub(super) fn start(setup: &Setup, cache: &Cache) -> Result<Self> {
+    pub(super) fn start(setup: &Setup, cache: &Cache, log: &Arc<Writer>, failpoints: &Arc<Failpoints>) -> Result<Self> {
         let own = |key: Key| key.writer(setup.nodes) == setup.node;
-        let log = Writer::create(&setup.folder.join(file_name(setup.node, setup.life))).context("opening the log")?;
         let bench = Arc::new(Bench {
             cache: cache.clone(),
             doors: (0..TENANTS).map(|tenant| Doors::new(cache, tenant)).collect(),
             source: Source::open(&setup.folder).context("opening the source")?,
             board: Board::open(&setup.folder).context("opening the board")?,
-            log,
+            log: Arc::clone(log),
+            failpoints: Arc::clone(failpoints),
             writing: (0..KEYS).map(|_| Mutex::default()).collect(),
             everything: Popularity::new(|_| true),
             own: Popularity::new(own),
@@ -157,9 +158,13 @@ impl Bench {
     /// Reads the source somewhere in a load that takes a while, as databases do; none when that fails.
     async fn load(&self, op: crate::log::Op, key: Key, shape: Shape) -> Result<u64, SourceDown> {
         let began = time::now();
-        pause(shape.before).await;
-        let version = self.source.read(key).map_err(|_| SourceDown)?;
-        pause(shape.after).await;
+        let reading = async {
+            pause(shape.before).await;
+            let version = self.source.read(key).map_err(|_| SourceDown);
+            pause(shape.after).await;
+            version
+        };
+        let version = self.failpoints.around(Step::Load, reading).await?;
         if shape.fails {
             return Err(SourceDown);
         }
