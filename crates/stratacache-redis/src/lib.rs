@@ -41,9 +41,10 @@
 //!
 //! # Permissions
 //!
-//! [`REDIS_ACL`] is the least that a user needs. Keys are hashes under one prefix: neither tenants nor keys can be read from
+//! [`REDIS_ACL`] is the least that a user needs; for another prefix than the default: [`RedisBuilder::acl`]. Keys are hashes under one prefix: neither tenants nor keys can be read from
 //! them. User and password are in no error, log or `Debug`. An operator's [`Sweep`] has a user of its own, [`REDIS_SWEEP_ACL`].
 
+mod access;
 mod builder;
 mod connect;
 mod coordinator;
@@ -59,8 +60,9 @@ mod store;
 mod sweep;
 mod url;
 
-pub use builder::{REDIS_ACL, Redis, RedisBuilder};
+pub use access::{REDIS_ACL, REDIS_SWEEP_ACL};
+pub use builder::{Redis, RedisBuilder};
 pub use health::Health;
 #[cfg(feature = "mutants")]
 pub use rules::Rule;
-pub use sweep::{REDIS_SWEEP_ACL, Sweep, SweepBuilder, SweepCursor, SweepError, SweepReport};
+pub use sweep::{Sweep, SweepBuilder, SweepCursor, SweepError, SweepReport};
