@@ -7,6 +7,7 @@ use stratacache_core::{Error, Result, tier::TierParts};
 #[cfg(feature = "mutants")]
 use crate::rules::Rule;
 use crate::{
+    access::{self, Purpose},
     connect::{Connected, Way},
     coordinator::Lanes,
     core::{Bounds, Core, ServerTime},
@@ -14,17 +15,9 @@ use crate::{
     names::Names,
     rules::Rules,
     scripts::Scripts,
-    startup::{self, Purpose},
+    startup,
     store::Store,
 };
-
-/// The permissions that a user of Redis needs, for the prefix `strata`: `ACL SETUSER <user> on ><password>` and then this.
-///
-/// Nothing but keys and channels under the prefix, and nothing but the commands that are used, those inside scripts among
-/// them. For another prefix put that in the place of `strata`.
-pub const REDIS_ACL: &str = "resetkeys ~strata:* resetchannels &strata:* nocommands +ping +info +time +cluster|slots +asking \
-     +eval +evalsha +get +mget +getrange +set +setrange +del +unlink +hget +hmget +hset +hlen +hexists +hincrby +hscan \
-     +xadd +xrange +xread +publish +subscribe";
 
 /// A connection to a Redis or Valkey server, or to a cluster, that several nodes share.
 ///
@@ -52,7 +45,7 @@ impl Redis {
     /// * `redis-cluster://[user:password@]host[:port][,host[:port]..]`, with `rediss-cluster://` over TLS;
     /// * `unix:///path[?db=..&user=..&pass=..]`; `redis+unix://` and `valkey+unix://` are the same.
     ///
-    /// A user with the rights in [`REDIS_ACL`] may use database 0 only. Deployments that share a server differ in
+    /// A user with the rights in [`REDIS_ACL`](crate::REDIS_ACL) may use database 0 only. Deployments that share a server differ in
     /// [`prefix`](RedisBuilder::prefix).
     pub fn builder(url: impl Into<String>) -> RedisBuilder {
         RedisBuilder {
@@ -194,6 +187,23 @@ impl RedisBuilder {
         self
     }
 
+    /// Returns the permissions that the user in the URL needs, for the [`prefix`](Self::prefix) that was set:
+    /// `ACL SETUSER <user> on ><password>` and then this.
+    ///
+    /// For the default prefix it is [`REDIS_ACL`](crate::REDIS_ACL).
+    ///
+    /// ```
+    /// let line = stratacache_redis::Redis::builder("redis://localhost").prefix("shop").acl()?;
+    /// assert!(line.contains("~shop:* resetchannels &shop:*"));
+    /// # Ok::<(), stratacache_core::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`InvalidInput`](stratacache_core::ErrorKind::InvalidInput) for a bad prefix.
+    pub fn acl(&self) -> Result<String> {
+        access::acl(Purpose::Serve, &self.prefix)
+    }
+
     /// Connects, and checks that the server keeps what the guarantee rests on.
     ///
     /// # Errors
@@ -221,9 +231,11 @@ impl RedisBuilder {
             counters: Counters::default(),
             time: ServerTime::default(),
         });
-        startup::check(&core.link, cluster, Purpose::Serve).await?;
+        startup::check(&core.link, cluster, Purpose::Serve, &core.names).await?;
+        let explain = |failure| Purpose::Serve.explain(failure, &core.names);
+        access::try_commands(&core.link, &core.names).await.map_err(explain)?;
         // afterwards the scripts are known to work, and so is the time of the server
-        Lanes::new(Arc::clone(&core)).try_scripts().await.map_err(|failure| startup::explain(failure, REDIS_ACL))?;
+        Lanes::new(Arc::clone(&core)).try_scripts().await.map_err(explain)?;
         Ok(Redis { core, server })
     }
 

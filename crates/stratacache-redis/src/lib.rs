@@ -43,10 +43,12 @@
 //!
 //! # Permissions
 //!
-//! [`REDIS_ACL`] is the least that a user needs. Keys are hashes under one prefix: once a `deployment_secret` is set, neither
-//! tenants nor keys can be read from them; its default is a public constant, with which names can be guessed. User and
-//! password are in no error, log or `Debug`. An operator's [`Sweep`] has a user of its own, [`REDIS_SWEEP_ACL`].
+//! [`REDIS_ACL`] is the least that a user needs; [`RedisBuilder::acl`] gives it for another prefix. Keys are hashes under one
+//! prefix: once a `deployment_secret` is set, neither tenants nor keys can be read from them; its default is a public constant,
+//! with which names can be guessed. User and password are in no error, log or `Debug`. An operator's [`Sweep`] has a user of
+//! its own, [`REDIS_SWEEP_ACL`].
 
+mod access;
 mod builder;
 mod connect;
 mod coordinator;
@@ -62,8 +64,9 @@ mod store;
 mod sweep;
 mod url;
 
-pub use builder::{REDIS_ACL, Redis, RedisBuilder};
+pub use access::{REDIS_ACL, REDIS_SWEEP_ACL};
+pub use builder::{Redis, RedisBuilder};
 pub use health::Health;
 #[cfg(feature = "mutants")]
 pub use rules::Rule;
-pub use sweep::{REDIS_SWEEP_ACL, Sweep, SweepBuilder, SweepCursor, SweepError, SweepReport};
+pub use sweep::{Sweep, SweepBuilder, SweepCursor, SweepError, SweepReport};

@@ -43,6 +43,15 @@ impl Names {
         })
     }
 
+    pub(crate) fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    /// Returns a channel of which nobody is told anything.
+    pub(crate) fn nobody_listens(&self) -> String {
+        format!("{}:nobody", self.prefix)
+    }
+
     pub(crate) fn lane(&self, lane: Lane) -> &LaneKeys {
         &self.lanes[lane.index()]
     }

@@ -1,63 +1,31 @@
 //! What is checked before a server is used.
 
-use redis::{ServerErrorKind, Value};
+use redis::Value;
 use stratacache_core::{Error, ErrorKind, Result};
 
 use crate::{
-    builder::REDIS_ACL,
+    access::Purpose,
     link::{Command, Failure, Link, Node, bytes},
-    sweep::REDIS_SWEEP_ACL,
+    names::Names,
 };
 
 /// The oldest server whose scripts do what ours rely on.
 const OLDEST: u32 = 7;
 
-/// What a server is wanted for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Purpose {
-    /// To keep entries and the order of invalidations.
-    Serve,
-    /// To be swept.
-    Sweep,
-}
-
-impl Purpose {
-    /// The permissions that it takes.
-    const fn acl(self) -> &'static str {
-        match self {
-            Self::Serve => REDIS_ACL,
-            Self::Sweep => REDIS_SWEEP_ACL,
-        }
-    }
-}
-
 /// Checks every server that takes writes.
-pub(crate) async fn check(link: &Link, cluster: bool, purpose: Purpose) -> Result<()> {
-    let masters = link.masters().await.map_err(|failure| explain(failure, purpose.acl()))?;
+pub(crate) async fn check(link: &Link, cluster: bool, purpose: Purpose, names: &Names) -> Result<()> {
+    let masters = link.masters().await.map_err(|failure| purpose.explain(failure, names))?;
     for (node, _) in masters {
-        check_one(link, &node, cluster, purpose).await.map_err(|failure| named(&node, failure, purpose))??;
+        check_one(link, &node, cluster, purpose)
+            .await
+            .map_err(|failure| named(&node, purpose.explain(failure, names)))??;
     }
     Ok(())
 }
 
 /// An error that says which server.
-fn named(node: &Node, failure: Failure, purpose: Purpose) -> Error {
-    let error = explain(failure, purpose.acl());
+fn named(node: &Node, error: Error) -> Error {
     Error::new(error.kind(), format!("{} ({})", error.message(), node.endpoint))
-}
-
-/// Says which permission is missing.
-pub(crate) fn explain(failure: Failure, acl: &str) -> Error {
-    match &failure {
-        Failure::Refused(refusal) if refusal.kind == Some(ServerErrorKind::NoPerm) => {
-            let command = refusal.command.as_deref().unwrap_or("a command of a script").to_uppercase();
-            Error::new(
-                ErrorKind::Unavailable,
-                format!("the redis user may not run {command}; grant it with: ACL SETUSER <user> {acl}"),
-            )
-        }
-        _ => failure.into(),
-    }
 }
 
 async fn check_one(link: &Link, node: &Node, cluster: bool, purpose: Purpose) -> Result<Result<()>, Failure> {

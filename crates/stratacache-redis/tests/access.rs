@@ -6,9 +6,8 @@ mod common;
 use common::{Node, Server, lane, name, patient, prefix, tag};
 use stratacache_core::{
     ErrorKind,
-    coordinator::{Coordinator, LeaseReply, LeaseRequest},
-    stamp::Position,
-    tier::{Fence, GetMany, PutItem, PutMany, PutOutcome, RemoveMany, Tier, TierParts},
+    coordinator::Coordinator,
+    tier::{GetMany, PutItem, PutMany, RemoveMany, Tier, TierParts},
 };
 use stratacache_redis::{REDIS_ACL, Redis};
 use stratacache_testkit::servers::{Program, RedisCluster, RedisServer};
@@ -22,79 +21,6 @@ fn restricted() -> stratacache_testkit::servers::RedisBuilder {
 
 fn login(server: &Server) -> String {
     server.url().replace("redis://", &format!("redis://{USER}:{SECRET}@"))
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn everything_works_under_the_least_privilege_that_the_docs_name() {
-    let server = Server::of(restricted()).await;
-    let builder = patient(&login(&server)).prefix("strata").max_marks(5).max_tenant_marks(3);
-    let (one, two) = (Node::connect(builder.clone()).await, Node::connect(builder).await);
-    one.coordinator.keep_key_marks().await.unwrap();
-    for n in 0..30 {
-        let at = one.invalidate(lane(1), vec![tag(n)]).await;
-        assert_eq!(two.sync(lane(1)).await, at);
-    }
-    let ask = |at| LeaseRequest::new(lane(1), at, Position::default(), std::time::Duration::from_secs(9));
-    let LeaseReply::Granted(lease) = one.coordinator.lease(ask(name(1))).await.unwrap() else { panic!("not granted") };
-    let ended = two.coordinator.watch(name(1));
-    assert_eq!(two.coordinator.lease(ask(name(1))).await.unwrap(), LeaseReply::Busy);
-    assert!(one.coordinator.renew(lease).await.unwrap());
-    let item = PutItem::new(name(1), vec![1; 200].into(), 1 << 45, Some(Fence(lease.token)));
-    let stored = one.tier.put_many(PutMany::new(vec![item])).await.unwrap().remove(0);
-    assert!(matches!(stored, PutOutcome::Stored), "{stored:?}");
-    ended.await;
-    two.tier.get_many(GetMany::new(vec![name(1), name(2)]).latest(true)).await.unwrap();
-    two.tier.get_many(GetMany::fences(vec![name(2)])).await.unwrap();
-    let LeaseReply::Granted(lease) = one.coordinator.lease(ask(name(3))).await.unwrap() else { panic!("not granted") };
-    one.coordinator.release(lease).await.unwrap();
-    two.tier.remove_many(RemoveMany::new(vec![name(1)])).await.unwrap();
-    two.tier.ping().await.unwrap();
-    assert_eq!(one.ask().await.len(), 1, "the other one answers, and not oneself");
-    common::eventually("the tail and the canary live", || one.redis.health().beats > 0).await;
-    assert!(!one.redis.health().bus_silent);
-
-    // and nothing else: neither other commands, nor other keys and channels
-    let raw = async |words: &[&str]| {
-        let words = [&["ACL", "DRYRUN", USER], words].concat();
-        server.0.command(&words).await.unwrap().text().unwrap_or_default()
-    };
-    assert_eq!(raw(&["GET", "strata:{x}:e"]).await, "OK");
-    for refused in [
-        &["KEYS", "*"][..],
-        &["SCAN", "0"],
-        &["FLUSHALL"],
-        &["FLUSHDB"],
-        &["CONFIG", "GET", "*"],
-        &["ACL", "LIST"],
-        &["DEBUG", "SLEEP", "0"],
-        &["SHUTDOWN"],
-        &["SCRIPT", "FLUSH"],
-        &["GET", "other:key"],
-        &["SET", "other:key", "1"],
-        &["UNLINK", "other:key"],
-        &["XREAD", "STREAMS", "other", "0"],
-        &["PUBLISH", "other", "1"],
-        &["SUBSCRIBE", "other"],
-    ] {
-        let said = raw(refused).await;
-        assert!(said.contains("no permissions"), "{refused:?}: {said}");
-    }
-}
-
-#[tokio::test]
-async fn a_missing_permission_is_named_with_the_line_that_grants_it() {
-    for (less, named) in [("-evalsha", "EVALSHA"), ("-info", "INFO"), ("-hscan", "HSCAN"), ("-xadd", "")] {
-        let rules = format!("on >{SECRET} {REDIS_ACL} {less}");
-        let server = Server::of(RedisServer::builder(Program::Redis).acl_user(USER, &rules)).await;
-        let built = patient(&login(&server)).prefix("strata").build().await;
-        let Err(error) = built else {
-            assert_eq!(less, "-xadd", "{less} was not noticed");
-            continue;
-        };
-        let shown = format!("{error} {error:?}");
-        assert!(shown.contains(named) && shown.contains("ACL SETUSER") && shown.contains("+evalsha"), "{shown}");
-        assert!(!shown.contains(USER) && !shown.contains(SECRET), "{shown}");
-    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -34,23 +34,48 @@ pub(crate) struct Refusal {
     pub(crate) kind: Option<ServerErrorKind>,
     /// For a redirection: host and port.
     pub(crate) to: Option<(String, u16)>,
-    /// For a missing permission: the command.
-    pub(crate) command: Option<String>,
+    /// For a missing permission: of what.
+    pub(crate) denied: Option<Denied>,
+}
+
+/// What a user may not do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Denied {
+    Command(String),
+    /// A command that a script runs: older servers do not say which.
+    InScript,
+    Keys,
+    Channels,
+}
+
+impl Denied {
+    /// Reads what servers say, and takes nothing from it but the name of the command: users and keys are in it, too.
+    fn read(details: &str) -> Self {
+        // the name of a user may hold anything, and comes first
+        match details.rsplit_once("to run the '").and_then(|(_, rest)| rest.split('\'').next()) {
+            Some(command) => Self::Command(command.to_owned()),
+            None if details.contains("channel") => Self::Channels,
+            None if details.contains("key") => Self::Keys,
+            None => Self::InScript,
+        }
+    }
 }
 
 impl Refusal {
     pub(crate) fn new(error: &redis::ServerError) -> Self {
-        let details = error.details().unwrap_or_default();
-        let redirects = matches!(error.kind(), Some(ServerErrorKind::Moved | ServerErrorKind::Ask));
+        Self::read(error.kind(), error.code(), error.details().unwrap_or_default())
+    }
+
+    fn read(kind: Option<ServerErrorKind>, code: &str, details: &str) -> Self {
+        let redirects = matches!(kind, Some(ServerErrorKind::Moved | ServerErrorKind::Ask));
         let to = redirects.then(|| details.split_whitespace().nth(1)?.rsplit_once(':')).flatten();
         let in_script = details.contains("executing the script can't");
-        let permission = error.kind() == Some(ServerErrorKind::NoPerm) || in_script;
-        let quoted = details.split('\'').nth(1).filter(|_| permission);
+        let permission = kind == Some(ServerErrorKind::NoPerm) || in_script;
         Self {
-            code: if permission { "NOPERM".to_owned() } else { error.code().to_owned() },
-            kind: if permission { Some(ServerErrorKind::NoPerm) } else { error.kind() },
+            code: if permission { "NOPERM".to_owned() } else { code.to_owned() },
+            kind: if permission { Some(ServerErrorKind::NoPerm) } else { kind },
             to: to.and_then(|(host, port)| Some((host.to_owned(), port.parse().ok()?))),
-            command: quoted.map(str::to_owned),
+            denied: permission.then(|| Denied::read(details)),
         }
     }
 
@@ -65,6 +90,17 @@ impl Refusal {
 impl Failure {
     pub(crate) fn lost(error: &RedisError) -> Self {
         Self::Lost(describe(error))
+    }
+
+    /// Of a call whose refusals come as errors.
+    pub(crate) fn refused(error: &RedisError) -> Self {
+        match error.kind() {
+            Kind::Server(kind) => {
+                let (code, details) = (error.code().unwrap_or_default(), error.detail().unwrap_or_default());
+                Self::Refused(Refusal::read(Some(kind), code, details))
+            }
+            _ => Self::lost(error),
+        }
     }
 
     pub(crate) fn away(error: &RedisError) -> Self {
@@ -87,12 +123,17 @@ impl Failure {
 
 impl Refusal {
     fn message(&self) -> String {
-        match (self.kind, self.command.as_deref()) {
-            (Some(ServerErrorKind::NoPerm), command) => format!(
-                "the redis user may not run `{}` on our keys; grant what the constant REDIS_ACL lists",
-                command.unwrap_or("a command")
-            ),
-            (Some(ServerErrorKind::ReadOnly), _) => {
+        match (self.kind, &self.denied) {
+            (_, Some(denied)) => {
+                let what = match denied {
+                    Denied::Command(command) => format!("may not run `{command}`"),
+                    Denied::InScript => "may not run a command that a script runs".to_owned(),
+                    Denied::Keys => "has no access to keys of the prefix".to_owned(),
+                    Denied::Channels => "has no access to channels of the prefix".to_owned(),
+                };
+                format!("the redis user {what}; grant what `RedisBuilder::acl` lists")
+            }
+            (Some(ServerErrorKind::ReadOnly), None) => {
                 "the redis server is a replica (READONLY); connect to the primary".to_owned()
             }
             _ if self.code == "OOM" => {
@@ -153,5 +194,28 @@ impl From<Failure> for Error {
             _ => ErrorKind::Unavailable,
         };
         Self::new(kind, failure.message())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_denied_is_read_from_what_every_kind_of_server_says() {
+        let command = |name: &str| Denied::Command(name.to_owned());
+        for (said, denied) in [
+            ("this user has no permissions to run the 'xadd' command", command("xadd")),
+            ("User o'to run the 'x has no permissions to run the 'cluster|slots' command", command("cluster|slots")),
+            ("ACL failure in script: User app has no permissions to run the 'hset' command", command("hset")),
+            ("The user executing the script can't run this command or subcommand script: f", Denied::InScript),
+            ("this user has no permissions to access one of the keys used as arguments", Denied::Keys),
+            ("No permissions to access a key", Denied::Keys),
+            ("this user has no permissions to access one of the channels used as arguments", Denied::Channels),
+        ] {
+            assert_eq!(Denied::read(said), denied, "{said}");
+            let message = Refusal::read(Some(ServerErrorKind::NoPerm), "NOPERM", said).message();
+            assert!(message.contains("RedisBuilder::acl") && !message.contains("app"), "{message}");
+        }
     }
 }

@@ -16,7 +16,7 @@ use cluster::Cluster;
 pub(crate) use command::{Answer, Command, accepted, bytes, list, number};
 pub(crate) use connection::{Backoff, Connection, jitter};
 pub(crate) use endpoint::Endpoint;
-pub(crate) use failure::{Failure, Refusal};
+pub(crate) use failure::{Denied, Failure, Refusal};
 pub(crate) use node::Node;
 
 /// How often a command follows the slot it is about to another server.

@@ -4,14 +4,15 @@ use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use stratacache_core::{Deployment, Error, NamespacePath, Result, TenantId};
 
-use super::{Bench, REDIS_SWEEP_ACL, Sweep, lanes};
+use super::{Bench, Sweep, lanes};
 use crate::{
+    access::{self, Purpose},
     connect::{Connected, Way},
     link::{Command, Failure, bytes, list},
     names::Names,
     rules::Rules,
     scripts::Scripts,
-    startup::{self, Purpose},
+    startup,
 };
 
 /// How long a server that did not answer is left alone.
@@ -108,12 +109,23 @@ impl SweepBuilder {
         self
     }
 
+    /// Returns the permissions that the user of the sweep needs, for the [`prefix`](Self::prefix) that was set:
+    /// `ACL SETUSER <user> on ><password>` and then this.
+    ///
+    /// For the default prefix it is [`REDIS_SWEEP_ACL`](crate::REDIS_SWEEP_ACL).
+    ///
+    /// # Errors
+    /// [`InvalidInput`](stratacache_core::ErrorKind::InvalidInput) for a bad prefix.
+    pub fn acl(&self) -> Result<String> {
+        access::acl(Purpose::Sweep, &self.prefix)
+    }
+
     /// Connects, and tries every permission.
     ///
     /// # Errors
     /// [`InvalidInput`](stratacache_core::ErrorKind::InvalidInput) for a bad URL or value, for a replica, and where no node
     /// of a deployment with this prefix ever connected; `Unavailable` or `Timeout` where no server answers, or a permission
-    /// is missing: the message names [`REDIS_SWEEP_ACL`]. It never holds the user or the password.
+    /// is missing: the message names the line that grants it. It never holds the user or the password.
     pub async fn build(self) -> Result<Sweep> {
         if !(1..=10_000).contains(&self.batch) {
             return Err(Error::invalid("the `batch` of a sweep is 1 to 10,000 keys"));
@@ -130,9 +142,9 @@ impl SweepBuilder {
             window: WINDOW,
         };
         let Connected { link, cluster, server } = way.link().await?;
-        startup::check(&link, cluster, Purpose::Sweep).await?;
+        startup::check(&link, cluster, Purpose::Sweep, &names).await?;
         let bench = Arc::new(Bench { link, names, scripts: Scripts::new(Rules::ALL) });
-        let explain = |failure| startup::explain(failure, REDIS_SWEEP_ACL);
+        let explain = |failure| Purpose::Sweep.explain(failure, &bench.names);
         try_commands(&bench).await.map_err(explain)?;
         let headers = lanes::headers(&bench).await.map_err(explain)?;
         if lanes::Lanes::new(headers).are_missing() {
@@ -164,13 +176,19 @@ async fn try_commands(bench: &Bench) -> Result<(), Failure> {
         let commands = [
             Command::plain(&["SCAN", "0", "MATCH", &bench.names.entries(), "COUNT", "1"]),
             Command::plain(&["GETRANGE", &key, "0", "0"]),
+            // of what only a script does, older servers do not say what is missing
+            Command::plain(&["UNLINK", &key]),
+            // which is sent only where a script is not known yet
+            Command::plain(&["EVAL", "return 0", "0"]),
             bench.remove(&key, &[], false),
         ];
         let values = bench.link.send(&node, &commands, bench.link.until()).await?.values;
-        let [scanned, read, removed] =
-            <[_; 3]>::try_from(values).map_err(|_| Failure::Garbled("replies are missing"))?;
+        let [scanned, read, gone, evaluated, removed] =
+            <[_; 5]>::try_from(values).map_err(|_| Failure::Garbled("replies are missing"))?;
         list(scanned)?;
         bytes(read)?;
+        crate::link::number(gone)?;
+        crate::link::number(evaluated)?;
         crate::link::number(removed)?;
     }
     let lane = bench.names.lane(stratacache_core::stamp::Lane::GLOBAL);

@@ -14,21 +14,12 @@ pub use builder::SweepBuilder;
 pub use report::{SweepCursor, SweepError, SweepReport};
 
 use crate::{
+    access::Purpose,
     link::{Command, Failure, Link, Node, bytes, list},
     names::Names,
     scripts::Scripts,
-    startup,
 };
 use lanes::Lanes;
-
-/// The permissions that the user of a [`Sweep`] needs, for the prefix `strata`: `ACL SETUSER <user> on ><password>` and then
-/// this.
-///
-/// It may read the order of invalidations and remove entries, and write nothing else. `SCAN` knows no bounds: whoever may
-/// use it sees the *names* of all keys of the server, which is why nodes may not. For another prefix put that in the
-/// place of `strata`.
-pub const REDIS_SWEEP_ACL: &str = "resetkeys %RW~strata:{*}:e %R~strata:{c*}:h %R~strata:{c*}:m? resetchannels nocommands \
-     +ping +info +cluster|slots +asking +scan +eval +evalsha +getrange +hmget +hscan +unlink";
 
 /// What a sweep works with.
 struct Bench {
@@ -50,7 +41,7 @@ impl Bench {
 ///
 /// An invalidation is a mark, however many entries it concerns; their bytes come back when they expire. Where that is too
 /// late, as after a `clear` of a large tenant, a sweep walks all entries and removes those that no node may serve any more.
-/// It needs a user of its own ([`REDIS_SWEEP_ACL`]), walks with `SCAN`, reads the first bytes of entries, removes in batches with
+/// It needs a user of its own ([`REDIS_SWEEP_ACL`](crate::REDIS_SWEEP_ACL)), walks with `SCAN`, reads the first bytes of entries, removes in batches with
 /// `UNLINK`, and never uses `KEYS`. Nothing waits for it, and it may be broken off at any time.
 ///
 /// ```no_run
@@ -127,7 +118,7 @@ impl Sweep {
         let mut report = SweepReport { cursor: from.clone(), ..SweepReport::default() };
         match self.walk(from, &mut report).await {
             Ok(()) => Ok(report),
-            Err(failure) => Err(SweepError { error: startup::explain(failure, REDIS_SWEEP_ACL), report }),
+            Err(failure) => Err(SweepError { error: Purpose::Sweep.explain(failure, &self.bench.names), report }),
         }
     }
 

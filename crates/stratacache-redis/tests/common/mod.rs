@@ -9,13 +9,15 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bytes::Bytes;
 use stratacache_core::{
-    EntryName, Scope,
+    Codec, EntryCheck, EntryName, Scope,
     clock::{Clock, Millis, SystemClock},
     coordinator::{
         Answer, AnyCoordinator, Applied, Coordinator, Finding, Floors, Invalidate, LaneSnapshot, Marked, Question,
         ScopeKind, Strength, Subscriber,
     },
+    envelope::{Head, encode},
     stamp::{Lane, Position},
     tier::{AnyTier, TierParts},
 };
@@ -207,6 +209,32 @@ pub(crate) fn tag(n: u64) -> Marked {
 
 pub(crate) fn name(n: u64) -> EntryName {
     EntryName::from_bytes(u128::from(n).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835).to_le_bytes())
+}
+
+/// An entry with one tag: that of odd numbers, or that of even ones.
+pub(crate) fn envelope(n: u64, stamp: Position, global: Position) -> Bytes {
+    let head = Head {
+        absent: false,
+        older_than_token: false,
+        codec: Codec::Json,
+        compression: Default::default(),
+        check: EntryCheck::from_bytes([1; 16]),
+        id: n,
+        stamp,
+        own: 0,
+        global,
+        tenant: 0,
+        created: 0,
+        fresh_until: 1 << 45,
+        revalidate_until: 1 << 45,
+        error_until: 1 << 45,
+        load_ms: 1,
+        tags: vec![scope(n % 2)],
+        global_tags: Vec::new(),
+        etag: None,
+        raw_len: 4,
+    };
+    encode(&head, b"body").unwrap()
 }
 
 /// Waits until something holds, for as long as a busy machine may need.
