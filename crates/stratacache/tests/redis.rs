@@ -4,6 +4,10 @@
 
 #[path = "redis/away.rs"]
 mod away;
+#[path = "redis/cut.rs"]
+mod cut;
+#[path = "redis/expiry.rs"]
+mod expiry;
 #[path = "redis/flight.rs"]
 mod flight;
 #[path = "redis/killed.rs"]

@@ -40,11 +40,16 @@ impl Node {
     /// Counts only what the reads and writes of a test ask for: not what goes on in the background, of which the test is
     /// told by the number of words: asking a lane for news, and a shard for its history.
     pub(crate) fn count_from_now(&self) {
+        self.proxy.exclude(Command::matching(is_sync));
+        self.count_syncs_too();
+    }
+
+    /// Counts the question for news, too: of reads, and of the background.
+    pub(crate) fn count_syncs_too(&self) {
         let proxy = &self.proxy;
         for name in ["XREAD", "XADD", "PING", "SUBSCRIBE", "HELLO", "CLIENT", "INFO"] {
             proxy.exclude(Command::named(name));
         }
-        proxy.exclude(Command::matching(is_sync));
         proxy.exclude(Command::matching(|words| words.len() == 4 && words[0].eq_ignore_ascii_case(b"EVALSHA")));
         proxy.reset_counts();
     }
