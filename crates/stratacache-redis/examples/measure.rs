@@ -15,8 +15,7 @@ use stratacache_core::{
     EntryName, Scope,
     clock::Millis,
     coordinator::{
-        Applied, Coordinator, Finding, Floors, Invalidate, LaneSnapshot, Marked, Question, ScopeKind, Strength,
-        Subscriber,
+        Applied, Coordinator, Finding, Invalidate, LaneSnapshot, Marked, Question, ScopeKind, Strength, Subscriber,
     },
     stamp::Lane,
     tier::{GetMany, PutItem, PutMany, Tier, TierParts},
@@ -32,7 +31,6 @@ struct Deaf;
 impl Subscriber for Deaf {
     fn snapshot(&self, _: LaneSnapshot) {}
     fn apply(&self, _: &Applied) {}
-    fn raise_floors(&self, _: Lane, _: Floors) {}
     fn up_to_date(&self, _: Lane, _: Millis) {}
     fn answer(&self, _: &Question) -> Option<Finding> {
         None

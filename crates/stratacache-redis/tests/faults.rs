@@ -85,8 +85,9 @@ async fn an_invalidation_whose_reply_is_lost_is_unknown_and_safe_to_repeat() {
 async fn a_silent_tail_is_noticed_and_nodes_still_learn_of_invalidations() {
     let (server, prefix) = (Server::start().await, prefix());
     let proxy = FaultProxy::start(server.0.addr(), 1).await.unwrap();
+    let deaf = Node::connect_only(patient(&proxy.url()).prefix(&prefix)).await;
     proxy.drop_request(Command::named("XREAD"), Times::Always);
-    let deaf = Node::connect(patient(&proxy.url()).prefix(&prefix)).await;
+    deaf.subscribe().await;
     let near = Node::connect(patient(&server.url()).prefix(&prefix)).await;
     for n in 0..3 {
         let at = near.invalidate(lane(LANE), vec![tag(n)]).await;

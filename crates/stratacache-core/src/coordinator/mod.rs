@@ -134,9 +134,6 @@ pub trait Subscriber: Send + Sync + 'static {
     /// Applies one invalidation. The subscriber has applied it when this returns.
     fn apply(&self, message: &Applied);
 
-    /// Raises the floors of a lane: older marks were dropped where they are kept.
-    fn raise_floors(&self, lane: Lane, floors: Floors);
-
     /// Notes that everything was applied which had been ordered in a lane at a time of [`now`](Self::now).
     fn up_to_date(&self, lane: Lane, at: Millis);
 
@@ -148,6 +145,8 @@ pub trait Subscriber: Send + Sync + 'static {
 }
 
 /// Below what positions a lane says nothing any more.
+///
+/// They come with a snapshot. Who has applied everything since has heard of what is dropped later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Floors {
     /// Entries stamped below this are invalid: marks of tags, namespaces and tenants up to here were dropped.

@@ -118,14 +118,13 @@ impl Mirror {
         }
     }
 
-    /// SYNC: applies all there is, and takes over the floors of the header.
+    /// SYNC: applies all there is. The floors of the header are for those who have not heard everything since: they come with a
+    /// snapshot.
     pub fn sync(&mut self, rules: Rules, lane: &Lane) {
         self.tail(rules, lane);
         while self.applied < lane.clk {
             self.tail(rules, lane);
         }
-        self.floor = self.floor.max(lane.floor);
-        self.kfloor = self.kfloor.max(lane.kfloor);
         self.flag |= lane.flag;
     }
 

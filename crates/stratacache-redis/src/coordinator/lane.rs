@@ -4,7 +4,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use stratacache_core::{
     clock::Millis,
-    coordinator::{Floors, LaneSnapshot, Subscriber},
+    coordinator::{LaneSnapshot, Subscriber},
     stamp::{Lane, Position},
 };
 use tokio::sync::oneshot;
@@ -29,7 +29,6 @@ pub(super) enum Step {
 #[derive(Debug, Default)]
 struct State {
     position: Position,
-    floors: Floors,
     /// Nothing was missed since the last snapshot.
     whole: bool,
     /// When the lane was last known to be up to date, by the subscriber's clock.
@@ -133,9 +132,6 @@ impl LaneState {
                 state.position.seq = reply.position.seq;
             }
         }
-        if step == Step::Done {
-            self.raise(&mut state, subscriber, reply.floors);
-        }
         if let Some(asked) = asked
             && (step == Step::Done || !self.rules.has(Rule::AsOfAtClock))
         {
@@ -176,23 +172,10 @@ impl LaneState {
         true
     }
 
-    fn raise(&self, state: &mut State, subscriber: &dyn Subscriber, floors: Floors) {
-        let raised = Floors { marks: state.floors.marks.max(floors.marks), keys: state.floors.keys.max(floors.keys) };
-        if raised != state.floors {
-            state.floors = raised;
-            subscriber.raise_floors(self.lane, raised);
-        }
-    }
-
     /// Takes over the marks as a whole. `asked`: when the server was last asked, by the subscriber's clock.
     pub(super) fn replace(&self, subscriber: &dyn Subscriber, snapshot: LaneSnapshot, asked: Millis) {
         let mut state = self.state();
-        *state = State {
-            position: snapshot.position,
-            floors: snapshot.floors,
-            whole: true,
-            as_of: state.as_of.max(Some(asked)),
-        };
+        *state = State { position: snapshot.position, whole: true, as_of: state.as_of.max(Some(asked)) };
         subscriber.snapshot(snapshot);
         subscriber.up_to_date(self.lane, asked);
     }

@@ -175,10 +175,6 @@ impl Subscriber for Seen {
         });
     }
 
-    fn raise_floors(&self, lane: Lane, floors: Floors) {
-        self.change(lane, |known| known.floors = floors);
-    }
-
     fn up_to_date(&self, lane: Lane, at: Millis) {
         self.change(lane, |known| {
             known.as_of = known.as_of.max(at);

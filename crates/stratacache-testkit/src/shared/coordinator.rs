@@ -82,7 +82,7 @@ impl Coordinator for SharedCoordinator {
         let replies = self.call(Step::Subscribe, everything).await?;
         self.subscribed.store(self.node.delivery.begin(Arc::clone(&subscriber)), Ordering::SeqCst);
         for (lane, reply) in replies {
-            self.node.delivery.absorb(&self.node.store, lane, Position::default(), reply, false);
+            self.node.delivery.absorb(&self.node.store, lane, Position::default(), reply);
             subscriber.up_to_date(lane, asked_at);
         }
         self.node.start_tail();
@@ -108,7 +108,7 @@ impl Coordinator for SharedCoordinator {
         let reached = if self.node.misled.load(Ordering::SeqCst) {
             asked
         } else {
-            self.node.delivery.absorb(&self.node.store, lane, asked, reply, true)
+            self.node.delivery.absorb(&self.node.store, lane, asked, reply)
         };
         subscriber.up_to_date(lane, asked_at);
         Ok(reached)
@@ -120,7 +120,7 @@ impl Coordinator for SharedCoordinator {
         let keep = self.keeps_keys();
         let ordered = self.call(Step::Invalidate, move |store| store.invalidate_since(&request, asked, keep));
         let (position, reply) = ordered.await?;
-        self.node.delivery.absorb(&self.node.store, lane, asked, reply, false);
+        self.node.delivery.absorb(&self.node.store, lane, asked, reply);
         Ok(position)
     }
 

@@ -10,10 +10,7 @@ use stratacache_core::{
     stamp::{LANES, Lane, Position},
 };
 
-use super::{
-    SharedStore,
-    lane::{LaneReply, News},
-};
+use super::{SharedStore, lane::News};
 
 /// The subscriber, and where it is in each lane. The lock of a lane is held over the calls of the subscriber for it, so
 /// that they come one at a time.
@@ -72,20 +69,13 @@ impl Delivery {
         self.reached[lane.index()].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes in the answer to a question asked from a place; returns the place reached. With `floors` it ends with them.
-    pub(super) fn absorb(
-        &self,
-        store: &SharedStore,
-        lane: Lane,
-        asked: Position,
-        reply: LaneReply,
-        floors: bool,
-    ) -> Position {
+    /// Takes in the answer to a question asked from a place; returns the place reached.
+    pub(super) fn absorb(&self, store: &SharedStore, lane: Lane, asked: Position, reply: News) -> Position {
         let mut reached = self.lane(lane);
         let Some(subscriber) = self.subscriber() else { return *reached };
         // the lane went over to another history while the answer was on its way: it may be of an older one
         let reply = if reached.incarnation == asked.incarnation { reply } else { store.since(lane, *reached, false) };
-        match reply.news {
+        match reply {
             News::Messages(messages) => {
                 for message in messages {
                     if message.position.seq > reached.seq {
@@ -98,9 +88,6 @@ impl Delivery {
             News::Snapshot(snapshot)
                 if snapshot.position.incarnation == reached.incarnation && snapshot.position.seq <= reached.seq => {}
             News::Snapshot(snapshot) => self.take_over(&*subscriber, &mut reached, snapshot),
-        }
-        if floors {
-            subscriber.raise_floors(lane, reply.floors);
         }
         *reached
     }
@@ -121,7 +108,7 @@ impl Delivery {
                 *reached = next;
                 continue;
             }
-            let News::Snapshot(snapshot) = store.since(lane, Position::default(), keep).news else { break };
+            let News::Snapshot(snapshot) = store.since(lane, Position::default(), keep) else { break };
             self.take_over(&*subscriber, &mut reached, snapshot);
             break;
         }

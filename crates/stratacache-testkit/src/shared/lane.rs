@@ -25,12 +25,6 @@ pub(super) struct LaneKeys {
 
 /// What a node is told that asks from a place: the messages since, or everything.
 #[derive(Debug, Clone)]
-pub(super) struct LaneReply {
-    pub(super) floors: Floors,
-    pub(super) news: News,
-}
-
-#[derive(Debug, Clone)]
 pub(super) enum News {
     /// Dense from the place that was asked from.
     Messages(Vec<Applied>),
@@ -79,13 +73,12 @@ impl LaneKeys {
     }
 
     /// Answers a node that has applied everything up to a place.
-    pub(super) fn since(&self, place: Position) -> LaneReply {
+    pub(super) fn since(&self, place: Position) -> News {
         let unbroken = place.incarnation == self.incarnation && place.seq >= self.base;
-        let news = match unbroken {
+        match unbroken {
             true => News::Messages(self.after(place.seq).cloned().collect()),
             false => News::Snapshot(self.snapshot()),
-        };
-        LaneReply { floors: self.floors, news }
+        }
     }
 
     /// Reads the stream behind an id, as it is: the ids alone say nothing of the history.

@@ -21,7 +21,7 @@ use stratacache_core::{
 use super::{
     SharedNode,
     data::{Answer, DataKeys},
-    lane::{LaneKeys, LaneReply},
+    lane::{LaneKeys, News},
     node::Node,
 };
 use crate::{clock::SimulatedClock, random::Random};
@@ -251,7 +251,7 @@ impl SharedStore {
     }
 
     /// INVAL and, in the same step, what a node is told that has applied everything up to a place.
-    pub(super) fn invalidate_since(&self, request: &Invalidate, place: Position, keep: bool) -> (Position, LaneReply) {
+    pub(super) fn invalidate_since(&self, request: &Invalidate, place: Position, keep: bool) -> (Position, News) {
         let reply = {
             let mut keys = self.keys();
             let lane = &mut keys.lanes[request.lane.index()];
@@ -265,7 +265,7 @@ impl SharedStore {
     }
 
     /// SYNC from a place; `keep` sets the flag first where a new history lacks it.
-    pub(super) fn since(&self, lane: Lane, place: Position, keep: bool) -> LaneReply {
+    pub(super) fn since(&self, lane: Lane, place: Position, keep: bool) -> News {
         let mut keys = self.keys();
         let lane = &mut keys.lanes[lane.index()];
         if keep {

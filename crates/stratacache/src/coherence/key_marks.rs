@@ -101,10 +101,6 @@ impl KeyMarks {
         *self = Self { floor, kept: self.kept, fills: std::mem::take(&mut self.fills), ..Self::default() };
     }
 
-    pub(super) fn raise_floor(&mut self, floor: Seq) {
-        self.floor = self.floor.max(floor);
-    }
-
     pub(super) fn len(&self) -> usize {
         self.order.len()
     }

@@ -94,11 +94,6 @@ impl Marks {
         *self = Self { cap: self.cap, floor, ..Self::default() };
     }
 
-    /// Entries stamped below `floor` are invalid from now on, too.
-    pub(super) fn raise_floor(&mut self, floor: Seq) {
-        self.floor = self.floor.max(floor);
-    }
-
     pub(super) fn folds(&self) -> bool {
         self.sketch.is_some()
     }

@@ -12,7 +12,7 @@ use foldhash::fast::RandomState;
 use stratacache_core::{
     Scope, Stamp, TenantId,
     clock::Millis,
-    coordinator::{Applied, Finding, Floors, LaneSnapshot, Marked, Question, ScopeKind, Strength, Subscriber},
+    coordinator::{Applied, Finding, LaneSnapshot, Marked, Question, ScopeKind, Strength, Subscriber},
     stamp::{Lane, Position, Seq},
 };
 
@@ -332,12 +332,6 @@ impl Subscriber for Mirror {
             }
         }
         lane.publish(seq);
-    }
-
-    fn raise_floors(&self, lane: Lane, floors: Floors) {
-        let lane = self.lane(lane);
-        lane.marks.write().raise_floor(floors.marks);
-        lane.keys.lock().raise_floor(floors.keys);
     }
 
     fn up_to_date(&self, lane: Lane, at: Millis) {

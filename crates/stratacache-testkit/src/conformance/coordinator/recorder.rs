@@ -7,7 +7,7 @@ use std::sync::{
 
 use stratacache_core::{
     clock::{Clock, Millis, SystemClock},
-    coordinator::{Applied, Finding, Floors, LaneSnapshot, Question, Subscriber},
+    coordinator::{Applied, Finding, LaneSnapshot, Question, Subscriber},
     stamp::{LANES, Lane, Position},
 };
 
@@ -89,13 +89,6 @@ impl Subscriber for Recorder {
             );
             record.reached = message.position;
             record.messages.push(message.clone());
-        });
-    }
-
-    fn raise_floors(&self, lane: Lane, floors: Floors) {
-        self.alone(lane, |record| {
-            self.check(record.snapshot.is_some(), "a lane's snapshot comes before its floors");
-            self.check(floors.marks <= record.reached.seq, "the floor of the marks is not above what was delivered");
         });
     }
 

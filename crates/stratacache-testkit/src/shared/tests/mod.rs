@@ -31,7 +31,6 @@ const NEVER: Millis = Millis::MAX;
 enum Told {
     Snapshot(Seq, Floors, usize),
     Message(Seq),
-    Floors(Floors),
     UpToDate(Millis),
 }
 
@@ -65,9 +64,6 @@ impl Subscriber for Recorder {
     }
     fn apply(&self, message: &Applied) {
         self.note(message.lane, Told::Message(message.position.seq));
-    }
-    fn raise_floors(&self, lane: Lane, floors: Floors) {
-        self.note(lane, Told::Floors(floors));
     }
     fn up_to_date(&self, lane: Lane, at: Millis) {
         self.note(lane, Told::UpToDate(at));

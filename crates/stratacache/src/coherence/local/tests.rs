@@ -67,7 +67,6 @@ struct Deaf;
 impl Subscriber for Deaf {
     fn snapshot(&self, _: LaneSnapshot) {}
     fn apply(&self, _: &Applied) {}
-    fn raise_floors(&self, _: Lane, _: Floors) {}
     fn up_to_date(&self, _: Lane, _: Millis) {}
     fn answer(&self, _: &Question) -> Option<Finding> {
         None
