@@ -6,7 +6,7 @@ use redis::{PushInfo, Value};
 use stratacache_core::{Error, ErrorKind, Result};
 
 use crate::{
-    link::{Command, Denied, Failure, Link, Node, Refusal},
+    link::{Command, Denied, Failure, Link, Node, Refusal, Slots},
     names::Names,
 };
 
@@ -103,9 +103,8 @@ const SENT_TO_CLUSTERS: &[&[&str]] = &[&["CLUSTER", "SLOTS"], &["ASKING"], &["GE
 /// Nothing is changed: they are about a key that never exists.
 pub(crate) async fn try_commands(link: &Link, names: &Names) -> Result<(), Failure> {
     for (node, slots) in link.masters().await? {
-        let owned = |slot: u16| slots.as_ref().is_none_or(|slots| slots.binary_search(&slot).is_ok());
-        let (key, channel) = (names.nothing_in(owned), names.nobody_listens());
-        let more = if slots.is_some() { SENT_TO_CLUSTERS } else { &[] };
+        let (key, channel) = (names.nothing_in(|slot| slots.has(slot)), names.nobody_listens());
+        let more = if matches!(slots, Slots::Some(_)) { SENT_TO_CLUSTERS } else { &[] };
         let command = |words: &&[&str]| {
             let words = words.iter().map(|word| match *word {
                 KEY => &key,

@@ -163,16 +163,13 @@ impl Lanes {
         Self { shared: Arc::new(shared) }
     }
 
-    /// Runs what needs permissions once, on keys that nobody else uses.
+    /// Runs scripts once, on keys that nobody else uses: single commands have been tried.
     pub(crate) async fn try_scripts(&self) -> Result<(), Failure> {
         let shared = &self.shared;
         shared.ask(Lane::GLOBAL, Position::default()).await?;
-        let keys = shared.core.names.lane(Lane::GLOBAL);
-        let scan = crate::link::command(&[b"HSCAN", keys.marks[0].as_bytes(), b"0"]);
-        shared.core.link.call(keys.slot, &[scan]).await?.1.one()?;
         for (node, slots) in shared.core.link.masters().await? {
-            let owned = |slot: u16| slots.as_ref().is_none_or(|slots| slots.binary_search(&slot).is_ok());
-            crate::store::verify(&shared.core, &node, shared.core.names.nothing_in(owned)).await?;
+            let key = shared.core.names.nothing_in(|slot| slots.has(slot));
+            crate::store::verify(&shared.core, &node, key).await?;
         }
         let name = EntryName::from_bytes(token()?.to_le_bytes());
         let life = Duration::from_secs(1);

@@ -33,9 +33,8 @@ async fn beat(shared: &Arc<Shared>) -> Result<(), Failure> {
     let core = &shared.core;
     let mut work = Vec::new();
     for (node, slots) in core.link.masters().await? {
-        let owned = |slot: u16| slots.as_ref().is_none_or(|slots| slots.binary_search(&slot).is_ok());
-        let lanes: Vec<Lane> = Lane::all().filter(|lane| owned(core.names.lane(*lane).slot)).collect();
-        let key = core.names.nothing_in(owned);
+        let lanes: Vec<Lane> = Lane::all().filter(|lane| slots.has(core.names.lane(*lane).slot)).collect();
+        let key = core.names.nothing_in(|slot| slots.has(slot));
         work.push(ask(Arc::clone(shared), node, lanes, key));
     }
     spawn::all(work).await;

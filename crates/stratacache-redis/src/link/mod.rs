@@ -19,6 +19,23 @@ pub(crate) use endpoint::Endpoint;
 pub(crate) use failure::{Denied, Failure, Refusal};
 pub(crate) use node::Node;
 
+/// The slots of a server.
+pub(crate) enum Slots {
+    /// It is the only server.
+    All,
+    /// Those that it has in a cluster, in order.
+    Some(Vec<u16>),
+}
+
+impl Slots {
+    pub(crate) fn has(&self, slot: u16) -> bool {
+        match self {
+            Self::All => true,
+            Self::Some(slots) => slots.binary_search(&slot).is_ok(),
+        }
+    }
+}
+
 /// How often a command follows the slot it is about to another server.
 const HOPS: usize = 4;
 
@@ -81,13 +98,13 @@ impl Link {
         }
     }
 
-    /// Returns the servers that take writes, with the slots of each; without slots: it has all of them.
-    pub(crate) async fn masters(&self) -> Result<Vec<(Arc<Node>, Option<Vec<u16>>)>, Failure> {
+    /// Returns the servers that take writes, with the slots of each.
+    pub(crate) async fn masters(&self) -> Result<Vec<(Arc<Node>, Slots)>, Failure> {
         match &self.topology {
-            Topology::Single(node) => Ok(vec![(Arc::clone(node), None)]),
+            Topology::Single(node) => Ok(vec![(Arc::clone(node), Slots::All)]),
             Topology::Cluster(cluster) => {
                 let masters = self.in_time(self.until(), cluster.masters(self.until())).await?;
-                Ok(masters.into_iter().map(|(node, slots)| (node, Some(slots))).collect())
+                Ok(masters.into_iter().map(|(node, slots)| (node, Slots::Some(slots))).collect())
             }
         }
     }

@@ -171,8 +171,7 @@ impl SweepBuilder {
 /// Runs what needs permissions once, on keys that nobody has.
 async fn try_commands(bench: &Bench) -> Result<(), Failure> {
     for (node, slots) in bench.link.masters().await? {
-        let owned = |slot: u16| slots.as_ref().is_none_or(|slots| slots.binary_search(&slot).is_ok());
-        let key = bench.names.no_entry_in(owned);
+        let key = bench.names.no_entry_in(|slot| slots.has(slot));
         let commands = [
             Command::plain(&["SCAN", "0", "MATCH", &bench.names.entries(), "COUNT", "1"]),
             Command::plain(&["GETRANGE", &key, "0", "0"]),

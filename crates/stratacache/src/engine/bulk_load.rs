@@ -15,7 +15,7 @@ use super::{
     catch::run_loader,
     fill::{Filling, Kept},
     lead::{BoxFuture, Landed, LoadOutcome},
-    lower::{Found, LONG_LOAD, LeaseLife},
+    lower::{Found, LeaseLife},
     make::Making,
     read::new_enough,
     refresh::Outdated,
@@ -254,7 +254,7 @@ impl<V: CacheValue, E: Send + Sync + 'static> BulkLeader<V, E> {
         let mut lacking: Vec<_> = self.led.values_mut().filter(lacks).collect();
         let names: Vec<EntryName> = lacking.iter().map(|one| one.name).collect();
         let handle = &self.engine.tiers[tier];
-        let life = self.call.policy.load_timeout_time().min(LONG_LOAD) + handle.write_life(names.len());
+        let life = handle.load_life(&self.call.policy, names.len());
         match handle.fences(&names, life).await {
             Ok(fences) => {
                 for (one, fence) in lacking.iter_mut().zip(fences) {

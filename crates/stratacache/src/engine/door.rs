@@ -32,6 +32,11 @@ pub(crate) fn nearest<const N: usize>(all: [Consistency; N]) -> Consistency {
 }
 
 impl Door {
+    /// Makes one that says nothing of its own but how new answers are.
+    pub(crate) fn bare(engine: Arc<Engine>, tenant: Arc<Tenant>, space: Arc<Space>, consistency: Consistency) -> Self {
+        Self { engine, tenant, space, policy: None, ttl: None, consistency, tags: SmallVec::new(), fault: None }
+    }
+
     pub(crate) fn check(&self) -> Result<()> {
         self.engine.check_open()?;
         self.fault.clone().map_or(Ok(()), Err)

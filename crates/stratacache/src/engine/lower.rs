@@ -75,9 +75,6 @@ pub(super) enum LeaseLife {
     Writing,
 }
 
-/// A load that takes longer loses a lease that is not renewed.
-pub(super) const LONG_LOAD: Duration = Duration::from_secs(25);
-
 /// What one tier has of a key, unjudged.
 #[derive(Default)]
 struct Raw {
@@ -168,7 +165,7 @@ impl Engine {
                     continue;
                 }
                 LeaseLife::None => Duration::ZERO, // means nothing for other fences
-                LeaseLife::Loading => policy.load_timeout_time().min(LONG_LOAD) + tier.write_life(names.len()),
+                LeaseLife::Loading => tier.load_life(policy, names.len()),
                 LeaseLife::Renewed => policy.lease_time(),
                 LeaseLife::Writing => tier.write_life(names.len()),
             };

@@ -15,7 +15,7 @@ use std::{
 use foldhash::fast::RandomState;
 use parking_lot::Mutex;
 use stratacache_core::{
-    EntryName, Error, Result,
+    EntryName, Error, Policy, Result,
     breaker::Listening,
     coordinator::MarkJournal,
     event::EventKind,
@@ -32,6 +32,8 @@ const CATCH_UP: usize = 1 << 10;
 const WRITING: Duration = Duration::from_secs(5);
 /// Also those of many entries, or of a tier that knows no deadline.
 const LONGEST_WRITING: Duration = Duration::from_secs(60);
+/// A load that takes longer loses a lease that is not renewed.
+const LONG_LOAD: Duration = Duration::from_secs(25);
 /// So many more may take a deadline more.
 const WRITTEN: usize = 64;
 /// Counters of recent misses, for `min_hits`.
@@ -126,6 +128,11 @@ impl TierHandle {
     pub(crate) fn write_life(&self, items: usize) -> Duration {
         let batches = u32::try_from(items.div_ceil(WRITTEN)).unwrap_or(u32::MAX);
         WRITING.saturating_add(self.capability.deadline.saturating_mul(batches)).min(LONGEST_WRITING)
+    }
+
+    /// Returns how long the right to write what is loaded first has to live where it is not renewed.
+    pub(crate) fn load_life(&self, policy: &Policy, items: usize) -> Duration {
+        policy.load_timeout_time().min(LONG_LOAD) + self.write_life(items)
     }
 
     /// Removes names, so that nothing older than now is ever read from this tier.

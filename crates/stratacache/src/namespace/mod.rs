@@ -8,7 +8,6 @@ mod write;
 
 use std::{sync::Arc, time::Duration};
 
-use smallvec::SmallVec;
 use stratacache_core::{IntoTag, KeyPart, NamespacePath, Policy, Result, Stamp, TenantId};
 
 use crate::{
@@ -44,16 +43,7 @@ impl Namespace {
     pub(crate) fn root(engine: &Arc<Engine>, id: &TenantId) -> Self {
         let tenant = engine.tenants.get(id, &engine.mirror, &engine.deployment, &engine.limits);
         let space = Self::space(engine, &tenant, &NamespacePath::default());
-        let door = Door {
-            engine: Arc::clone(engine),
-            tenant,
-            space,
-            policy: None,
-            ttl: None,
-            consistency: engine.default_policy.consistency_mode(),
-            tags: SmallVec::new(),
-            fault: None,
-        };
+        let door = Door::bare(Arc::clone(engine), tenant, space, engine.default_policy.consistency_mode());
         Self { door: Arc::new(door) }
     }
 

@@ -6,7 +6,6 @@ use std::{
     time::Duration,
 };
 
-use smallvec::SmallVec;
 use stratacache_core::{Consistency, Error, ErrorKind, Result, Scope, Token, event::EventKind};
 use tokio::time::{sleep, timeout};
 
@@ -72,16 +71,8 @@ impl Engine {
     async fn carry_out(self: &Arc<Self>, work: &Work, first: bool) -> Result<Token> {
         match &work.what {
             What::Targets { tenant, space, targets } => {
-                let door = Door {
-                    engine: Arc::clone(self),
-                    tenant: Arc::clone(tenant),
-                    space: Arc::clone(space),
-                    policy: None,
-                    ttl: None,
-                    consistency: Consistency::Inherit,
-                    tags: SmallVec::new(),
-                    fault: None,
-                };
+                let (tenant, space) = (Arc::clone(tenant), Arc::clone(space));
+                let door = Door::bare(Arc::clone(self), tenant, space, Consistency::Inherit);
                 if first {
                     self.permit_invalidation(&door)?;
                 }
