@@ -15,6 +15,7 @@ use stratacache_core::{
 };
 use stratacache_redis::Redis;
 use stratacache_testkit::proxy::{Command, FaultProxy, Times};
+use tokio::task::JoinSet;
 
 const LANE: usize = 3;
 const FAR: Millis = 1 << 45;
@@ -353,11 +354,14 @@ async fn a_server_that_answers_others_meanwhile_is_slow_and_not_left_alone() {
         proxy.heal();
         error
     };
-    // asks on the other connection too, all the time
+    // every second one goes to the other connection, and waits for none of those behind the slow one
     let others = async {
+        let mut pings = JoinSet::new();
+        let mut beat = tokio::time::interval(Duration::from_millis(20));
         loop {
-            let _ = tier.ping().await; // those behind the slow one fail
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            beat.tick().await;
+            let tier = tier.clone();
+            pings.spawn(async move { tier.ping().await });
         }
     };
     let error = tokio::select! {

@@ -85,8 +85,9 @@ impl Node {
         let (outcome, result) = match result {
             Err(_) => {
                 connection.drop_live(None);
-                // who has answered anybody lately is slow, and does not hang; a call may begin with little time left
-                let silent = micros(self.clock.now()).saturating_sub(self.answered.load(Ordering::Relaxed));
+                // who has answered anybody lately is slow, and does not hang; a call may begin with little time left.
+                // Counted to when the time was over: this node may come to see that later
+                let silent = micros(until).saturating_sub(self.answered.load(Ordering::Relaxed));
                 let hung = silent >= micros(self.deadline);
                 (Some(if hung { Outcome::Hung } else { Outcome::Failed }), Err(Failure::Hung))
             }
