@@ -7,7 +7,7 @@ use bytes::{Bytes, BytesMut};
 use super::{
     counts::add,
     fault::Loss,
-    parse::{Garbage, Replies, Request, Requests, is_push},
+    parse::{Garbage, Push, Replies, Request, Requests, push},
     shared::Shared,
     trips::Trips,
 };
@@ -196,11 +196,15 @@ impl Link {
 
     /// Takes the next reply, push or plain bytes out of what came from the server.
     pub(super) fn next_arrived(&mut self, shared: &Shared) -> Option<Arrived> {
-        let reply = if self.plain { Err(Garbage) } else { self.replies.next(&mut self.from_server) };
+        let reply = if self.plain { Err(Garbage) } else { self.next_reply_or_push(shared) };
         match reply {
             Ok(None) => None,
-            Ok(Some(bytes)) if is_push(&bytes, self.subscribed) => Some(Arrived::unasked(bytes, shared)),
-            Ok(Some(bytes)) => Some(match self.awaited.pop_front() {
+            Ok(Some((bytes, Some(push)))) => {
+                let delay = if push == Push::Message { shared.rules().delay_of_message(&shared.random) } else { None };
+                let unasked = Arrived::unasked(bytes, shared);
+                Some(Arrived { delay: delay.or(unasked.delay), ..unasked })
+            }
+            Ok(Some((bytes, None))) => Some(match self.awaited.pop_front() {
                 Some(Awaited { trip, lost, delay }) => Arrived { bytes, trip, lost, delay },
                 // the complaint of a server about what it could not read
                 None => Arrived::unasked(bytes, shared),
@@ -213,6 +217,19 @@ impl Link {
                 (!bytes.is_empty()).then(|| Arrived::unasked(bytes, shared))
             }
         }
+    }
+
+    /// Takes out what is not lost.
+    fn next_reply_or_push(&mut self, shared: &Shared) -> Result<Option<(Bytes, Option<Push>)>, Garbage> {
+        while let Some(bytes) = self.replies.next(&mut self.from_server)? {
+            let push = push(&bytes, self.subscribed);
+            if push == Some(Push::Message) && shared.rules().loses_message(&shared.random) {
+                add(&shared.counts.dropped_messages);
+                continue;
+            }
+            return Ok(Some((bytes, push)));
+        }
+        Ok(None)
     }
 
     /// Returns what is left when the server has closed: the beginning of a reply.

@@ -20,7 +20,7 @@ use crate::random::Random;
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) seed: u64,
-    random: Random,
+    pub(super) random: Random,
     rules: Mutex<Rules>,
     pub(super) switches: watch::Sender<Switches>,
     pub(super) connections: watch::Sender<Connections>,
