@@ -22,6 +22,15 @@ fn url(cluster: &RedisCluster) -> String {
     format!("{scheme}://{}", hosts.join(","))
 }
 
+/// Returns how a client of the cluster is made, whether that speaks TLS or not.
+fn client(cluster: &RedisCluster) -> RedisBuilder {
+    let builder = patient(&url(cluster));
+    match cluster.node(0).ca_path() {
+        Some(authority) => builder.ca_file(authority),
+        None => builder,
+    }
+}
+
 async fn put(node: &Node, n: u64) -> bool {
     let item = PutItem::new(name(n), format!("{n}").into(), 1 << 45, None);
     match node.tier.put_many(PutMany::new(vec![item])).await {
@@ -38,7 +47,7 @@ async fn slot_of(cluster: &RedisCluster, prefix: &str, index: usize) -> u16 {
 async fn the_nodes_agree_on_a_cluster_and_a_bulk_read_covers_all_slots() {
     let cluster = RedisCluster::start(3, 0).await.unwrap();
     let prefix = prefix();
-    let builder = patient(&url(&cluster)).prefix(&prefix);
+    let builder = client(&cluster).prefix(&prefix);
     let (one, two) = (Node::connect(builder.clone()).await, Node::connect(builder).await);
     for lane in Lane::all() {
         let at = one.invalidate(lane, vec![tag(1)]).await;
@@ -62,19 +71,18 @@ async fn the_nodes_agree_on_a_cluster_and_a_bulk_read_covers_all_slots() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn after_a_failover_the_lanes_of_the_dead_master_have_new_histories_and_all_goes_on() {
     let cluster = RedisCluster::start(3, 3).await.unwrap();
-    all_goes_on_after_a_failover(&cluster, patient(&url(&cluster))).await;
+    all_goes_on_after_a_failover(&cluster).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn over_tls_after_a_failover_the_lanes_of_the_dead_master_have_new_histories_and_all_goes_on() {
     let cluster = RedisCluster::builder(3, 3).tls().start().await.unwrap();
-    let builder = patient(&url(&cluster)).ca_file(cluster.node(0).ca_path().unwrap());
-    all_goes_on_after_a_failover(&cluster, builder).await;
+    all_goes_on_after_a_failover(&cluster).await;
 }
 
-async fn all_goes_on_after_a_failover(cluster: &RedisCluster, builder: RedisBuilder) {
+async fn all_goes_on_after_a_failover(cluster: &RedisCluster) {
     let prefix = prefix();
-    let builder = builder.prefix(&prefix).deadline(Duration::from_millis(500));
+    let builder = client(cluster).prefix(&prefix).deadline(Duration::from_millis(500));
     let node = Node::connect(builder).await;
     let before = node.invalidate(lane(LANE), vec![tag(1)]).await;
     let owner = cluster.owner_of(slot_of(cluster, &prefix, LANE).await).await.unwrap();
@@ -111,19 +119,18 @@ async fn all_goes_on_after_a_failover(cluster: &RedisCluster, builder: RedisBuil
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn slots_that_move_under_load_lose_no_invalidation() {
     let cluster = RedisCluster::start(3, 0).await.unwrap();
-    nothing_is_lost_by_moving_slots(&cluster, patient(&url(&cluster))).await;
+    nothing_is_lost_by_moving_slots(&cluster).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn over_tls_slots_that_move_under_load_lose_no_invalidation() {
     let cluster = RedisCluster::builder(3, 0).tls().start().await.unwrap();
-    let builder = patient(&url(&cluster)).ca_file(cluster.node(0).ca_path().unwrap());
-    nothing_is_lost_by_moving_slots(&cluster, builder).await;
+    nothing_is_lost_by_moving_slots(&cluster).await;
 }
 
-async fn nothing_is_lost_by_moving_slots(cluster: &RedisCluster, builder: RedisBuilder) {
+async fn nothing_is_lost_by_moving_slots(cluster: &RedisCluster) {
     let prefix = prefix();
-    let builder = builder.prefix(&prefix);
+    let builder = client(cluster).prefix(&prefix);
     let (one, two) = (Node::connect(builder.clone()).await, Node::connect(builder).await);
     let slot = slot_of(cluster, &prefix, LANE).await;
     let data = cluster.slot_of(format!("{prefix}:{{{}}}:e", hex(1))).await.unwrap();

@@ -131,8 +131,8 @@ impl Controls {
         self.0.rules().delay_messages(range);
     }
 
-    /// Takes back everything: faults of commands and messages that have not happened yet, hanging, refusing, delays, throttling and
-    /// splitting. Connections that are closed stay closed, the server and the counts stay as they are.
+    /// Takes back everything: faults of commands and messages that have not happened yet, hanging, refusing, delays,
+    /// throttling and splitting. Connections that are closed stay closed, the server and the counts stay as they are.
     pub fn heal(&self) {
         *self.0.rules() = Rules::default();
         self.switch(|switches| {

@@ -199,22 +199,19 @@ impl Link {
         let reply = if self.plain { Err(Garbage) } else { self.next_reply_or_push(shared) };
         match reply {
             Ok(None) => None,
-            Ok(Some((bytes, Some(push)))) => {
-                let delay = if push == Push::Message { shared.rules().delay_of_message(&shared.random) } else { None };
-                let unasked = Arrived::unasked(bytes, shared);
-                Some(Arrived { delay: delay.or(unasked.delay), ..unasked })
-            }
+            Ok(Some((bytes, Some(Push::Message)))) => Some(Arrived::unasked(bytes, shared.delay_of_message())),
+            Ok(Some((bytes, Some(Push::Other)))) => Some(Arrived::unasked(bytes, shared.delay())),
             Ok(Some((bytes, None))) => Some(match self.awaited.pop_front() {
                 Some(Awaited { trip, lost, delay }) => Arrived { bytes, trip, lost, delay },
                 // the complaint of a server about what it could not read
-                None => Arrived::unasked(bytes, shared),
+                None => Arrived::unasked(bytes, shared.delay()),
             }),
             Err(Garbage) => {
                 if !mem::replace(&mut self.plain, true) {
                     add(&shared.counts.unparsed);
                 }
                 let bytes = self.from_server.split().freeze();
-                (!bytes.is_empty()).then(|| Arrived::unasked(bytes, shared))
+                (!bytes.is_empty()).then(|| Arrived::unasked(bytes, shared.delay()))
             }
         }
     }
@@ -223,7 +220,7 @@ impl Link {
     fn next_reply_or_push(&mut self, shared: &Shared) -> Result<Option<(Bytes, Option<Push>)>, Garbage> {
         while let Some(bytes) = self.replies.next(&mut self.from_server)? {
             let push = push(&bytes, self.subscribed);
-            if push == Some(Push::Message) && shared.rules().loses_message(&shared.random) {
+            if push == Some(Push::Message) && shared.loses_message() {
                 add(&shared.counts.dropped_messages);
                 continue;
             }
@@ -235,12 +232,12 @@ impl Link {
     /// Returns what is left when the server has closed: the beginning of a reply.
     pub(super) fn rest(&mut self, shared: &Shared) -> Option<Arrived> {
         let bytes = self.from_server.split().freeze();
-        (!bytes.is_empty()).then(|| Arrived::unasked(bytes, shared))
+        (!bytes.is_empty()).then(|| Arrived::unasked(bytes, shared.delay()))
     }
 }
 
 impl Arrived {
-    fn unasked(bytes: Bytes, shared: &Shared) -> Self {
-        Self { bytes, trip: None, lost: false, delay: shared.delay() }
+    fn unasked(bytes: Bytes, delay: Option<Duration>) -> Self {
+        Self { bytes, trip: None, lost: false, delay }
     }
 }

@@ -20,7 +20,7 @@ use crate::random::Random;
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) seed: u64,
-    pub(super) random: Random,
+    random: Random,
     rules: Mutex<Rules>,
     pub(super) switches: watch::Sender<Switches>,
     pub(super) connections: watch::Sender<Connections>,
@@ -82,6 +82,17 @@ impl Shared {
     /// Draws the delay of what is no reply to a command.
     pub(super) fn delay(&self) -> Option<Duration> {
         self.switches.borrow().delay.as_ref().map(|range| within(range, &self.random))
+    }
+
+    /// Decides whether the next message of a subscription is lost.
+    pub(super) fn loses_message(&self) -> bool {
+        self.rules().loses_message(&self.random)
+    }
+
+    /// Draws the delay of a message of a subscription.
+    pub(super) fn delay_of_message(&self) -> Option<Duration> {
+        let delay = self.rules().delay_of_message(&self.random);
+        delay.or_else(|| self.delay())
     }
 
     /// Waits while everything hangs.

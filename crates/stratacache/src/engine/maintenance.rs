@@ -37,6 +37,13 @@ pub(crate) async fn maintain(engine: Weak<Engine>) {
     }
 }
 
+/// Frees entries where it holds up no task, however many they are.
+async fn aside(work: impl FnOnce() + Send + 'static) {
+    if let Err(error) = crate::spawn::blocking(work).await {
+        tracing::warn!(%error, "freeing entries did not end");
+    }
+}
+
 impl Engine {
     async fn slow_chores(self: &Arc<Self>) {
         let now = self.timeline.now();
@@ -73,11 +80,7 @@ impl Engine {
         if !cleared.is_much() {
             return;
         }
-        self.spawner.start_lasting(async move {
-            if let Err(error) = crate::spawn::blocking(move || drop(cleared)).await {
-                tracing::warn!(%error, "a value panicked when it was dropped");
-            }
-        });
+        self.spawner.start_lasting(aside(move || drop(cleared)));
     }
 
     /// Sweeps one tenant's memory; a large one where it holds up no task.
@@ -87,9 +90,7 @@ impl Engine {
             return self.sweep(tenant, now);
         }
         let (engine, swept) = (Arc::clone(self), Arc::clone(tenant));
-        if let Err(error) = crate::spawn::blocking(move || engine.sweep(&swept, now)).await {
-            tracing::warn!(%error, "a value panicked when it was dropped");
-        }
+        aside(move || engine.sweep(&swept, now)).await;
     }
 
     /// Frees what has expired or become invalid in one tenant's memory.
