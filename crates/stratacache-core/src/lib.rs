@@ -5,6 +5,7 @@
 
 pub mod breaker;
 pub mod clock;
+mod codec;
 pub mod coordinator;
 pub mod envelope;
 mod error;
@@ -17,10 +18,11 @@ mod target;
 mod tenant;
 pub mod tier;
 
+pub use codec::{CodecError, CodecErrorKind, OwnCodec, ValueCodec};
 pub use error::{Error, ErrorKind, Result};
 pub use key::{
     Deployment, EntryCheck, EntryName, IntoKey, Key, KeyHasher, KeyPart, Keyspace, KeyspaceInfo, MAX_KEY,
-    NamespacePath, PartEncoder, Scope, check_key_length,
+    MemoryForm, NamespacePath, PartEncoder, Scope, check_key_length,
 };
 pub use policy::{
     Ceilings, Codec, Compress, Consistency, MAX_TIER_RULES, OnDisconnect, OnWriteError, Policy, RefreshAhead, TierRule,
