@@ -38,7 +38,11 @@ fn plant(below: &MemoryTier, compression: Compression, body: &[u8], raw_len: u32
     head.codec = Codec::MessagePack;
     head.raw_len = body.len() as u32;
     let mut forged = envelope::encode(&head, body).unwrap().to_vec();
-    forged[COMPRESSION_AT] = compression as u8;
+    forged[COMPRESSION_AT] = match compression {
+        Compression::None => 0,
+        Compression::Lz4 => 1,
+        _ => 2,
+    };
     forged[RAW_LEN_AT..RAW_LEN_AT + 4].copy_from_slice(&raw_len.to_le_bytes());
     let end = forged.len() - envelope::TAIL;
     let sum = xxh3_64(&forged[..end]);

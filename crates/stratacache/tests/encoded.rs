@@ -11,8 +11,8 @@ use std::convert::Infallible;
 use campaign::{Plan, run};
 use serde::{Deserialize, Serialize};
 use stratacache::{
-    Cache, Cached, Compress, Freshness, Keyspace, Loaded, Local, Lookup, MemoryForm, Namespace, Policy, event::EventKind,
-    hours, millis, minutes, seconds,
+    Cache, Cached, Compress, Freshness, Keyspace, LoadContext, Loaded, Local, Lookup, MemoryForm, Namespace, Policy,
+    event::EventKind, hours, millis, minutes, seconds,
 };
 use stratacache_testkit::tiers::MemoryTier;
 use support::{Loads, builder, settle, tenant};
@@ -30,7 +30,10 @@ fn page(n: usize) -> Page {
 }
 
 const POLICY: Policy = Policy::ttl(minutes(5)).jitter(0.0);
-const DECODED: Keyspace<u32, Page> = Keyspace::new("decoded", POLICY);
+const DECODED: Keyspace<u32, Page> = Keyspace::new("decoded", POLICY).weigher(|page| {
+    let block = |text: &String| size_of::<String>() + text.capacity() + 8;
+    size_of::<Page>() + page.title.capacity() + page.lines.iter().map(block).sum::<usize>()
+});
 const ENCODED: Keyspace<u32, Page> = Keyspace::new("encoded", POLICY).memory_form(MemoryForm::Encoded);
 const PLAIN: Keyspace<u32, Page> =
     Keyspace::new("plain", POLICY.compress(Compress::Off)).memory_form(MemoryForm::Encoded);
@@ -167,11 +170,11 @@ async fn a_known_failing_key_is_not_loaded_again_before_its_back_off_ends() {
 async fn the_loader_sees_the_stale_value_and_may_confirm_it() {
     let (cache, acme) = cache().await;
     let key = STALE.key(&1);
-    let first = async |_| Ok::<_, Infallible>(Loaded::new(page(1)).etag("v1"));
+    let first = async |_: LoadContext<Page>| Ok::<_, Infallible>(Loaded::new(page(1)).etag("v1"));
     acme.get_or_load_with(key.clone(), first).await.unwrap();
     for _ in 0..3 {
         sleep(minutes(20)).await;
-        let confirm = async |cx: stratacache::LoadContext<Page>| {
+        let confirm = async |cx: LoadContext<Page>| {
             let stale = cx.stale().unwrap();
             assert_eq!((stale.value(), stale.etag()), (&page(1), Some("v1")));
             Ok::<_, Infallible>(Loaded::not_modified())
@@ -235,7 +238,6 @@ async fn a_hit_below_is_promoted_as_the_bytes_it_was() {
 struct Lossy {
     kept: u32,
     #[serde(skip_serializing)]
-    #[allow(dead_code)]
     lost: u32,
 }
 

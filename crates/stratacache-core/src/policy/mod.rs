@@ -172,7 +172,7 @@ pub enum Compress {
         over: u32,
     },
     /// Zstandard for bodies over `over` bytes: about half the bytes of LZ4 for text, at three times the time or more. Needs the
-    /// feature `zstd`, on every node that reads: others miss, with an event.
+    /// feature `zstd`, on every node that reads: others miss, with an event. A thread that compresses keeps up to 4 MiB for it.
     #[cfg(feature = "zstd")]
     Zstd {
         /// -7 to 19. Negative ones are quicker, 0 means zstd's own default, 3. Above 9 each attempt takes milliseconds and

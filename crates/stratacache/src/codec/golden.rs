@@ -201,7 +201,8 @@ fn value_of(head: &Head, body: &[u8]) -> Option<Contact> {
 fn golden_envelopes_of_every_version_are_read_forever() {
     for version in 1..=VERSION {
         for case in cases() {
-            let (head, body) = envelope::decode(&golden(&case, version)).unwrap_or_else(|e| panic!("{}: {e}", case.name));
+            let (head, body) =
+                envelope::decode(&golden(&case, version)).unwrap_or_else(|e| panic!("{}: {e}", case.name));
             let expected = Head { compression: head.compression, raw_len: head.raw_len, ..case.head() };
             assert_eq!(head, expected, "{}", case.name);
             assert_eq!(value_of(&head, &body), (!case.absent).then(contact), "{}", case.name);

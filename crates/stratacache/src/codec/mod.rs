@@ -9,7 +9,7 @@ mod zstd;
 
 use std::borrow::Cow;
 
-use stratacache_core::{Codec, CodecError, CodecErrorKind, Compress, ValueCodec, envelope::Compression};
+use stratacache_core::{Codec, CodecError, CodecErrorKind, ValueCodec, envelope::Compression};
 
 pub(crate) use compress::{expand, squeeze, tries};
 pub use value::{CacheValue, Coded, Local};

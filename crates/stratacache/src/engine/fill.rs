@@ -145,13 +145,12 @@ impl Engine {
             return self.too_heavy(ns);
         }
         if !judged {
-            entry.head.settled.store(true, Release);
+            slot.head().settled.store(true, Release);
         } else if !judge.settle(partition, &lookup, &slot, key_scope, began) {
             return Kept::Overtaken;
-        } else {
-            // a view says what its entry says
-            entry.head.settled.store(true, Release);
         }
+        // a view says what its entry says
+        entry.head.settled.store(true, Release);
         Kept::Yes
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, atomic::Ordering::Relaxed};
 
-use stratacache_core::{Scope, clock::Millis, event::EventKind, stamp::Seq};
+use stratacache_core::{Scope, clock::Millis, stamp::Seq};
 
 use super::{
     Door, Engine, Life, Space, Tenant,

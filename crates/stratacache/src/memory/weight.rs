@@ -28,7 +28,7 @@ pub(crate) fn entry_weight<V>(key: &MapKey, value: usize, scopes: &EntryScopes) 
 }
 
 /// Weighs an entry that is held as so many bytes, once.
-pub(crate) fn packed_weight<V>(key: &MapKey, body: usize, scopes: &EntryScopes) -> u64 {
+pub(crate) fn packed_weight<V: 'static>(key: &MapKey, body: usize, scopes: &EntryScopes) -> u64 {
     let entry = block(COUNTERS + size_of::<Packed<V>>()) + block(body);
     (key_block(key) + entry + scopes.charge()) as u64
 }

@@ -367,7 +367,7 @@ async fn invalidate(cache: &Cache, world: &Arc<World>, random: &mut Random) {
         2 => ns.clear().await,
         3 => cache.tenant(&TenantId::from(u64::from(spot.tenant))).clear().await,
         4 => cache.invalidate_global_tag("g").await,
-        _ => ns.invalidate([Target::key(spot.key_in(world)), Target::tag(spot.tag())]).await,
+        _ => ns.invalidate([Target::of(&spot.key_in(world)), Target::tag(spot.tag())]).await,
     };
     if done.is_ok() {
         call.returned();
