@@ -91,7 +91,7 @@ pub(crate) struct Cold {
     /// XFetch: `delta * beta` in milliseconds.
     pub(crate) early_ms: f32,
     /// Of a view: the entry in memory, whose state this is.
-    of: Option<SlotRef>,
+    pub(crate) of: Option<SlotRef>,
 }
 
 impl Default for Cold {
