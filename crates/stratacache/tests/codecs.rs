@@ -270,7 +270,7 @@ async fn an_envelope_of_another_version_codec_or_compression_is_a_miss_with_an_e
         let below = disk();
         let cache = over(&below).await;
         let acme = tenant(&cache, "acme");
-        acme.insert("k", contact()).await.unwrap();
+        acme.insert("k", contact()).policy(POLICY).await.unwrap();
         leave_memory().await;
         forge(&below, at, &[byte]);
         let mut events = cache.events();
