@@ -87,7 +87,7 @@ async fn an_entry_weighs_its_bytes_and_the_same_memory_holds_several_times_as_ma
     for keyspace in [&DECODED, &PLAIN, &ENCODED] {
         let cache = builder().memory(1 << 20).build().await.unwrap();
         let acme = tenant(&cache, "acme");
-        for n in 0..4_000 {
+        for n in 0..2_000 {
             acme.insert(keyspace.key(&n), page(n as usize)).await.unwrap();
         }
         let stats = cache.stats();
