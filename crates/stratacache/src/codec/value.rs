@@ -2,7 +2,8 @@
 
 use std::{io, ops::Deref};
 
-use serde::{Serialize, de::DeserializeOwned};
+use rmp_serde::decode::Error::InvalidMarkerRead;
+use serde::{Deserialize as _, Serialize, de::DeserializeOwned};
 use stratacache_core::{Codec, CodecError, CodecErrorKind};
 
 /// A value that can be cached.
@@ -65,14 +66,14 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> CacheValue for T {
     fn decode(codec: Codec, bytes: &[u8]) -> Result<Self, CodecError> {
         match codec {
             Codec::MessagePack => {
-                let mut rest = bytes;
-                let mut reader = rmp_serde::Deserializer::new(&mut rest);
-                let value =
-                    T::deserialize(&mut reader).map_err(|e| CodecError::decode(CANNOT_DECODE).with_source(e))?;
-                if !rest.is_empty() {
-                    return Err(CodecError::decode(CANNOT_DECODE));
+                // borrows strings and bytes, which a reader would copy twice
+                let mut reader = rmp_serde::Deserializer::from_read_ref(bytes);
+                let value = T::deserialize(&mut reader).map_err(|e| CodecError::decode(CANNOT_DECODE).with_source(e))?;
+                // whatever is behind it: only where nothing is, not even the kind of a next value can be read
+                match <()>::deserialize(&mut reader) {
+                    Err(InvalidMarkerRead(end)) if end.kind() == io::ErrorKind::UnexpectedEof => Ok(value),
+                    _ => Err(CodecError::decode(CANNOT_DECODE)),
                 }
-                Ok(value)
             }
             Codec::Json => serde_json::from_slice(bytes).map_err(|e| CodecError::decode(CANNOT_DECODE).with_source(e)),
             Codec::Postcard => match postcard::take_from_bytes(bytes) {
@@ -200,4 +201,26 @@ impl<T: Send + Sync + 'static> CacheValue for Coded<T> {
     }
 
     const PORTABLE: bool = true;
+}
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Several = (String, Vec<u8>, Option<u32>, serde_bytes::ByteBuf);
+
+    #[test]
+    fn a_value_is_read_as_it_was_written_and_bytes_behind_it_make_it_unreadable() {
+        let value: Several = ("text".to_owned(), vec![1, 2], None, vec![0; 300].into());
+        for codec in [Codec::MessagePack, Codec::Json, Codec::Postcard] {
+            let bytes = value.encode(codec).unwrap();
+            assert_eq!(Several::decode(codec, &bytes).unwrap(), value, "{codec:?}");
+            for behind in [0, 1, 0x91, 0xc1, 0xdb, 0xff] {
+                let longer = [&bytes[..], &[behind]].concat();
+                assert!(Several::decode(codec, &longer).is_err(), "{codec:?} and {behind:#x}");
+            }
+            for end in 0..bytes.len() {
+                assert!(Several::decode(codec, &bytes[..end]).is_err(), "{codec:?} up to {end}");
+            }
+        }
+    }
 }
