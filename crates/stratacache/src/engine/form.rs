@@ -4,7 +4,7 @@ use std::{any::Any, sync::Arc};
 
 use stratacache_core::{KeyspaceInfo, MemoryForm, Policy, event::EventKind};
 
-use super::{Door, Engine, Quick};
+use super::{Door, Engine, Quick, packing::Packing};
 use crate::{
     codec::CacheValue,
     memory::{Body, Entry, Packed, SlotRef, packed_weight},
@@ -31,13 +31,23 @@ impl Engine {
     ) -> Arc<Entry<V>> {
         let encoded = keyspace.filter(|k| k.memory_form() == MemoryForm::Encoded && entry.value().is_some());
         if let Some(keyspace) = encoded {
-            let packing = || self.packing_of(&entry, Some(keyspace), policy).ok().flatten();
-            if let Some(body) = body.or_else(|| Some(packing()?.into_body())) {
-                let weight = packed_weight::<V>(&entry.head.key, body.bytes.len(), &entry.meta.scopes);
-                return Packed::of(entry, body, weight, keyspace);
+            let body = match body {
+                Some(body) => Ok(Some(body)),
+                None => self.packing_of(&entry, Some(keyspace), policy).map(|packing| packing.map(Packing::into_body)),
+            };
+            match body {
+                Ok(Some(body)) => {
+                    let weight = packed_weight::<V>(&entry.head.key, body.bytes.len(), &entry.meta.scopes);
+                    return Packed::of(entry, body, weight, keyspace);
+                }
+                Ok(None) => {}
+                // what cannot be encoded stays as it is
+                Err(error) => tracing::debug!(
+                    keyspace = keyspace.name(),
+                    reason = error.reason(),
+                    "a value cannot be encoded and is held decoded"
+                ),
             }
-            // what cannot be encoded stays as it is
-            tracing::debug!(keyspace = keyspace.name(), "a value cannot be encoded and is held decoded");
         }
         self.weigh(&mut entry, keyspace.and_then(KeyspaceInfo::weigher));
         Arc::new(entry)
