@@ -15,7 +15,7 @@ use std::{fmt::Write as _, fs, io::Write as _, path::PathBuf};
 use anyhow::{Context as _, Result};
 use clap::{Parser, ValueEnum};
 
-use bench::{footprint, hit, insert, latency, load, neighbour, ratio, tags, tenants, waiters};
+use bench::{encoded, footprint, hit, insert, latency, load, neighbour, ratio, tags, tenants, waiters};
 use measure::Effort;
 use table::Table;
 
@@ -30,6 +30,8 @@ enum Name {
     Insert,
     /// Bytes of an entry, and whether the memory budget is real
     Memory,
+    /// What memory held encoded gains in bytes, and costs at each hit
+    Encoded,
     /// Tag invalidation at 1,000 and 1,000,000 entries
     Tags,
     /// 10,000 callers on a cold key
@@ -123,6 +125,7 @@ fn run(name: Name, effort: Effort) -> Result<Vec<Table>> {
         Name::Load => vec![load::run(effort)?],
         Name::Insert => vec![insert::run(effort)?],
         Name::Memory => footprint::run(effort)?,
+        Name::Encoded => encoded::run(effort)?,
         Name::Tags => vec![tags::run(effort)?],
         Name::Waiters => vec![waiters::run(effort)?],
         Name::Latency => vec![latency::run(effort)?],

@@ -120,11 +120,19 @@ pub enum EventKind {
         /// The tier.
         tier: String,
     },
-    /// A damaged or unreadable entry was found; it was not served.
+    /// A damaged entry was found; it was not served.
     CorruptEnvelope {
         /// The tier.
         tier: String,
         /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// An entry of another release was found: of a version, codec or compression that this node does not have. It was not
+    /// served.
+    UnknownEnvelope {
+        /// The tier.
+        tier: String,
+        /// What is unknown about it.
         reason: &'static str,
     },
     /// A value in a cache has another type, shape or codec than the one asked for; it counts as a miss.

@@ -5,6 +5,7 @@
 
 pub mod breaker;
 pub mod clock;
+mod codec;
 pub mod coordinator;
 pub mod envelope;
 mod error;
@@ -17,9 +18,10 @@ mod target;
 mod tenant;
 pub mod tier;
 
+pub use codec::{CodecError, CodecErrorKind, OwnCodec, ValueCodec};
 pub use error::{Error, ErrorKind, Result};
 pub use key::{
-    Deployment, EntryCheck, EntryName, IntoKey, Key, KeyHasher, KeyPart, Keyspace, KeyspaceInfo, MAX_KEY,
+    Deployment, EntryCheck, EntryName, IntoKey, Key, KeyHasher, KeyPart, Keyspace, KeyspaceInfo, MAX_KEY, MemoryForm,
     NamespacePath, PartEncoder, Scope, check_key_length,
 };
 pub use policy::{

@@ -34,7 +34,9 @@ async fn main() {
     let end = clock.now() + Duration::from_secs(minutes * 60);
     let (mut operations, mut overlaps) = (0, 0);
     while clock.now() < end {
-        let report = run(Plan { seed, operations: 5_000_000, restarts: 9, workers: 16, configure: |b| b }).await;
+        let encoded = seed % 2 == 1; // every other run keeps its values as bytes
+        let plan = Plan { seed, operations: 5_000_000, restarts: 9, workers: 16, encoded, configure: |b| b };
+        let report = run(plan).await;
         println!("{report}");
         operations += report.operations;
         overlaps += report.overlaps;

@@ -71,10 +71,13 @@ impl<V> Cached<V> {
         self.entry.meta.etag()
     }
 
-    /// Tells whether two handles are of one and the same entry.
+    /// Tells whether two handles are of one and the same entry. Where a keyspace's memory is encoded, each of them has a value of its own.
     #[must_use]
-    pub fn same_entry(a: &Self, b: &Self) -> bool {
-        Arc::ptr_eq(&a.entry, &b.entry)
+    pub fn same_entry(a: &Self, b: &Self) -> bool
+    where
+        V: Send + Sync + 'static,
+    {
+        Entry::same(&a.entry, &b.entry)
     }
 }
 

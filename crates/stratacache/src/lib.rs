@@ -46,7 +46,7 @@ mod value;
 
 pub use cache::{Cache, CacheBuilder, Quota};
 pub use cached::{Cached, Freshness};
-pub use codec::{CacheValue, CodecError, Local};
+pub use codec::{CacheValue, Coded, Local};
 #[cfg(feature = "mutants")]
 #[doc(hidden)]
 pub use coherence::Rule;
@@ -55,12 +55,13 @@ pub use invalidation::{Invalidation, Queued};
 pub use load_error::LoadError;
 pub use loaded::{LoadContext, Loaded};
 pub use namespace::Namespace;
-pub use observe::{EventStream, Lagged, Stats, TierStats};
+pub use observe::{CompressionStats, EventStream, Lagged, Stats, TierStats};
 pub use op::Lookup;
 pub use stratacache_core::{
-    Ceilings, Codec, Compress, Consistency, Error, ErrorKind, IntoKey, IntoTag, IntoTargets, Key, KeyPart, Keyspace,
-    OnDisconnect, OnWriteError, PartEncoder, Policy, RefreshAhead, Result, Stamp, Tag, Target, TenantId, Token,
-    WriteMode, clock, event, hours, millis, minutes, parse_duration, seconds, tier,
+    Ceilings, Codec, CodecError, CodecErrorKind, Compress, Consistency, Error, ErrorKind, IntoKey, IntoTag,
+    IntoTargets, Key, KeyPart, Keyspace, MemoryForm, OnDisconnect, OnWriteError, OwnCodec, PartEncoder, Policy,
+    RefreshAhead, Result, Stamp, Tag, Target, TenantId, Token, ValueCodec, WriteMode, clock, event, hours, millis,
+    minutes, parse_duration, seconds, tier,
 };
 #[cfg(feature = "disk")]
 pub use stratacache_disk::{Disk, DiskBuilder};

@@ -5,7 +5,7 @@
 use std::{future::Future, sync::Mutex};
 
 use peak_alloc::PeakAlloc;
-use stratacache::{Cache, CacheBuilder, Namespace, TenantId, millis, seconds};
+use stratacache::{Cache, CacheBuilder, Keyspace, MemoryForm, Namespace, Policy, TenantId, hours, millis, seconds};
 use stratacache_testkit::clock::SimulatedClock;
 use tokio::time::{advance, sleep};
 
@@ -122,6 +122,26 @@ fn large_values_stay_within_the_budget_and_use_it() {
     measure(builder, async |cache| insert(&tenants(&cache, 1), 0..50_000, |_| 10_000).await)
         .holds("10 KB, 1 tenant")
         .uses_at_least(80.0);
+}
+
+#[test]
+fn values_held_as_bytes_stay_within_the_budget_and_use_it() {
+    const PAGES: Keyspace<u64, Vec<String>> =
+        Keyspace::new("pages", Policy::ttl(hours(1))).memory_form(MemoryForm::Encoded);
+    let lines = |n: usize| (0..60).map(|line| format!("line {line} of page {n}: {}", "text ".repeat(4))).collect();
+    measure(builder, async |cache| {
+        let acme = cache.tenant(&TenantId::from(1));
+        for n in 0..120_000 {
+            let lines: Vec<String> = lines(n);
+            acme.insert(PAGES.key(&(n as u64)), lines).await.unwrap();
+            if n % 3 == 0 {
+                acme.get(PAGES.key(&(n as u64))).await.unwrap();
+            }
+            breathe(n).await;
+        }
+    })
+    .holds("encoded, 60 lines")
+    .uses_at_least(80.0);
 }
 
 #[test]

@@ -13,7 +13,7 @@ use stratacache::{CacheBuilder, Rule};
 async fn is_noticed(rule: Rule, configure: fn(CacheBuilder) -> CacheBuilder) {
     let mut operations = 0;
     for seed in 1..=10 {
-        let report = run(Plan { seed, operations: 100_000, restarts: 4, workers: 8, configure }).await;
+        let report = run(Plan { seed, operations: 100_000, restarts: 4, workers: 8, encoded: false, configure }).await;
         operations += report.operations;
         if report.stale > 0 {
             println!("{rule:?}: noticed within {operations} operations: {report}");

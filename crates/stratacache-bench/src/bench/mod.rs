@@ -1,5 +1,6 @@
 //! One bench in each file.
 
+pub(crate) mod encoded;
 pub(crate) mod footprint;
 pub(crate) mod hit;
 pub(crate) mod insert;

@@ -35,12 +35,8 @@ pub fn decode(bytes: &Bytes) -> Result<(Head, Bytes), EnvelopeError> {
     if flags & !(FLAG_ABSENT | FLAG_OLDER) != 0 {
         return Err(EnvelopeError::Malformed("unknown flags"));
     }
-    let codec = Codec::from_byte(fixed[4]).ok_or(EnvelopeError::Malformed("unknown codec"))?;
-    let compression = match fixed[5] {
-        0 => Compression::None,
-        1 => Compression::Lz4,
-        _ => return Err(EnvelopeError::Malformed("unknown compression")),
-    };
+    let codec = Codec::from_byte(fixed[4]).ok_or(EnvelopeError::UnknownCodec(fixed[4]))?;
+    let compression = Compression::from_byte(fixed[5]).ok_or(EnvelopeError::UnknownCompression(fixed[5]))?;
     let (tags, global_tags) = (fixed[6] as usize, fixed[7] as usize);
     let etag_len = u16::from_le_bytes([fixed[116], fixed[117]]) as usize;
     let (body_len, raw_len) = (half(120) as usize, half(124));

@@ -28,7 +28,7 @@ pub fn encode(head: &Head, body: &[u8]) -> Result<Bytes, EnvelopeError> {
     out.extend_from_slice(&[
         VERSION,
         flags,
-        head.codec as u8,
+        head.codec.byte(),
         head.compression as u8,
         head.tags.len() as u8,
         head.global_tags.len() as u8,

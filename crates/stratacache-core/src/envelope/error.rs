@@ -10,6 +10,10 @@ pub enum EnvelopeError {
     NotOurs,
     /// An envelope of another version.
     Version(u8),
+    /// An envelope of this version, with a codec that this version does not have.
+    UnknownCodec(u8),
+    /// An envelope of this version, with a compression that this version does not have.
+    UnknownCompression(u8),
     /// A field contradicts the number of bytes there are, or is out of its range.
     Malformed(&'static str),
     /// The checksum does not match.
@@ -19,12 +23,20 @@ pub enum EnvelopeError {
 }
 
 impl EnvelopeError {
+    /// Tells whether the envelope may be whole, but says that it is of another release: version, codec or compression.
+    #[must_use]
+    pub const fn is_unknown(self) -> bool {
+        matches!(self, Self::Version(_) | Self::UnknownCodec(_) | Self::UnknownCompression(_))
+    }
+
     /// Returns a short reason without any content.
     #[must_use]
     pub const fn reason(self) -> &'static str {
         match self {
             Self::NotOurs => "not an envelope",
             Self::Version(_) => "another version",
+            Self::UnknownCodec(_) => "unknown codec",
+            Self::UnknownCompression(_) => "unknown compression",
             Self::Malformed(what) | Self::TooLarge(what) => what,
             Self::Checksum => "checksum",
         }
@@ -35,6 +47,8 @@ impl fmt::Display for EnvelopeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Version(v) => write!(f, "envelope of version {v}"),
+            Self::UnknownCodec(byte) => write!(f, "envelope with the unknown codec {byte}"),
+            Self::UnknownCompression(byte) => write!(f, "envelope with the unknown compression {byte}"),
             Self::Malformed(what) => write!(f, "malformed envelope: {what}"),
             Self::TooLarge(what) => write!(f, "too large for an envelope: {what}"),
             Self::NotOurs | Self::Checksum => f.write_str(self.reason()),

@@ -5,8 +5,8 @@
 //! | 0 | 2 | magic `SC` |
 //! | 2 | 1 | version, 1 |
 //! | 3 | 1 | flags: 1 absent, 2 older than its token |
-//! | 4 | 1 | codec |
-//! | 5 | 1 | compression: 0 none, 1 LZ4 |
+//! | 4 | 1 | codec: 1 MessagePack, 2 JSON, 3 Postcard, 128 to 255 own |
+//! | 5 | 1 | compression: 0 none, 1 LZ4, 2 zstd |
 //! | 6 | 1 | number of tags |
 //! | 7 | 1 | number of global tags |
 //! | 8 | 16 | check of (tenant, namespace, key) |
@@ -77,6 +77,21 @@ pub enum Compression {
     None = 0,
     /// One LZ4 block.
     Lz4 = 1,
+    /// One zstd frame.
+    Zstd = 2,
+}
+
+impl Compression {
+    /// Returns the compression of an envelope's compression byte.
+    #[must_use]
+    pub const fn from_byte(byte: u8) -> Option<Self> {
+        match byte {
+            0 => Some(Self::None),
+            1 => Some(Self::Lz4),
+            2 => Some(Self::Zstd),
+            _ => None,
+        }
+    }
 }
 
 /// Everything about an entry except its body: what it is judged by.

@@ -111,6 +111,24 @@ fn another_version_is_told_apart_from_damage() {
     assert_eq!(decode(&next.into()), Err(EnvelopeError::Version(2)));
 }
 
+#[test]
+fn a_codec_or_compression_of_a_later_release_is_told_apart_from_damage() {
+    let with = |at: usize, byte: u8| {
+        let mut other = envelope(1).to_vec();
+        other[at] = byte;
+        let end = other.len() - TAIL;
+        let sum = xxhash_rust::xxh3::xxh3_64(&other[..end]);
+        other[end..].copy_from_slice(&sum.to_le_bytes());
+        decode(&other.into())
+    };
+    assert_eq!(with(4, 0), Err(EnvelopeError::UnknownCodec(0)));
+    assert_eq!(with(4, 127), Err(EnvelopeError::UnknownCodec(127)));
+    assert_eq!(with(4, 128).unwrap().0.codec, Codec::Own(crate::OwnCodec::new(128)));
+    assert_eq!(with(5, 3), Err(EnvelopeError::UnknownCompression(3)));
+    assert!(EnvelopeError::UnknownCompression(3).is_unknown() && EnvelopeError::Version(2).is_unknown());
+    assert!(!EnvelopeError::Checksum.is_unknown() && !EnvelopeError::Malformed("").is_unknown());
+}
+
 proptest! {
     #[test]
     fn no_input_panics(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {

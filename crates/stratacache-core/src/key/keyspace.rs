@@ -3,7 +3,21 @@
 use std::{fmt, marker::PhantomData};
 
 use super::{Key, KeyPart, PartEncoder};
-use crate::Policy;
+use crate::{Policy, ValueCodec};
+
+/// How the memory tier holds the values of a keyspace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum MemoryForm {
+    /// As they are: a hit costs nothing but the look-up. The default.
+    #[default]
+    Decoded,
+    /// As bytes, encoded and compressed as the policy says: more values in the same memory, and each hit decodes. Two hits
+    /// return two values that are equal, not one that is shared. An entry weighs its bytes, whatever a weigher says.
+    ///
+    /// Values that cannot be encoded, such as `Local` ones, stay as they are.
+    Encoded,
+}
 
 /// The type-independent declaration inside a [`Keyspace`].
 pub struct KeyspaceInfo<V: 'static> {
@@ -12,6 +26,8 @@ pub struct KeyspaceInfo<V: 'static> {
     policy: Policy,
     weigher: Option<fn(&V) -> usize>,
     negative_when: Option<fn(&V) -> bool>,
+    codec: Option<&'static dyn ValueCodec<V>>,
+    memory_form: MemoryForm,
 }
 
 impl<V: 'static> KeyspaceInfo<V> {
@@ -43,6 +59,18 @@ impl<V: 'static> KeyspaceInfo<V> {
     #[must_use]
     pub const fn negative_when(&self) -> Option<fn(&V) -> bool> {
         self.negative_when
+    }
+
+    /// Returns the keyspace's own codec, if it has one.
+    #[must_use]
+    pub const fn codec(&self) -> Option<&'static dyn ValueCodec<V>> {
+        self.codec
+    }
+
+    /// Returns how the memory tier holds the values.
+    #[must_use]
+    pub const fn memory_form(&self) -> MemoryForm {
+        self.memory_form
     }
 
     pub(crate) fn encode_prefix(&self, parts: &mut PartEncoder) {
@@ -86,7 +114,16 @@ impl<K: ?Sized, V: 'static> Keyspace<K, V> {
     #[must_use]
     pub const fn new(name: &'static str, policy: Policy) -> Self {
         assert!(!name.is_empty() && name.len() <= 64, "a keyspace name has 1 to 64 bytes");
-        Self { info: KeyspaceInfo { name, version: 0, policy, weigher: None, negative_when: None }, key: PhantomData }
+        let info = KeyspaceInfo {
+            name,
+            version: 0,
+            policy,
+            weigher: None,
+            negative_when: None,
+            codec: None,
+            memory_form: MemoryForm::Decoded,
+        };
+        Self { info, key: PhantomData }
     }
 
     /// Sets the version of the values' shape; entries of another version are misses. Default 0.
@@ -109,6 +146,23 @@ impl<K: ?Sized, V: 'static> Keyspace<K, V> {
     #[must_use]
     pub const fn negative_when(mut self, absent: fn(&V) -> bool) -> Self {
         self.info.negative_when = Some(absent);
+        self
+    }
+
+    /// Gives the keyspace a codec of its own, in place of the policy's.
+    #[must_use]
+    pub const fn codec(mut self, codec: &'static dyn ValueCodec<V>) -> Self {
+        self.info.codec = Some(codec);
+        self
+    }
+
+    /// Sets how the memory tier holds the values. Default [`MemoryForm::Decoded`].
+    ///
+    /// `Encoded` is for many values that are read now and then, and whose bytes are much fewer than the value in memory. It
+    /// changes nothing else: freshness, invalidation, absence and statistics are the same.
+    #[must_use]
+    pub const fn memory_form(mut self, form: MemoryForm) -> Self {
+        self.info.memory_form = form;
         self
     }
 
@@ -151,6 +205,8 @@ impl<V: 'static> fmt::Debug for KeyspaceInfo<V> {
             .field("name", &self.name)
             .field("version", &self.version)
             .field("policy", &self.policy)
+            .field("codec", &self.codec.map(ValueCodec::id))
+            .field("memory_form", &self.memory_form)
             .finish_non_exhaustive()
     }
 }

@@ -7,7 +7,7 @@ mod part;
 use std::{fmt, marker::PhantomData};
 
 pub use identity::{Deployment, EntryCheck, EntryName, KeyHasher, NamespacePath, Scope};
-pub use keyspace::{Keyspace, KeyspaceInfo};
+pub use keyspace::{Keyspace, KeyspaceInfo, MemoryForm};
 pub use part::{KeyPart, PartEncoder};
 pub(crate) use part::{PartBuf, encode_part};
 

@@ -23,6 +23,10 @@ impl Default for Ceilings {
 /// Times above this do not fit the millisecond fields of an entry.
 const LONGEST: Duration = Duration::from_millis(u32::MAX as u64);
 
+/// Levels above need more memory than a cache should take for one value.
+#[cfg(feature = "zstd")]
+const ZSTD_LEVELS: std::ops::RangeInclusive<i8> = -7..=19;
+
 impl Ceilings {
     /// The widest that can be set.
     pub(crate) const WIDEST: Self = Self { max_ttl: LONGEST, max_stale: LONGEST };
@@ -121,6 +125,19 @@ impl Policy {
         if self.max_weight == Some(0) {
             return refuse("max_weight must be at least 1 byte; use WriteMode or no cache to store nothing".into());
         }
+        #[cfg(feature = "zstd")]
+        if let super::Compress::Zstd { level, .. } = self.compress
+            && !ZSTD_LEVELS.contains(&level)
+        {
+            let (first, last) = (ZSTD_LEVELS.start(), ZSTD_LEVELS.end());
+            return refuse(format!("compress: the level of zstd is {level} but must be between {first} and {last}"));
+        }
+        if let super::Codec::Own(own) = self.codec {
+            return refuse(format!(
+                "codec is an own one, {}, which a policy cannot ask for: declare it with Keyspace::codec",
+                own.byte()
+            ));
+        }
         for rule in self.tiers.iter().flatten() {
             if rule.ttl.is_some_and(|ttl| ttl.as_millis() == 0) {
                 return refuse(format!("tier_ttl of {:?} must be at least 1 ms", rule.tier));
@@ -178,6 +195,11 @@ mod tests {
             (ok.max_weight(0), "max_weight"),
             (ok.tier_ttl("disk", Duration::ZERO), "tier_ttl"),
             (ok.min_hits("disk", 0), "min_hits"),
+            (ok.codec(crate::Codec::Own(crate::OwnCodec::new(128))), "codec"),
+            #[cfg(feature = "zstd")]
+            (ok.compress(crate::Compress::zstd(20)), "compress"),
+            #[cfg(feature = "zstd")]
+            (ok.compress(crate::Compress::Zstd { level: -8, over: 0 }), "-7 and 19"),
         ] {
             assert!(refusal(policy).contains(knob), "{knob}: {}", refusal(policy));
         }

@@ -179,11 +179,33 @@ mod tests {
             serde_json::from_str(r#"{"compress": {"lz4": {"over": 10}}, "refresh_ahead": 0.5}"#).unwrap();
         assert_eq!(policy.compression(), Compress::Lz4 { over: 10 });
         assert_eq!(policy.refresh_ahead_rule(), RefreshAhead::Fraction(0.5));
+        let policy: Policy = serde_json::from_str(r#"{"compress": {"lz4": {}}, "codec": "postcard"}"#).unwrap();
+        assert_eq!((policy.compression(), policy.codec_id()), (Compress::lz4(), Codec::Postcard));
+        let policy: Policy = serde_json::from_str(r#"{"compress": "off", "codec": "message_pack"}"#).unwrap();
+        assert_eq!((policy.compression(), policy.codec_id()), (Compress::Off, Codec::MessagePack));
         let policy: Policy =
             serde_json::from_str(r#"{"consistency": {"bounded": "2s"}, "on_disconnect": {"serve_stale": "1m"}}"#)
                 .unwrap();
         assert_eq!(policy.consistency_mode(), Consistency::Bounded(seconds(2)));
         assert_eq!(policy.on_disconnect_mode(), OnDisconnect::ServeStale(seconds(60)));
+    }
+
+    #[cfg(feature = "zstd")]
+    #[test]
+    fn a_policy_file_may_ask_for_zstd_within_its_levels() {
+        let read = |file: &str| serde_json::from_str::<Policy>(file);
+        let policy = read(r#"{"compress": {"zstd": {"level": -5, "over": 300}}}"#).unwrap();
+        assert_eq!(policy.compression(), Compress::Zstd { level: -5, over: 300 });
+        assert_eq!(read(r#"{"compress": {"zstd": {"level": 3}}}"#).unwrap().compression(), Compress::zstd(3));
+        for (file, says) in [
+            (r#"{"compress": {"zstd": {"level": 20}}}"#, "compress: the level of zstd is 20"),
+            (r#"{"compress": {"zstd": {"level": 300}}}"#, "300"),
+            (r#"{"compress": {"zstd": {}}}"#, "level"),
+            (r#"{"compress": {"zstd": {"level": 3, "window": 9}}}"#, "window"),
+        ] {
+            let error = read(file).unwrap_err().to_string();
+            assert!(error.contains(says), "{file}: {error}");
+        }
     }
 
     #[test]
@@ -194,6 +216,8 @@ mod tests {
             (r#"{"jitter": 2}"#, "jitter"),
             (r#"{"tll": "60s"}"#, "tll"),
             (r#"{"ttl": "forever"}"#, "duration"),
+            (r#"{"codec": {"own": 200}}"#, "own"),
+            (r#"{"compress": "gzip"}"#, "gzip"),
         ] {
             let error = serde_json::from_str::<Policy>(file).unwrap_err().to_string();
             assert!(error.contains(says), "{file}: {error}");

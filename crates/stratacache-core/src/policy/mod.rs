@@ -102,51 +102,110 @@ pub enum OnDisconnect {
     Fail,
 }
 
-/// How a value is turned into bytes for the tiers below memory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
+/// How a value is turned into bytes, for the tiers below memory and for memory where a keyspace keeps values encoded.
+///
+/// The codec is noted in each envelope, and what was written with another one of these is read on after a change.
+///
+/// | codec | bytes | when the type changes |
+/// |---|---|---|
+/// | `MessagePack` | fields by name | optional fields may come and go |
+/// | `Json` | most; text, for people and other programs | as MessagePack |
+/// | `Postcard` | fewest; fields by place | any change makes old entries misses, or wrong where the bytes happen to fit: raise `Keyspace::version` |
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[repr(u8)]
 #[non_exhaustive]
 pub enum Codec {
     /// MessagePack with named fields: tolerates added and missing optional fields. The default.
     #[default]
-    MessagePack = 1,
+    MessagePack,
     /// JSON.
-    Json = 2,
-    /// Postcard: small and quick, but any change of the type's shape makes old entries misses.
-    Postcard = 3,
+    Json,
+    /// Postcard: small and quick, but not self-describing: it cannot express `serde_json::Value`, internally tagged or untagged
+    /// enums, nor fields that are skipped.
+    Postcard,
+    /// A keyspace's own codec. A policy cannot ask for it: [`Keyspace::codec`](crate::Keyspace::codec) does.
+    #[serde(skip)]
+    Own(crate::OwnCodec),
 }
 
 impl Codec {
-    /// Returns the codec of an envelope's codec byte.
+    /// Returns the codec of an envelope's codec byte: 1 to 3 are ours, 128 to 255 are own codecs.
     #[must_use]
     pub const fn from_byte(byte: u8) -> Option<Self> {
         match byte {
             1 => Some(Self::MessagePack),
             2 => Some(Self::Json),
             3 => Some(Self::Postcard),
-            _ => None,
+            _ => match crate::OwnCodec::from_byte(byte) {
+                Some(own) => Some(Self::Own(own)),
+                None => None,
+            },
+        }
+    }
+
+    /// Returns the byte that stands for it in an envelope.
+    #[must_use]
+    pub const fn byte(self) -> u8 {
+        match self {
+            Self::MessagePack => 1,
+            Self::Json => 2,
+            Self::Postcard => 3,
+            Self::Own(own) => own.byte(),
         }
     }
 }
 
-/// How the bytes of a value are compressed for the tiers below memory.
+/// How the bytes of a value are compressed. It comes after the codec, and only where it makes the bytes fewer by a sixteenth at
+/// least: others are kept as they are, at the cost of the attempt.
+///
+/// In a file: `"off"`, `{"lz4": {"over": 1024}}`, `{"zstd": {"level": 3}}`; `over` may be left out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 #[non_exhaustive]
 pub enum Compress {
     /// Never.
     Off,
-    /// LZ4 for bodies over `over` bytes, kept only where it makes them smaller. The default, over 1 KiB.
+    /// LZ4 for bodies over `over` bytes. The default, over 1 KiB. It costs little: a few microseconds for 10 KiB.
     Lz4 {
-        /// Bodies of at most this many bytes stay as they are.
+        /// Bodies of at most this many bytes stay as they are. Default 1 KiB.
+        #[serde(default = "over_1_kib")]
+        over: u32,
+    },
+    /// Zstandard for bodies over `over` bytes: about half the bytes of LZ4 for text, at three times the time or more. Needs the
+    /// feature `zstd`, on every node that reads: others miss, with an event. A thread that compresses keeps up to 4 MiB for it.
+    #[cfg(feature = "zstd")]
+    Zstd {
+        /// -7 to 19. Negative ones are quicker, 0 means zstd's own default, 3. Above 9 each attempt takes milliseconds and
+        /// megabytes.
+        level: i8,
+        /// Bodies of at most this many bytes stay as they are. Default 1 KiB.
+        #[serde(default = "over_1_kib")]
         over: u32,
     },
 }
 
+const fn over_1_kib() -> u32 {
+    1024
+}
+
+impl Compress {
+    /// Returns LZ4 over 1 KiB, the default.
+    #[must_use]
+    pub const fn lz4() -> Self {
+        Self::Lz4 { over: over_1_kib() }
+    }
+
+    /// Returns Zstandard of a level (-7 to 19) over 1 KiB.
+    #[cfg(feature = "zstd")]
+    #[must_use]
+    pub const fn zstd(level: i8) -> Self {
+        Self::Zstd { level, over: over_1_kib() }
+    }
+}
+
 impl Default for Compress {
     fn default() -> Self {
-        Self::Lz4 { over: 1024 }
+        Self::lz4()
     }
 }
 
@@ -276,7 +335,7 @@ impl Policy {
             lease: seconds(3),
             lease_wait: seconds(5),
             promote: true,
-            compress: Compress::Lz4 { over: 1024 },
+            compress: Compress::lz4(),
             codec: Codec::MessagePack,
             tiers: [None; MAX_TIER_RULES],
         }
@@ -330,9 +389,9 @@ impl Policy {
         lease_wait: Duration => lease_wait, lease_wait_time;
         /// Sets whether a hit in a lower tier fills the tiers above it. Default true.
         promote: bool => promote, promotes;
-        /// Sets the compression of bodies below memory. Default LZ4 over 1 KiB.
+        /// Sets the compression of encoded values. Default LZ4 over 1 KiB.
         compress: Compress => compress, compression;
-        /// Sets the codec of values below memory. Default MessagePack with named fields.
+        /// Sets the codec of values below memory. Default MessagePack with named fields. A keyspace's own codec comes first.
         codec: Codec => codec, codec_id;
     }
 

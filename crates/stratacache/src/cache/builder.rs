@@ -24,7 +24,7 @@ use crate::{
     flight::FlightTable,
     guard::{Breaker, Deadline, JournalHolder, Patience},
     memory::{self, Arbiter, machine_memory},
-    observe::{EventHub, Ledger, TierCounters},
+    observe::{CompressionCounters, EventHub, Ledger, TierCounters},
     spawn::{self, Spawner},
 };
 
@@ -497,6 +497,7 @@ impl CacheBuilder {
                 tenants: Tenants::new(quota_of(self.default_quota), quotas),
                 ledger,
                 events,
+                compression: CompressionCounters::default(),
                 spawner: Spawner::new(),
                 jitter: Jitter::new(seed),
                 rules: self.rules,

@@ -1,19 +1,20 @@
 //! What can be a value.
 
-use std::{error::Error as StdError, fmt, io, ops::Deref, sync::Arc};
+use std::{io, ops::Deref};
 
 use rmp_serde::decode::Error::InvalidMarkerRead;
 use serde::{Deserialize as _, Serialize, de::DeserializeOwned};
-use stratacache_core::{Codec, Error, ErrorKind};
+use stratacache_core::{Codec, CodecError, CodecErrorKind};
 
 /// A value that can be cached.
 ///
-/// Implemented for every `Serialize + DeserializeOwned + Send + Sync + 'static`, and for [`Local`], which wraps values
-/// that cannot be turned into bytes and keeps them in memory only. Nobody else can implement it.
+/// Implemented for every `Serialize + DeserializeOwned + Send + Sync + 'static`, for [`Local`], which wraps values
+/// that cannot be turned into bytes and keeps them in memory only, and for [`Coded`], which wraps values that only a codec of
+/// their keyspace turns into bytes. Nobody else can implement it.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be cached",
     label = "a cached value is `Serialize + DeserializeOwned + Send + Sync + 'static`",
-    note = "derive `serde::Serialize` and `serde::Deserialize`, or wrap it in `stratacache::Local` to keep it in memory only"
+    note = "derive `serde::Serialize` and `serde::Deserialize`, wrap it in `stratacache::Local` to keep it in memory only, or in `stratacache::Coded` where the keyspace has a codec of its own"
 )]
 pub trait CacheValue: sealed::Sealed + Send + Sync + Sized + 'static {
     /// Encodes the value.
@@ -43,52 +44,10 @@ mod sealed {
     pub trait Sealed {}
     impl<T: serde::Serialize + serde::de::DeserializeOwned> Sealed for T {}
     impl<T> Sealed for super::Local<T> {}
+    impl<T> Sealed for super::Coded<T> {}
 }
 
-/// Reports that a value could not be turned into bytes, or bytes into a value.
-#[derive(Debug, Clone)]
-pub struct CodecError {
-    reason: &'static str,
-    source: Option<Arc<dyn StdError + Send + Sync>>,
-}
-
-impl CodecError {
-    pub(super) fn new(reason: &'static str) -> Self {
-        Self { reason, source: None }
-    }
-
-    pub(super) fn with_source(mut self, source: impl StdError + Send + Sync + 'static) -> Self {
-        self.source = Some(Arc::new(source));
-        self
-    }
-
-    pub(crate) fn envelope(error: stratacache_core::envelope::EnvelopeError) -> Self {
-        Self { reason: error.reason(), source: Some(Arc::new(error)) }
-    }
-
-    pub(crate) fn reason(&self) -> &'static str {
-        self.reason
-    }
-}
-
-impl fmt::Display for CodecError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.reason)
-    }
-}
-
-impl StdError for CodecError {
-    fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.source.as_ref().map(|s| &**s as &(dyn StdError + 'static))
-    }
-}
-
-impl From<CodecError> for Error {
-    fn from(error: CodecError) -> Self {
-        Self::new(ErrorKind::Codec, error.reason).with_source(error)
-    }
-}
-
+const UNKNOWN: CodecError = CodecError::new(CodecErrorKind::Unknown, "a codec that the keyspace does not have");
 const CANNOT_ENCODE: &str = "the value cannot be encoded; its Serialize implementation refused";
 const CANNOT_DECODE: &str = "the bytes are not a value of this type; its shape may have changed";
 
@@ -96,11 +55,11 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> CacheValue for T {
     fn encode(&self, codec: Codec) -> Result<Vec<u8>, CodecError> {
         match codec {
             Codec::MessagePack => {
-                rmp_serde::to_vec_named(self).map_err(|e| CodecError::new(CANNOT_ENCODE).with_source(e))
+                rmp_serde::to_vec_named(self).map_err(|e| CodecError::encode(CANNOT_ENCODE).with_source(e))
             }
-            Codec::Json => serde_json::to_vec(self).map_err(|e| CodecError::new(CANNOT_ENCODE).with_source(e)),
-            Codec::Postcard => postcard::to_stdvec(self).map_err(|e| CodecError::new(CANNOT_ENCODE).with_source(e)),
-            _ => Err(CodecError::new("unknown codec")),
+            Codec::Json => serde_json::to_vec(self).map_err(|e| CodecError::encode(CANNOT_ENCODE).with_source(e)),
+            Codec::Postcard => postcard::to_stdvec(self).map_err(|e| CodecError::encode(CANNOT_ENCODE).with_source(e)),
+            _ => Err(UNKNOWN),
         }
     }
 
@@ -109,20 +68,20 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> CacheValue for T {
             Codec::MessagePack => {
                 // borrows strings and bytes, which a reader would copy twice
                 let mut reader = rmp_serde::Deserializer::from_read_ref(bytes);
-                let value = T::deserialize(&mut reader).map_err(|e| CodecError::new(CANNOT_DECODE).with_source(e))?;
+                let value = T::deserialize(&mut reader).map_err(|e| CodecError::decode(CANNOT_DECODE).with_source(e))?;
                 // whatever is behind it: only where nothing is, not even the kind of a next value can be read
                 match <()>::deserialize(&mut reader) {
                     Err(InvalidMarkerRead(end)) if end.kind() == io::ErrorKind::UnexpectedEof => Ok(value),
-                    _ => Err(CodecError::new(CANNOT_DECODE)),
+                    _ => Err(CodecError::decode(CANNOT_DECODE)),
                 }
             }
-            Codec::Json => serde_json::from_slice(bytes).map_err(|e| CodecError::new(CANNOT_DECODE).with_source(e)),
+            Codec::Json => serde_json::from_slice(bytes).map_err(|e| CodecError::decode(CANNOT_DECODE).with_source(e)),
             Codec::Postcard => match postcard::take_from_bytes(bytes) {
                 Ok((value, [])) => Ok(value),
-                Ok(_) => Err(CodecError::new(CANNOT_DECODE)),
-                Err(e) => Err(CodecError::new(CANNOT_DECODE).with_source(e)),
+                Ok(_) => Err(CodecError::decode(CANNOT_DECODE)),
+                Err(e) => Err(CodecError::decode(CANNOT_DECODE).with_source(e)),
             },
-            _ => Err(CodecError::new("unknown codec")),
+            _ => Err(UNKNOWN),
         }
     }
 
@@ -169,11 +128,11 @@ impl<T> Deref for Local<T> {
 
 impl<T: Send + Sync + 'static> CacheValue for Local<T> {
     fn encode(&self, _: Codec) -> Result<Vec<u8>, CodecError> {
-        Err(CodecError::new("a Local value stays in memory"))
+        Err(CodecError::encode("a Local value stays in memory"))
     }
 
     fn decode(_: Codec, _: &[u8]) -> Result<Self, CodecError> {
-        Err(CodecError::new("a Local value stays in memory"))
+        Err(CodecError::decode("a Local value stays in memory"))
     }
 
     fn heap_estimate(&self) -> Option<usize> {
@@ -183,6 +142,66 @@ impl<T: Send + Sync + 'static> CacheValue for Local<T> {
     const PORTABLE: bool = false;
 }
 
+/// Wraps a value that is none of serde: the codec of its keyspace turns it into bytes.
+///
+/// For Protocol Buffers and the like. Without [`Keyspace::codec`](crate::Keyspace::codec) it lives in memory only, and a strict insert fails where
+/// there is a tier below. Give the keyspace a weigher: without one, a value weighs its `size_of`.
+///
+/// ```
+/// use stratacache::{Coded, CodecError, Keyspace, OwnCodec, Policy, ValueCodec, minutes};
+///
+/// /// Generated by another tool.
+/// struct Price {
+///     cents: u64,
+/// }
+///
+/// struct Wire;
+///
+/// impl ValueCodec<Coded<Price>> for Wire {
+///     fn id(&self) -> OwnCodec {
+///         OwnCodec::new(140)
+///     }
+///
+///     fn encode(&self, price: &Coded<Price>, into: &mut Vec<u8>) -> Result<(), CodecError> {
+///         into.extend_from_slice(&price.cents.to_le_bytes());
+///         Ok(())
+///     }
+///
+///     fn decode(&self, bytes: &[u8]) -> Result<Coded<Price>, CodecError> {
+///         let bytes = bytes.try_into().map_err(|_| CodecError::decode("a price has eight bytes"))?;
+///         Ok(Coded(Price { cents: u64::from_le_bytes(bytes) }))
+///     }
+/// }
+///
+/// const PRICES: Keyspace<str, Coded<Price>> =
+///     Keyspace::new("prices", Policy::ttl(minutes(5))).codec(&Wire).weigher(|_| size_of::<Price>());
+/// # let _ = PRICES.key("tea");
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Coded<T>(pub T);
+
+impl<T> Deref for Coded<T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T: Send + Sync + 'static> CacheValue for Coded<T> {
+    fn encode(&self, _: Codec) -> Result<Vec<u8>, CodecError> {
+        Err(CodecError::encode("a Coded value needs a keyspace with a codec of its own"))
+    }
+
+    fn decode(_: Codec, _: &[u8]) -> Result<Self, CodecError> {
+        Err(UNKNOWN)
+    }
+
+    fn heap_estimate(&self) -> Option<usize> {
+        None
+    }
+
+    const PORTABLE: bool = true;
+}
 #[cfg(test)]
 mod tests {
     use super::*;

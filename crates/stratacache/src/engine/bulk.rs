@@ -102,7 +102,7 @@ impl Engine {
                     began: fill.began(),
                     stamp,
                     policy,
-                    weigher: key.keyspace().and_then(|k| k.weigher()),
+                    keyspace: key.keyspace(),
                 };
                 match self.judge_envelope(tier, tier_index, &wanted, &envelope) {
                     Some(entry) if entry.fresh => {

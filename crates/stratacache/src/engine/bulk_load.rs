@@ -363,6 +363,7 @@ impl<V: CacheValue, E: Send + Sync + 'static> BulkLeader<V, E> {
                 .iter()
                 .map(|(index, name, entry, fences, _)| Filling {
                     key: keys[*index].as_bytes(),
+                    keyspace: keys[*index].keyspace(),
                     name: *name,
                     entry,
                     fences,

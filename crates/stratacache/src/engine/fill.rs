@@ -9,7 +9,7 @@ use std::{
 use bytes::Bytes;
 use parking_lot::Mutex;
 use stratacache_core::{
-    EntryName, OnWriteError, Policy,
+    CodecError, EntryName, KeyspaceInfo, OnWriteError, Policy,
     clock::Millis,
     envelope::{self, Head},
     event::EventKind,
@@ -19,7 +19,7 @@ use stratacache_core::{
 
 use super::{Door, Engine, TierHandle};
 use crate::{
-    codec::{CacheValue, CodecError, pack},
+    codec::CacheValue,
     coherence::Rule,
     memory::{Entry, Inserted, LookupKey, Partition, Slot, SlotRef, entry_weight},
     observe::{Counter, TierCounters},
@@ -40,8 +40,9 @@ pub(super) const BATCH: usize = 1 << 10;
 const BATCH_BYTES: usize = 4 << 20;
 
 /// An entry on its way into the tiers below.
-pub(super) struct Filling<'a, V> {
+pub(super) struct Filling<'a, V: 'static> {
     pub(super) key: &'a [u8],
+    pub(super) keyspace: Option<&'static KeyspaceInfo<V>>,
     pub(super) name: EntryName,
     pub(super) entry: &'a Entry<V>,
     /// One for each tier.
@@ -130,7 +131,7 @@ impl Engine {
         if judged && !judge.may_enter(partition, &lookup, &**entry, key_scope, began) {
             return Kept::Overtaken;
         }
-        let slot: SlotRef = Arc::clone(entry) as SlotRef;
+        let slot: SlotRef = entry.slot();
         if !partition.has_room(weight) && partition.may_ask() {
             self.arbiter.grow(partition, Partition::needed_for(weight));
         }
@@ -144,10 +145,12 @@ impl Engine {
             return self.too_heavy(ns);
         }
         if !judged {
-            entry.head.settled.store(true, Release);
+            slot.head().settled.store(true, Release);
         } else if !judge.settle(partition, &lookup, &slot, key_scope, began) {
             return Kept::Overtaken;
         }
+        // a view says what its entry says
+        entry.head.settled.store(true, Release);
         Kept::Yes
     }
 
@@ -171,11 +174,9 @@ impl Engine {
     pub(super) fn envelope_of<V: CacheValue>(
         &self,
         ns: &Door,
-        key: &[u8],
-        entry: &Entry<V>,
-        policy: &Policy,
-        carried: bool,
+        filling: &Filling<'_, V>,
     ) -> Result<Option<Bytes>, CodecError> {
+        let Filling { key, keyspace, entry, policy, carried, .. } = *filling;
         // read before the count of discontinuities: as long as that is the entry's, they are those of its stamp
         let (own, global) = (self.mirror.incarnation(ns.tenant.lane), self.mirror.incarnation(Lane::GLOBAL));
         if entry.head.mep != ns.tenant.marks.mep() as u32 {
@@ -183,15 +184,12 @@ impl Engine {
         }
         let meta = &entry.meta;
         let times = entry.times();
-        let squeezed = match entry.value() {
-            Some(value) => Some(pack(value, policy.codec_id(), policy.compression())?),
-            None => None,
-        };
+        let packing = self.packing_of(entry, keyspace, policy)?;
         let envelope = Head {
-            absent: squeezed.is_none(),
+            absent: packing.is_none(),
             older_than_token: carried,
-            codec: policy.codec_id(),
-            compression: squeezed.as_ref().map_or_else(Default::default, |s| s.compression),
+            codec: packing.as_ref().map_or(policy.codec_id(), |p| p.codec),
+            compression: packing.as_ref().map_or_else(Default::default, |p| p.compression),
             check: self.deployment.check(&ns.tenant.id, ns.space.prefix.path(), key),
             id: self.jitter.next(),
             stamp: Position { incarnation: own, seq: meta.lane_seq },
@@ -206,10 +204,11 @@ impl Engine {
             tags: meta.scopes.tags().to_vec(),
             global_tags: meta.scopes.global_tags().to_vec(),
             etag: meta.etag().map(str::to_owned),
-            raw_len: squeezed.as_ref().map_or(0, |s| s.raw_len),
+            raw_len: packing.as_ref().map_or(0, |p| p.raw_len),
         };
-        let body = squeezed.as_ref().map_or(&[][..], |s| &s.body);
-        envelope::encode(&envelope, body).map(Some).map_err(CodecError::envelope)
+        // the body is whole here: what encrypts it comes before the envelope is put together, with the head beside it
+        let body = packing.as_ref().map_or(&[][..], |p| &p.body);
+        envelope::encode(&envelope, body).map(Some).map_err(|e| CodecError::encode(e.reason()).with_source(e))
     }
 
     /// Writes entries into the tiers below, each under its fences, and says what became of each.
@@ -218,11 +217,12 @@ impl Engine {
     pub(super) async fn fill_below<V: CacheValue>(&self, ns: &Door, entries: &[Filling<'_, V>]) -> Vec<Filled> {
         let mut filled: Vec<_> = entries.iter().map(|_| Filled { result: Ok(()), lease_spent: false }).collect();
         let mut puts = Vec::with_capacity(if self.tiers.is_empty() { 0 } else { entries.len() });
-        for (place, Filling { key, name, entry, policy, carried, .. }) in entries.iter().enumerate() {
+        for (place, filling) in entries.iter().enumerate() {
+            let Filling { name, entry, policy, .. } = filling;
             if !self.goes_below::<V>(policy) {
                 continue;
             }
-            match self.envelope_of(ns, key, entry, policy, *carried) {
+            match self.envelope_of(ns, filling) {
                 Ok(None) => {} // overtaken
                 Ok(Some(envelope)) => {
                     puts.push(Put { place, name: *name, envelope, fence: None, slot: *entry, policy })

@@ -2,15 +2,17 @@
 
 use std::sync::{Arc, atomic::Ordering::Relaxed};
 
-use stratacache_core::{Scope, clock::Millis, event::EventKind, stamp::Seq};
+use stratacache_core::{Scope, clock::Millis, stamp::Seq};
 
 use super::{
     Door, Engine, Life, Space, Tenant,
+    form::Opened,
     judge::{Judge, depends},
     timeline::COARSE_LAG,
 };
 use crate::{
-    memory::{Entry, Meta, Slot, SlotRef},
+    codec::CacheValue,
+    memory::{Entry, Head, Meta, Slot, SlotRef},
     observe::Counter,
 };
 
@@ -46,18 +48,25 @@ pub(crate) enum Quick<V> {
 impl Engine {
     /// Looks without locks, allocation or look-ups of marks: one hash, one map access, one coarse clock reading.
     #[inline]
-    pub(crate) fn quick<V: Send + Sync + 'static>(&self, ns: &Door, key: &[u8]) -> Quick<V> {
+    pub(crate) fn quick<V: CacheValue>(&self, ns: &Door, key: &[u8]) -> Quick<V> {
         let Some(partition) = ns.tenant.partition() else { return Quick::Miss };
         let Some(slot) = partition.get(&ns.lookup(key)) else { return Quick::Miss };
-        let Some(entry) = Entry::of_slot(slot) else { return Quick::OtherType };
-        let head = &entry.head;
+        let entry = match Entry::of_slot(slot) {
+            Ok(entry) => entry,
+            Err(other) => return self.quick_packed(ns, key, other),
+        };
         let now = self.timeline.coarse();
-        let simple = head.attention_at.load(Relaxed) > now + COARSE_LAG && self.judge(ns).already_seen(head);
-        if simple { Quick::Hit(entry, now) } else { Quick::Look(entry) }
+        if self.is_simple(ns, &entry.head, now) { Quick::Hit(entry, now) } else { Quick::Look(entry) }
+    }
+
+    /// Tells whether an entry is a hit without a closer look.
+    #[inline]
+    pub(super) fn is_simple(&self, ns: &Door, head: &Head, now: Millis) -> bool {
+        head.attention_at.load(Relaxed) > now + COARSE_LAG && self.judge(ns).already_seen(head)
     }
 
     /// Looks at memory with the whole judgement.
-    pub(crate) fn look<V: Send + Sync + 'static>(&self, ns: &Door, key: &[u8]) -> Seen<V> {
+    pub(crate) fn look<V: CacheValue>(&self, ns: &Door, key: &[u8]) -> Seen<V> {
         let lookup = ns.lookup(key);
         let slot = ns.tenant.partition().and_then(|p| p.get(&lookup));
         slot.map_or(Seen::Nothing, |slot| self.examine(ns, key, slot))
@@ -73,18 +82,16 @@ impl Engine {
     }
 
     /// Judges an entry of memory, and removes it if it can never be served again.
-    pub(crate) fn examine<V: Send + Sync + 'static>(&self, ns: &Door, key: &[u8], slot: SlotRef) -> Seen<V> {
+    pub(crate) fn examine<V: CacheValue>(&self, ns: &Door, key: &[u8], slot: SlotRef) -> Seen<V> {
         let now = self.timeline.now();
         let useless = !self.admissible(ns, key, &slot) || slot.useless_at() <= now;
         if useless {
             self.remove_exactly(ns, key, &slot);
             return Seen::Nothing;
         }
-        let entry = match Entry::<V>::from_slot(slot) {
-            Ok(entry) => entry,
-            Err(slot) => {
-                ns.space.plain().count(Counter::type_changes);
-                self.report(Some(&ns.tenant), EventKind::TypeChanged { tier: "memory".into() });
+        let entry = match self.open::<V>(ns, slot) {
+            Opened::Entry(entry) => entry,
+            Opened::Nothing(slot) => {
                 self.remove_exactly(ns, key, &slot);
                 return Seen::Nothing;
             }

@@ -224,7 +224,7 @@ impl<V: CacheValue> Leader<V> {
             began: self.fill.began(),
             stamp: self.stamp,
             policy: &self.call.policy,
-            weigher: self.call.key.keyspace().and_then(|k| k.weigher()),
+            keyspace: self.call.key.keyspace(),
         }
     }
 
@@ -323,7 +323,8 @@ impl<V: CacheValue> Leader<V> {
         let key = self.call.key.as_bytes();
         let mode = self.call.policy.on_write_error_mode().unwrap_or(OnWriteError::BestEffort);
         // failures are counted and reported where they happen; the callers have their value
-        let filling = Filling { key, name, entry, fences, policy: &self.call.policy, mode, carried: false };
+        let (keyspace, policy) = (self.call.key.keyspace(), &self.call.policy);
+        let filling = Filling { key, keyspace, name, entry, fences, policy, mode, carried: false };
         let filled = self.engine().fill_below(ns, &[filling]).await;
         if !filled.iter().any(|one| one.lease_spent) {
             self.engine().give_back(right).await;

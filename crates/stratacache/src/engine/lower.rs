@@ -7,7 +7,7 @@ use std::{
 
 use bytes::Bytes;
 use stratacache_core::{
-    Consistency, EntryName, Policy, Stamp,
+    Consistency, EntryName, KeyspaceInfo, MemoryForm, Policy, Stamp,
     clock::Millis,
     envelope::{self, Head},
     event::EventKind,
@@ -17,10 +17,10 @@ use stratacache_core::{
 
 use super::{Door, Engine, Life, TierHandle};
 use crate::{
-    codec::{CacheValue, unpack},
+    codec::CacheValue,
     coherence::{Depends, Verdict},
-    memory::{Entry, EntryScopes, Held, MapKey, Times},
-    observe::{Counter, TierCounters},
+    memory::{Body, Entry, EntryScopes, Held, MapKey, Times},
+    observe::TierCounters,
 };
 
 /// An entry found below memory: valid, within its ttl or a stale window.
@@ -50,7 +50,7 @@ impl<V> Below<V> {
 }
 
 /// One key of a read: its name, and how it is judged.
-pub(super) struct Wanted<'a, V> {
+pub(super) struct Wanted<'a, V: 'static> {
     pub(super) ns: &'a Door,
     pub(super) key: &'a [u8],
     pub(super) name: EntryName,
@@ -59,7 +59,7 @@ pub(super) struct Wanted<'a, V> {
     /// The position of the node then, which a promotion without its own stamp would take.
     pub(super) stamp: Stamp,
     pub(super) policy: &'a Policy,
-    pub(super) weigher: Option<fn(&V) -> usize>,
+    pub(super) keyspace: Option<&'static KeyspaceInfo<V>>,
 }
 
 /// How long the leases among the fences live that are taken without asking.
@@ -178,7 +178,7 @@ impl Engine {
         fences
     }
 
-    async fn read_tier<V>(&self, tier: &TierHandle, wanted: &Wanted<'_, V>) -> Raw {
+    async fn read_tier<V: 'static>(&self, tier: &TierHandle, wanted: &Wanted<'_, V>) -> Raw {
         if !tier.may_use(wanted.name) {
             return Raw::default();
         }
@@ -216,8 +216,7 @@ impl Engine {
         let (head, body) = match envelope::decode(bytes) {
             Ok(read) => read,
             Err(error) => {
-                TierCounters::count(&tier.counters.corrupt_envelopes);
-                report(EventKind::CorruptEnvelope { tier: tier.name.clone(), reason: error.reason() });
+                self.unreadable(ns, tier, error);
                 return miss();
             }
         };
@@ -239,22 +238,25 @@ impl Engine {
         let held = if head.absent {
             Held::Absent
         } else {
-            match unpack::<V>(&body, head.codec, head.compression, head.raw_len) {
+            match self.unpack(&body, (head.codec, head.compression, head.raw_len), wanted.keyspace) {
                 Ok(value) => Held::Own(value),
                 Err(error) => {
-                    tracing::debug!(tier = %tier.name, reason = error.reason(), "unreadable value");
-                    ns.space.plain().count(Counter::type_changes);
-                    report(EventKind::TypeChanged { tier: tier.name.clone() });
+                    self.not_a_value(ns, tier, &error);
                     return miss();
                 }
             }
         };
-        let entry = self.promoted_entry(wanted, &head, times, held, now);
+        let entry = self.promoted_entry(wanted, &head, times, held, &body);
         Some(Found { entry, tier: index, fresh: now < times.fresh_until, head, body })
     }
 
     /// Returns `Some` with the time of an `expire` if the envelope is valid.
-    fn envelope_verdict<V>(&self, tier: &TierHandle, wanted: &Wanted<'_, V>, head: &Head) -> Option<Option<Millis>> {
+    fn envelope_verdict<V: 'static>(
+        &self,
+        tier: &TierHandle,
+        wanted: &Wanted<'_, V>,
+        head: &Head,
+    ) -> Option<Option<Millis>> {
         let ns = wanted.ns;
         let marks = &ns.tenant.marks;
         if !self.mirror.knows(marks, head.stamp, head.global, head.own, self.shared) {
@@ -304,9 +306,9 @@ impl Engine {
         head: &Head,
         times: Times,
         held: Held<V>,
-        now: Millis,
+        body: &Bytes,
     ) -> Arc<Entry<V>> {
-        let ns = wanted.ns;
+        let (ns, now) = (wanted.ns, self.timeline.now());
         let life = Life::promoted(wanted.policy, times, head.load_ms, now);
         let scopes = if head.tags.is_empty() && head.global_tags.is_empty() {
             Arc::clone(&ns.space.scopes)
@@ -326,7 +328,14 @@ impl Engine {
         let map_key = MapKey::from(ns.lookup(wanted.key));
         let mut entry = Entry::new(map_key, &stamp, head.own, life.times, scopes, cold, held);
         entry.meta.load_ms = head.load_ms;
-        self.weigh(&mut entry, wanted.weigher);
-        Arc::new(entry)
+        let encoded = wanted.keyspace.is_some_and(|k| k.memory_form() == MemoryForm::Encoded);
+        // copied: the envelope is a part of something larger
+        let body = (encoded && !head.absent).then(|| Body {
+            bytes: body[..].into(),
+            raw_len: head.raw_len,
+            codec: head.codec,
+            compression: head.compression,
+        });
+        self.finished(entry, wanted.keyspace, wanted.policy, body)
     }
 }

@@ -7,6 +7,7 @@ mod bulk_load;
 mod catch;
 mod door;
 mod fill;
+mod form;
 mod hit;
 mod inspect;
 mod invalidate;
@@ -17,6 +18,7 @@ mod life;
 mod lower;
 mod maintenance;
 mod make;
+mod packing;
 mod probe;
 mod queue;
 mod read;
@@ -71,7 +73,7 @@ use crate::{
     coherence::{Mirror, Rules},
     flight::FlightTable,
     memory::{Arbiter, Cleared, MapKey, Partition},
-    observe::{EventHub, Ledger},
+    observe::{CompressionCounters, EventHub, Ledger},
     spawn::Spawner,
 };
 
@@ -94,6 +96,7 @@ pub(crate) struct Engine {
     pub(crate) tenants: Tenants,
     pub(crate) ledger: Ledger,
     pub(crate) events: Arc<EventHub>,
+    pub(crate) compression: CompressionCounters,
     pub(crate) spawner: Spawner,
     pub(crate) jitter: Jitter,
     pub(crate) rules: Rules,

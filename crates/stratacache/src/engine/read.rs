@@ -190,8 +190,8 @@ impl Engine {
         let inner = &ns;
         let (fill, stamp) = self.mirror.begin_fill(&inner.tenant.marks);
         let name = self.name(inner, key.as_bytes());
-        let weigher = key.keyspace().and_then(|k| k.weigher());
-        let wanted = Wanted { ns: inner, key: key.as_bytes(), name, began: fill.began(), stamp, policy, weigher };
+        let keyspace = key.keyspace();
+        let wanted = Wanted { ns: inner, key: key.as_bytes(), name, began: fill.began(), stamp, policy, keyspace };
         let below = self.read_below::<V>(&wanted).await;
         let found = below.found.filter(|f| f.fresh)?;
         if policy.promotes() {

@@ -41,6 +41,7 @@ impl Engine {
         stats.invalidations_waiting = Some(self.queue.waiting() as u64);
         stats.resyncs = Some(self.mirror.resyncs());
         stats.probes_refused = Some(self.asked.refused());
+        stats.compression = Some(self.compression.read());
         stats.machine_memory = machine_memory();
         stats.loads_in_flight = self.flights.len() as u64;
         let memory = TierStats {

@@ -40,8 +40,16 @@ impl Engine {
         }
         let mode = stratacache_core::OnWriteError::BestEffort;
         // failures are counted and reported where they happen
-        let filling =
-            Filling { key: key.as_bytes(), name, entry, fences: &fences, policy: &policy, mode, carried: true };
+        let filling = Filling {
+            key: key.as_bytes(),
+            keyspace: key.keyspace(),
+            name,
+            entry,
+            fences: &fences,
+            policy: &policy,
+            mode,
+            carried: true,
+        };
         if !self.fill_below(ns, &[filling]).await.iter().any(|one| one.lease_spent) {
             self.give_back(right).await;
         }

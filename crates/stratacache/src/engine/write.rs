@@ -202,6 +202,7 @@ impl Engine {
     ) -> Vec<WrittenBelow> {
         let fillings = written.iter().map(|Written { place, key, name, policy, mode, entry }| Filling {
             key: key.as_bytes(),
+            keyspace: key.keyspace(),
             name: *name,
             entry,
             fences: &fences[*place],

@@ -90,6 +90,8 @@ pub(crate) struct Cold {
     pub(crate) failures: AtomicU32,
     /// XFetch: `delta * beta` in milliseconds.
     pub(crate) early_ms: f32,
+    /// Of a view: the entry in memory, whose state this is.
+    pub(crate) of: Option<SlotRef>,
 }
 
 impl Default for Cold {
@@ -104,6 +106,7 @@ impl Default for Cold {
             retry_at: AtomicU64::new(0),
             failures: AtomicU32::new(0),
             early_ms: 0.0,
+            of: None,
         }
     }
 }
@@ -181,11 +184,18 @@ impl Meta {
     }
 
     pub(crate) fn cold(&self) -> Option<&Cold> {
-        self.cold.get()
+        let own = self.cold.get()?;
+        own.of.as_ref().map_or(Some(own), |slot| slot.meta().cold())
     }
 
     pub(crate) fn cold_or_default(&self) -> &Cold {
-        self.cold.get_or_init(Box::default)
+        let own = self.cold.get_or_init(Box::default);
+        own.of.as_ref().map_or(own, |slot| slot.meta().cold_or_default())
+    }
+
+    /// Returns the entry in memory that this is the metadata of a view of.
+    fn viewed(&self) -> Option<&SlotRef> {
+        self.cold.get()?.of.as_ref()
     }
 
     pub(crate) fn etag(&self) -> Option<&str> {
@@ -257,6 +267,40 @@ impl<V> Entry<V> {
         Self { head, held, meta }
     }
 
+    /// Makes a view of an entry in memory: a handle of its own on the same state.
+    pub(super) fn view(slot: SlotRef, held: Held<V>) -> Self {
+        let (from, like) = (slot.head(), slot.meta());
+        let head = Head {
+            seen_lane: AtomicU64::new(from.seen_lane.load(Relaxed)),
+            seen_global: AtomicU64::new(from.seen_global.load(Relaxed)),
+            attention_at: AtomicU64::new(from.attention_at.load(Relaxed)),
+            fresh_until: AtomicU64::new(from.fresh_until()),
+            mep: from.mep,
+            settled: AtomicBool::new(from.settled.load(Relaxed)),
+            visits: AtomicU8::new(0),
+            key: from.key.clone(),
+        };
+        let meta = Meta {
+            ticket: AtomicU32::new(0),
+            queue: AtomicU8::new(0),
+            scopes: Arc::clone(&like.scopes),
+            cold: OnceBox::new(),
+            ..*like
+        };
+        let cold = Cold { of: Some(slot), ..Cold::default() };
+        let meta = Meta { cold: OnceBox::with_value(Box::new(cold)), ..meta };
+        Self { head, held, meta }
+    }
+
+    pub(super) fn into_parts(self) -> (Head, Held<V>, Meta) {
+        (self.head, self.held, self.meta)
+    }
+
+    /// Returns what memory holds of a view.
+    pub(crate) fn viewed(&self) -> Option<&SlotRef> {
+        self.meta.viewed()
+    }
+
     #[inline]
     pub(crate) fn value(&self) -> Option<&V> {
         // the usual case first, without a jump table
@@ -323,11 +367,25 @@ impl<V: Send + Sync + 'static> Slot for Entry<V> {
 }
 
 impl<V: Send + Sync + 'static> Entry<V> {
-    /// Returns the entry as one of `V`, if it is.
+    /// Returns the entry as one of `V`, or gives it back as what it was.
     #[inline]
-    pub(crate) fn of_slot(slot: SlotRef) -> Option<Arc<Self>> {
+    pub(crate) fn of_slot(slot: SlotRef) -> Result<Arc<Self>, Arc<dyn Any + Send + Sync>> {
         let any: Arc<dyn Any + Send + Sync> = slot;
-        any.downcast().ok()
+        any.downcast()
+    }
+
+    /// Returns what memory is to hold of an entry.
+    pub(crate) fn slot(self: &Arc<Self>) -> SlotRef {
+        self.viewed().map_or_else(|| Arc::clone(self) as SlotRef, Arc::clone)
+    }
+
+    /// Tells whether two are one entry, or views of one.
+    pub(crate) fn same(a: &Arc<Self>, b: &Arc<Self>) -> bool {
+        match (a.viewed(), b.viewed()) {
+            (None, None) => Arc::ptr_eq(a, b),
+            (Some(a), Some(b)) => Arc::ptr_eq(a, b),
+            _ => false,
+        }
     }
 
     /// Returns the entry as one of `V`, or gives it back when it holds another type.

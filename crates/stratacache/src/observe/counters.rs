@@ -144,6 +144,7 @@ pub(crate) struct TierCounters {
     pub(crate) fenced: AtomicU64,
     pub(crate) foreign_envelopes: AtomicU64,
     pub(crate) corrupt_envelopes: AtomicU64,
+    pub(crate) unknown_envelopes: AtomicU64,
     pub(crate) breaker_opens: AtomicU64,
 }
 

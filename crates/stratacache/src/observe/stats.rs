@@ -4,7 +4,10 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::counters::{Sums, TierCounters};
+use super::{
+    CompressionStats,
+    counters::{Sums, TierCounters},
+};
 
 /// The counters and gauges of a cache, tenant, namespace or keyspace since the cache was built.
 ///
@@ -89,6 +92,8 @@ pub struct Stats {
     pub machine_memory: Option<u64>,
     /// Loads under way now.
     pub loads_in_flight: u64,
+    /// What compression saved and took, in the whole cache.
+    pub compression: Option<CompressionStats>,
     /// The tiers, memory first.
     pub tiers: Vec<TierStats>,
 }
@@ -117,6 +122,8 @@ pub struct TierStats {
     pub foreign_envelopes: u64,
     /// Damaged entries found, and not served.
     pub corrupt_envelopes: u64,
+    /// Entries of another release found, with a version, codec or compression that this node does not have, and not served.
+    pub unknown_envelopes: u64,
     /// How often its breaker opened.
     pub breaker_opens: u64,
     /// Bytes it holds, where it knows.
@@ -192,6 +199,7 @@ impl TierStats {
             fenced: read(&counters.fenced),
             foreign_envelopes: read(&counters.foreign_envelopes),
             corrupt_envelopes: read(&counters.corrupt_envelopes),
+            unknown_envelopes: read(&counters.unknown_envelopes),
             breaker_opens: read(&counters.breaker_opens),
             used_bytes,
         }

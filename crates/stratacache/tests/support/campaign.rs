@@ -15,7 +15,8 @@ use std::{
 };
 
 use stratacache::{
-    Cache, CacheBuilder, Keyspace, LoadContext, Loaded, Namespace, Policy, Tag, Target, TenantId, millis, seconds,
+    Cache, CacheBuilder, Key, Keyspace, LoadContext, Loaded, MemoryForm, Namespace, Policy, Tag, Target, TenantId,
+    millis, seconds,
 };
 use stratacache_testkit::{
     history::{History, HistoryBuilder, Report, ScopeId, Value},
@@ -28,6 +29,8 @@ const KEYS: u32 = 12;
 const TAGS: u32 = 4;
 
 const BULK: Keyspace<u32, Value> = Keyspace::new("bulk", POLICY);
+const ENCODED_BULK: Keyspace<u32, Value> = Keyspace::new("bulk", POLICY).memory_form(MemoryForm::Encoded);
+const ENCODED: Keyspace<u32, Value> = Keyspace::new("encoded", POLICY).memory_form(MemoryForm::Encoded);
 const POLICY: Policy = Policy::ttl(millis(400))
     .stale_while_revalidate(millis(300))
     .stale_if_error(seconds(2))
@@ -41,6 +44,8 @@ pub struct Plan {
     /// How often the cache is closed and reopened over the same lower tier.
     pub restarts: u64,
     pub workers: u64,
+    /// Whether memory holds the values as bytes.
+    pub encoded: bool,
     /// Changes the builder, to switch a rule off.
     pub configure: fn(CacheBuilder) -> CacheBuilder,
 }
@@ -76,6 +81,7 @@ struct Scopes {
 struct World {
     history: History,
     scopes: Scopes,
+    encoded: bool,
 }
 
 /// One key of the campaign: its tags follow from its number.
@@ -118,13 +124,17 @@ impl Spot {
         ]
     }
 
+    fn key_in(self, world: &World) -> Key<Value> {
+        if world.encoded { ENCODED.key(&self.key) } else { Key::new(self.key) }
+    }
+
     fn space(self, cache: &Cache) -> Namespace {
         cache.tenant(&TenantId::from(u64::from(self.tenant))).namespace(self.space)
     }
 }
 
 impl World {
-    fn new() -> Self {
+    fn new(encoded: bool) -> Self {
         let mut plan = HistoryBuilder::new();
         let mut scopes = Scopes {
             key: HashMap::new(),
@@ -146,7 +156,7 @@ impl World {
                 }
             }
         }
-        Self { history: plan.build(), scopes }
+        Self { history: plan.build(), scopes, encoded }
     }
 
     async fn load(self: Arc<Self>, spot: Spot, yields: u32) -> Value {
@@ -162,7 +172,7 @@ impl World {
 /// Runs a campaign and returns what the checker says.
 pub async fn run(plan: Plan) -> Report {
     println!("campaign: seed {}, {} operations, {} restarts", plan.seed, plan.operations, plan.restarts);
-    let world = Arc::new(World::new());
+    let world = Arc::new(World::new(plan.encoded));
     let below = MemoryTier::new("disk").persistent(true);
     let segments = plan.restarts + 1;
     let each = plan.operations / segments / plan.workers;
@@ -214,7 +224,7 @@ async fn read(cache: &Cache, world: &Arc<World>, random: &mut Random) {
     let for_load = Arc::clone(world);
     let fails = random.below(50) == 0;
     let value = ns
-        .get_or_load(spot.key, async move || {
+        .get_or_load(spot.key_in(world), async move || {
             let value = for_load.load(spot, yields).await;
             if fails { Err("the source is down") } else { Ok(value) }
         })
@@ -242,7 +252,7 @@ async fn read_with(cache: &Cache, world: &Arc<World>, random: &mut Random) {
     let seen = world.history.read(spot.tenant, id, &scopes);
     let for_load = Arc::clone(world);
     let value = ns
-        .get_or_load_with(spot.key, async move |_: LoadContext<Value>| {
+        .get_or_load_with(spot.key_in(world), async move |_: LoadContext<Value>| {
             let load = for_load.history.load(spot.tenant, id, &scopes);
             for _ in 0..yields {
                 tokio::task::yield_now().await;
@@ -274,7 +284,7 @@ async fn bulk(cache: &Cache, world: &Arc<World>, random: &mut Random) {
     let seen: Vec<_> = keys.iter().map(|k| (*k, world.history.read(spot.tenant, id(*k), &scopes))).collect();
     let (for_load, for_scopes) = (Arc::clone(world), scopes.clone());
     let values = ns
-        .get_or_load_many(&BULK, keys, async move |missing: Vec<u32>| {
+        .get_or_load_many(if world.encoded { &ENCODED_BULK } else { &BULK }, keys, async move |missing: Vec<u32>| {
             let loads: Vec<_> =
                 missing.iter().map(|k| (*k, for_load.history.load(spot.tenant, id(*k), &for_scopes))).collect();
             tokio::task::yield_now().await;
@@ -298,7 +308,7 @@ async fn bulk(cache: &Cache, world: &Arc<World>, random: &mut Random) {
 async fn get(cache: &Cache, world: &Arc<World>, random: &mut Random) {
     let spot = Spot::random(random);
     let seen = world.history.read(spot.tenant, spot.id(), &spot.all(world));
-    match spot.space(cache).get::<Value>(spot.key).await {
+    match spot.space(cache).get::<Value>(spot.key_in(world)).await {
         Some(value) => {
             seen.saw(&value);
         }
@@ -312,7 +322,7 @@ async fn insert(cache: &Cache, world: &Arc<World>, random: &mut Random) {
     let stamp = ns.stamp();
     let value = Arc::clone(world).load(spot, random.below(4)).await;
     // an insert is an invalidation of its key too, but only for what was loaded before its stamp
-    ns.insert(spot.key, value)
+    ns.insert(spot.key_in(world), value)
         .stamped(stamp)
         .tag(spot.tag())
         .tag(spot.late_tag())
@@ -325,9 +335,8 @@ async fn negative(cache: &Cache, world: &Arc<World>, random: &mut Random) {
     static LOADS: AtomicU64 = AtomicU64::new(0);
     let spot = Spot::random(random);
     let ns = spot.space(cache).namespace("negative");
-    let _ = world;
     let found = ns
-        .get_or_load_optional::<Value, _>(spot.key, async || {
+        .get_or_load_optional::<Value, _>(spot.key_in(world), async || {
             LOADS.fetch_add(1, Relaxed);
             tokio::task::yield_now().await;
             Ok::<_, Infallible>(None)
@@ -353,12 +362,12 @@ async fn invalidate(cache: &Cache, world: &Arc<World>, random: &mut Random) {
     };
     let call = world.history.invalidation(&scopes);
     let done = match kind {
-        0 => ns.invalidate(spot.key).await,
+        0 => ns.invalidate(spot.key_in(world)).await,
         1 => ns.namespace("anywhere").invalidate_tag(spot.tag()).await,
         2 => ns.clear().await,
         3 => cache.tenant(&TenantId::from(u64::from(spot.tenant))).clear().await,
         4 => cache.invalidate_global_tag("g").await,
-        _ => ns.invalidate([Target::key(spot.key), Target::tag(spot.tag())]).await,
+        _ => ns.invalidate([Target::of(&spot.key_in(world)), Target::tag(spot.tag())]).await,
     };
     if done.is_ok() {
         call.returned();
