@@ -19,7 +19,7 @@ pub enum Times {
 }
 
 impl Times {
-    fn hit(&mut self, random: &Random) -> bool {
+    pub(crate) fn hit(&mut self, random: &Random) -> bool {
         match self {
             Self::Always => true,
             Self::Next(0) => false,
