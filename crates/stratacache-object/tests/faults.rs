@@ -79,7 +79,7 @@ async fn a_refusal_is_an_error_with_the_word_for_it_and_nothing_else() {
 
 #[tokio::test]
 async fn a_hung_store_costs_its_deadline_once() {
-    let stage = Stage::new(|builder| once(builder).deadline(Duration::from_millis(200))).await;
+    let stage = Stage::new(|builder| once(builder).probe(false).deadline(Duration::from_millis(500))).await;
     stage.proxy.fail(Requests::all(), HttpFault::Hang, Times::Always);
     assert_eq!(stage.get(name(1)).await, Err(TierErrorKind::Timeout));
     for _ in 0..100 {

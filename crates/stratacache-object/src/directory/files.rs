@@ -57,7 +57,8 @@ impl Files {
             Err(error) => return Err(error.into()),
         };
         let meta = file.metadata()?;
-        Ok(meta.is_file().then(|| (file, meta.len())))
+        let length = meta.len();
+        Ok(meta.is_file().then_some((file, length)))
     }
 
     pub(super) fn get(&self, name: &str, most: u64) -> Result<Option<Bytes>, Failure> {

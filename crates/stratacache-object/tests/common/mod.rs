@@ -1,5 +1,5 @@
 //! What tests of the object tier share.
-#![allow(dead_code)] // each test program uses a part of it
+#![allow(dead_code, unreachable_pub)] // each test program uses a part of it
 #![allow(clippy::unwrap_used)] // everything here is a test
 
 use bytes::Bytes;
