@@ -1,13 +1,25 @@
 //! How a store is reached, and who asks.
 
+use std::fmt;
+
 use stratacache_core::{Error, Result};
 
 use crate::{place::Kind, secret::Secret};
 
+/// The address of a store. One that holds a login is refused, and `Debug` does not show it.
+#[derive(Clone)]
+pub(crate) struct Endpoint(pub(crate) String);
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.contains('@') { "***" } else { &self.0 })
+    }
+}
+
 /// The options of a bucket. `Debug` shows no secret.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Access {
-    pub(crate) endpoint: Option<String>,
+    pub(crate) endpoint: Option<Endpoint>,
     pub(crate) region: Option<String>,
     pub(crate) allow_http: bool,
     pub(crate) virtual_hosted: bool,
@@ -54,7 +66,7 @@ impl Access {
         if kind == Azure && self.account.as_ref().is_none_or(|(name, _)| name.is_empty()) {
             return Err(Error::invalid("az:// needs the `account` that the container is in"));
         }
-        let endpoint = self.endpoint.as_deref().unwrap_or("https://");
+        let endpoint = self.endpoint.as_ref().map_or("https://", |endpoint| &endpoint.0);
         let plain = endpoint.starts_with("http://");
         if !plain && !endpoint.starts_with("https://") {
             return Err(Error::invalid(

@@ -9,7 +9,7 @@ use stratacache_core::{
 
 use crate::{
     Object,
-    access::Access,
+    access::{Access, Endpoint},
     cloud::Cloud,
     directory::Directory,
     guard::{Bounds, Guard},
@@ -63,7 +63,7 @@ impl ObjectBuilder {
 
     /// Sets where the store is, as `https://host[:port]`. Default: where its provider has it.
     pub fn endpoint(mut self, url: impl Into<String>) -> Self {
-        self.access.endpoint = Some(url.into());
+        self.access.endpoint = Some(Endpoint(url.into()));
         self
     }
 

@@ -56,7 +56,7 @@ fn s3(
         builder = builder.with_region(region);
     }
     if let Some(endpoint) = &access.endpoint {
-        builder = builder.with_endpoint(endpoint);
+        builder = builder.with_endpoint(&endpoint.0);
     }
     if let Some((id, key)) = &access.key {
         builder = builder.with_access_key_id(id.reveal()).with_secret_access_key(key.reveal());
@@ -80,7 +80,7 @@ fn gcs(
         .with_retry(no_retries())
         .with_skip_signature(access.anonymous);
     if let Some(endpoint) = &access.endpoint {
-        builder = builder.with_base_url(endpoint);
+        builder = builder.with_base_url(&endpoint.0);
     }
     if let Some(account) = &access.service_account {
         builder = builder.with_service_account_key(account.reveal());
@@ -108,7 +108,7 @@ fn azure(
         }
     }
     if let Some(endpoint) = &access.endpoint {
-        builder = builder.with_endpoint(endpoint.clone());
+        builder = builder.with_endpoint(endpoint.0.clone());
     }
     builder.build()
 }

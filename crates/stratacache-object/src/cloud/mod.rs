@@ -58,10 +58,11 @@ impl Cloud {
         if result.meta.size > most {
             return Err(Failure::Oversized);
         }
+        let promised = result.meta.size as usize; // at most `most`, which is far below what is addressed
         let mut parts = result.into_stream();
         let mut first = Bytes::new();
         let mut object = BytesMut::new();
-        // memory is taken for what has come, never for what was promised
+        // memory is taken for what has come; for what was promised when an eighth of it is there
         while let Some(part) = parts.next().await {
             let part = part.map_err(|error| understood(&error))?;
             if (first.len() + object.len() + part.len()) as u64 > most {
@@ -73,6 +74,9 @@ impl Cloud {
             }
             if object.is_empty() {
                 object.extend_from_slice(&std::mem::take(&mut first));
+            }
+            if object.len() >= promised / 8 {
+                object.reserve(promised.saturating_sub(object.len()).max(part.len()));
             }
             object.extend_from_slice(&part);
         }
