@@ -96,7 +96,7 @@ async fn no_credential_is_in_any_line_of_the_finest_log_nor_in_an_error_nor_in_d
     }
     for wrong in [
         on("http://hunter2:hunter2@host"),
-        on("ftp://hunter2"),
+        on("ftp://host"),
         on("https://host").anonymous(true),
         Object::builder(format!("s3://{ID}:{SECRET}@bucket/x")),
         Object::builder("az://container/x").account_key(SECRET),
