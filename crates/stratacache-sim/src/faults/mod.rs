@@ -58,6 +58,8 @@ pub(crate) enum Fault {
     LostRequest,
     /// Only the tail is cut, late, or without replies.
     Tail,
+    /// Notices of fills and questions of the probe are lost or late.
+    Notice,
     /// Streams are emptied.
     Trim,
     /// A control key is deleted.
@@ -70,6 +72,8 @@ pub(crate) enum Fault {
     Evict,
     /// Messages go missing from the streams before a node has read them.
     Missing,
+    /// Marks are dropped for want of room while a node lags behind, which then has to fetch what is left.
+    Dropped,
     /// Marks are deleted when a node has to fetch them.
     Forgotten,
     /// A node fetches the marks slowly, and they change meanwhile.
@@ -150,9 +154,11 @@ impl Fault {
             | Self::Split
             | Self::LostReply
             | Self::LostRequest
-            | Self::Tail => Group::Link,
+            | Self::Tail
+            | Self::Notice => Group::Link,
             Self::Trim | Self::ControlKey | Self::FlushAll | Self::ScriptFlush | Self::Evict => Group::Data,
             Self::Missing
+            | Self::Dropped
             | Self::Forgotten
             | Self::SlowSnapshot
             | Self::LateSync
