@@ -10,6 +10,7 @@
 //! * [`conformance`]: [`conformance::tier()`] and [`conformance::coordinator()`] run every clause of the contracts.
 //! * [`history`]: [`History`](history::History) checks reads against invalidations while they happen.
 //! * `servers` (feature of that name): `RedisServer` and `RedisCluster` start real servers, which fail on command.
+//! * `s3` (feature of that name): `S3Server` in this process, `Moto` beside it, `HttpProxy` breaks their answers.
 //! * `proxy` (feature of that name): `FaultProxy` stands before a server, breaks its connections and counts round trips.
 //!
 //! Add it to the `[dev-dependencies]`, with the feature `test-util` of tokio for paused time. A test of an application then
@@ -40,6 +41,8 @@ pub mod history;
 #[cfg(feature = "proxy")]
 pub mod proxy;
 mod random;
+#[cfg(all(unix, feature = "s3"))]
+pub mod s3;
 #[cfg(all(unix, feature = "servers"))]
 pub mod servers;
 pub mod shared;

@@ -65,6 +65,11 @@ pub use stratacache_core::{
 };
 #[cfg(feature = "disk")]
 pub use stratacache_disk::{Disk, DiskBuilder};
+#[cfg(feature = "object")]
+pub use stratacache_object::{
+    Object, ObjectBuilder, PrefixError as ObjectPrefixError, Sweep as ObjectSweep, SweepCursor as ObjectSweepCursor,
+    SweepError as ObjectSweepError, SweepReport as ObjectSweepReport,
+};
 #[cfg(feature = "redis")]
 pub use stratacache_redis::{
     Health as RedisHealth, REDIS_ACL, REDIS_SWEEP_ACL, Redis, RedisBuilder, Sweep as RedisSweep,
@@ -89,3 +94,8 @@ pub struct Readme;
 #[doc = include_str!("../../../docs/guide/when-redis-is-down.md")]
 #[doc = include_str!("../../../docs/guide/cluster.md")]
 pub struct Guide;
+
+/// The snippets of the guide to object stores compile.
+#[cfg(all(doctest, feature = "redis", feature = "object"))]
+#[doc = include_str!("../../../docs/guide/object.md")]
+pub struct ObjectGuide;

@@ -17,6 +17,8 @@ mod flights;
 mod history;
 #[path = "nodes/kit.rs"]
 mod kit;
+#[path = "nodes/object.rs"]
+mod object;
 #[path = "nodes/ops.rs"]
 mod ops;
 #[path = "nodes/order.rs"]

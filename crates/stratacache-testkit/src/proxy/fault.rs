@@ -25,7 +25,7 @@ impl Times {
         }
     }
 
-    fn hit(&mut self, random: &Random) -> bool {
+    pub(crate) fn hit(&mut self, random: &Random) -> bool {
         match self {
             Self::Always => true,
             Self::Next(0) => false,

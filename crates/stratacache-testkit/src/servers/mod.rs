@@ -40,3 +40,5 @@ pub use error::ServerError;
 pub use ports::keep_to_share_of_ports;
 pub use resp::Reply;
 pub use server::RedisServer;
+#[cfg(feature = "s3")]
+pub(crate) use {ports::free as free_port, wait::until};

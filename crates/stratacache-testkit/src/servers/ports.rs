@@ -36,7 +36,7 @@ pub fn keep_to_share_of_ports(number: u32, of: u32) {
 /// Returns a port that nobody listens on, another one at each call until all were given.
 ///
 /// Somebody may take it before its server does, which then says so.
-pub(super) fn free() -> Option<u16> {
+pub(crate) fn free() -> Option<u16> {
     find(COUNT, is_free)
 }
 

@@ -39,7 +39,7 @@ impl Deadline {
 }
 
 /// Asks again and again until the answer is `Ok`; the `Err` says what was seen instead.
-pub(super) fn until<T>(
+pub(crate) fn until<T>(
     what: impl Into<String>,
     allowed: Duration,
     mut ask: impl FnMut() -> Result<Result<T, String>, ServerError>,

@@ -441,7 +441,7 @@ impl CacheBuilder {
         let shared = coordinator.is_shared();
         let agreed = coordinator.time().await?;
         let timeline = Arc::new(Timeline::new(Arc::clone(&clock), agreed, shared));
-        let tiers = self
+        let tiers: Vec<TierHandle> = self
             .tiers
             .into_iter()
             .zip(journals)
@@ -477,7 +477,9 @@ impl CacheBuilder {
                     }
                 }),
             };
-            let mirror = Mirror::new(self.max_marks, shared, hooks);
+            // what a tier without fences holds is judged by the marks of its key
+            let keep_keys = shared || tiers.iter().any(|tier| !tier.capability.fenced);
+            let mirror = Mirror::new(self.max_marks, keep_keys, hooks);
             Engine {
                 timeline,
                 deployment: Deployment::new(self.secret),
@@ -510,7 +512,7 @@ impl CacheBuilder {
             }
         });
         engine.coordinator.subscribe(Arc::clone(&engine.mirror) as Arc<dyn Subscriber>).await?;
-        if shared && engine.tiers.iter().any(|tier| tier.capability.persistent && !tier.capability.shared) {
+        if shared && engine.tiers.iter().any(|tier| tier.capability.persistent && !tier.capability.leased) {
             // what it holds outlives the marks of keys that nodes remember
             engine.coordinator.keep_key_marks().await?;
         }

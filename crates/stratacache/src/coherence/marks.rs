@@ -98,10 +98,18 @@ impl Marks {
         self.sketch.is_some()
     }
 
-    /// Forgets marks made before `keep_since`: every entry they concern has ended its life.
+    /// Forgets marks made before `keep_since`: every entry they concern has ended its life. The floor rises to them, for what
+    /// somebody puts back into a tier below.
     pub(super) fn forget(&mut self, keep_since: Millis) {
+        let floor = &mut self.floor;
         for table in [&mut self.tags, &mut self.namespaces, &mut self.soft] {
-            table.retain(|_, mark| mark.at >= keep_since);
+            table.retain(|_, mark| {
+                let kept = mark.at >= keep_since;
+                if !kept {
+                    *floor = mark.seq.max(*floor);
+                }
+                kept
+            });
             if table.len() * 4 < table.capacity() {
                 table.shrink_to(table.len() * 2);
             }

@@ -37,7 +37,7 @@ async fn over(store: &SharedStore, disk: &MemoryTier, order: Order) -> Peer {
 
 /// What the store does to what it holds while the node is down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Meanwhile {
+pub enum Meanwhile {
     Nothing,
     TrimStreams,
     LoseLane,
@@ -48,7 +48,7 @@ enum Meanwhile {
 }
 
 impl Meanwhile {
-    const ALL: [Self; 7] = [
+    pub const ALL: [Self; 7] = [
         Self::Nothing,
         Self::TrimStreams,
         Self::LoseLane,
@@ -58,7 +58,7 @@ impl Meanwhile {
         Self::DropGeneration,
     ];
 
-    fn happens(self, store: &SharedStore) {
+    pub fn happens(self, store: &SharedStore) {
         match self {
             Self::Nothing => {}
             Self::TrimStreams => store.trim_streams(),
