@@ -45,7 +45,7 @@ async fn a_call_that_is_given_up_while_it_is_held_takes_effect_only_if_it_was_on
         assert_eq!((hold.held(), store.position(lane()).seq), (0, if at == At::After { 2 } else { 1 }));
         hold.release();
         assert_eq!(store.position(lane()).seq, seq, "{at:?}");
-        assert_eq!(recorder.messages(), [], "its node hears of it as of any other");
+        assert!(recorder.messages().is_empty(), "its node hears of it as of any other");
     }
 }
 
