@@ -97,7 +97,9 @@ async fn every_single_bit_flip_below_is_a_miss_with_a_counter() {
     for n in 0..200_u32 {
         assert_eq!(acme.lookup::<Vec<u32>>(n).await, Lookup::Miss, "{n}");
     }
-    assert_eq!(cache.stats().tiers[1].corrupt_envelopes, 200);
+    let below = &cache.stats().tiers[1];
+    assert_eq!(below.corrupt_envelopes + below.unknown_envelopes, 200);
+    assert!(below.unknown_envelopes < 10, "only a flip in the version makes it unknown: {}", below.unknown_envelopes);
     faults.clear();
     for n in 0..200_u32 {
         assert_eq!(acme.get::<Vec<u32>>(n).await.as_deref(), Some(&vec![n; 3]));
