@@ -59,7 +59,7 @@ pub use observe::{EventStream, Lagged, Stats, TierStats};
 pub use op::Lookup;
 pub use stratacache_core::{
     Ceilings, Codec, Compress, Consistency, Error, ErrorKind, IntoKey, IntoTag, IntoTargets, Key, KeyPart, Keyspace,
-    OnDisconnect, OnWriteError, PartEncoder, Policy, RefreshAhead, Result, Stamp, Tag, Target, TenantId, Token,
+    OnDisconnect, OnWriteError, PartEncoder, Policy, RefreshAhead, Result, Stamp, Tag, Target, TenantId, Tiers, Token,
     WriteMode, clock, event, hours, millis, minutes, parse_duration, seconds, tier,
 };
 #[cfg(feature = "disk")]

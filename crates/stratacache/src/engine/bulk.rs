@@ -75,6 +75,12 @@ impl Engine {
         }
         let mut open: Vec<(usize, EntryName)> = names.to_vec();
         for (tier_index, tier) in self.tiers.iter().enumerate() {
+            if !tier.is_read(policy) {
+                for (index, _) in &open {
+                    fences.entry(*index).or_default().push(None);
+                }
+                continue;
+            }
             let asked: Vec<_> = open.iter().copied().filter(|(_, name)| tier.may_use(*name)).collect();
             let mut replies = HashMap::new();
             if !asked.is_empty() {

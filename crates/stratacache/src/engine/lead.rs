@@ -15,7 +15,7 @@ use stratacache_core::{
 use super::{
     Door, Engine, Standing,
     catch::run_loader,
-    fill::{Filling, Kept, Put},
+    fill::{Filling, Kept},
     lease::{Refresh, Right, fence_of},
     lower::{Below, Found, LeaseLife, Wanted},
     make::Making,
@@ -204,8 +204,9 @@ impl<V: CacheValue> Leader<V> {
         }
         let (engine, call) = (self.engine(), &self.call);
         // what was asked for is not taken
-        let asked = lease.is_some() || (call.behind && engine.leased_tier().is_some());
+        let asked = lease.is_some() || (call.behind && engine.leased_for(&call.policy).is_some());
         let life = if asked { LeaseLife::None } else { LeaseLife::Renewed };
+        engine.fences_of_unread(&call.ns, name, &call.policy, &mut fences).await;
         let others = engine.fences_below::<V>(&call.ns, &[name], &call.policy, fences.len(), life).await;
         fences.extend(others.into_iter().flatten());
         if let Some((index, lease)) = engine.leased_tier().zip(lease)
@@ -268,7 +269,8 @@ impl<V: CacheValue> Leader<V> {
         }
         if let Some(policy) = loaded.policy {
             policy.check(&engine.ceilings).map_err(LoadError::Invalid)?;
-            self.call.policy = *policy;
+            // the tiers of the call were read, and the fences of those it writes are taken
+            self.call.policy = policy.tiers(self.call.policy.tiers_used());
             self.call.ttl = policy.fresh_time();
         }
         if let Some(ttl) = loaded.ttl {
@@ -345,53 +347,5 @@ impl<V: CacheValue> Leader<V> {
 
     pub(super) fn count(&self, counter: Counter) {
         self.call.ns.count(&self.call.key, counter);
-    }
-}
-
-impl Engine {
-    /// Fills memory, and the tiers above the one that had it, with an entry found below.
-    #[allow(clippy::too_many_arguments)]
-    pub(super) async fn promote<V: CacheValue>(
-        &self,
-        ns: &Door,
-        key: &Key<V>,
-        name: EntryName,
-        found: &Found<V>,
-        fences: &[Option<Fence>],
-        policy: &Policy,
-        began: stratacache_core::stamp::Seq,
-    ) -> Kept {
-        let entry = &found.entry;
-        #[cfg(feature = "mutants")]
-        let entry = &match self.rules.has(Rule::PromotionKeepsStamp) {
-            true => Arc::clone(entry),
-            false => self.restamped(ns, entry).await,
-        };
-        let kept = self.put_memory(ns, key.as_bytes(), entry, began, policy.weight_limit());
-        if kept != Kept::Yes {
-            return kept;
-        }
-        let mut head = found.head.clone();
-        head.older_than_token = true;
-        for index in 0..found.tier {
-            if let Ok(envelope) = stratacache_core::envelope::encode(&head, &found.body) {
-                let fence = fences.get(index).copied().flatten();
-                let put = Put { place: 0, name, envelope, fence, slot: &**entry, policy };
-                let _ = self.put_below(ns, index, &[put]).await;
-            }
-        }
-        kept
-    }
-
-    /// What the rule forbids: the entry under a stamp taken after it was judged.
-    #[cfg(feature = "mutants")]
-    async fn restamped<V: CacheValue>(&self, ns: &Door, entry: &Arc<Entry<V>>) -> Arc<Entry<V>> {
-        tokio::task::yield_now().await;
-        let stamp = self.mirror.stamp(&ns.tenant.marks);
-        let (key, scopes) = (entry.head.key.clone(), Arc::clone(&entry.meta.scopes));
-        let held = Held::Of(entry.origin());
-        let mut restamped = Entry::new(key, &stamp, 0, crate::memory::Slot::times(&**entry), scopes, None, held);
-        restamped.meta.weight = entry.meta.weight;
-        Arc::new(restamped)
     }
 }
