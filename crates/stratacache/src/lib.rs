@@ -87,4 +87,5 @@ pub struct Readme;
 #[doc = include_str!("../../../docs/guide/many-nodes.md")]
 #[doc = include_str!("../../../docs/guide/when-redis-is-down.md")]
 #[doc = include_str!("../../../docs/guide/cluster.md")]
+#[doc = include_str!("../../../docs/guide/write-modes.md")]
 pub struct Guide;

@@ -83,6 +83,13 @@ impl MemoryTier {
         self
     }
 
+    /// Sets whether it says that other nodes use it too; false unless set. They do where their caches have clones.
+    #[must_use]
+    pub fn shared(mut self, shared: bool) -> Self {
+        self.capability = self.capability.shared(shared);
+        self
+    }
+
     /// Sets the largest envelope in bytes; larger ones are answered as too large. No limit unless set.
     #[must_use]
     pub fn max_weight(mut self, bytes: u64) -> Self {

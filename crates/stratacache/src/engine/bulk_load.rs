@@ -17,6 +17,7 @@ use super::{
     lead::{BoxFuture, Landed, LoadOutcome},
     lower::{Found, LeaseLife},
     make::Making,
+    promote::Rising,
     read::new_enough,
     refresh::Outdated,
 };
@@ -241,8 +242,20 @@ impl<V: CacheValue, E: Send + Sync + 'static> BulkLeader<V, E> {
         for (index, fences) in fences {
             self.led.entry(index).and_modify(|one| one.fences = fences);
         }
+        if self.call.policy.promotes() {
+            let BulkCall { ns, keys, policy, .. } = &self.call;
+            let rising = |(index, found): (&usize, _)| {
+                let one = self.led.get(index)?;
+                // what is past its ttl takes the place of nothing better
+                let wanted = |found: &Found<V>| found.fresh || one.stale.is_none();
+                let (key, name, fences) = (&keys[*index], one.name, one.fences.as_slice());
+                wanted(found).then(|| Rising { key, name, found, fences, began: one.fill.began() })
+            };
+            let rising: Vec<_> = found.iter().filter_map(rising).collect();
+            engine.promote_many(ns, policy, &rising).await;
+        }
         for (index, found) in found {
-            self.found_below(index, found).await;
+            self.found_below(index, found);
         }
         self.take_the_rest().await;
     }
@@ -276,16 +289,11 @@ impl<V: CacheValue, E: Send + Sync + 'static> BulkLeader<V, E> {
     }
 
     /// Takes what a tier had: as an answer, as one to be refreshed behind, or to stand in if the load fails.
-    async fn found_below(&mut self, index: usize, found: Found<V>) {
+    fn found_below(&mut self, index: usize, found: Found<V>) {
         let Some(mut one) = self.led.remove(&index) else { return };
         if !found.fresh && one.stale.is_some() {
             self.led.insert(index, one);
             return;
-        }
-        let BulkCall { ns, keys, policy, .. } = &self.call;
-        if policy.promotes() {
-            let began = one.fill.began();
-            self.engine.promote(ns, &keys[index], one.name, &found, &one.fences, policy, began).await;
         }
         let entry = found.entry;
         if found.fresh {

@@ -12,7 +12,10 @@ use stratacache_core::{
 use tracing::Instrument;
 
 use super::{Door, Engine, write::Few};
-use crate::observe::{Counter, TierCounters};
+use crate::{
+    coherence::Rule,
+    observe::{Counter, TierCounters},
+};
 
 /// One thing to invalidate, as the engine sees it.
 #[derive(Debug, Clone, Copy)]
@@ -144,8 +147,10 @@ impl Engine {
     pub(super) async fn remove_below(&self, inner: &Door, names: &[EntryName]) -> Result<()> {
         for tier in self.tiers.iter().rev() {
             // for want of a reason to write them: their fences are what keeps them out
-            let dropped = tier.behind.forget(inner.tenant.number, names);
-            TierCounters::add(&tier.counters.writes_coalesced, dropped);
+            if self.rules.has(Rule::BehindKeepsFence) {
+                let dropped = tier.behind.forget(inner.tenant.number, names);
+                TierCounters::add(&tier.counters.writes_coalesced, dropped);
+            }
             tier.remove(names, |kind| self.report(Some(&inner.tenant), kind)).await?;
         }
         Ok(())

@@ -19,6 +19,7 @@ use super::{
     lease::{Refresh, Right, fence_of},
     lower::{Below, Found, LeaseLife, Wanted},
     make::Making,
+    promote::Rising,
     refresh::Outdated,
 };
 use crate::{
@@ -234,7 +235,8 @@ impl<V: CacheValue> Leader<V> {
         let ns = &self.call.ns;
         let engine = self.engine();
         if self.call.policy.promotes() {
-            engine.promote(ns, &self.call.key, name, found, fences, &self.call.policy, self.fill.began()).await;
+            let rising = Rising { key: &self.call.key, name, found, fences, began: self.fill.began() };
+            engine.promote(ns, &self.call.policy, rising).await;
         }
         tracing::debug!(tier = %engine.tiers[found.tier].name, "hit below memory");
         Landed { entry: Arc::clone(&found.entry), freshness: Freshness::Fresh }
@@ -244,7 +246,8 @@ impl<V: CacheValue> Leader<V> {
     /// refresh here would have loaded.
     async fn take_over(&self, name: EntryName, found: Found<V>) -> Landed<V> {
         let (engine, call) = (self.engine(), &self.call);
-        let kept = engine.promote(&call.ns, &call.key, name, &found, &[], &call.policy, self.fill.began()).await;
+        let rising = Rising { key: &call.key, name, found: &found, fences: &[], began: self.fill.began() };
+        let kept = engine.promote(&call.ns, &call.policy, rising).await;
         if kept != Kept::Yes {
             self.look_again_later();
         }

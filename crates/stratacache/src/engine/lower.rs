@@ -71,8 +71,6 @@ pub(super) enum LeaseLife {
     Renewed,
     /// As long as a load may take: it is not renewed.
     Loading,
-    /// As long as writing takes.
-    Writing,
 }
 
 /// What one tier has of a key, unjudged.
@@ -176,7 +174,6 @@ impl Engine {
                 LeaseLife::None => Duration::ZERO, // means nothing for other fences
                 LeaseLife::Loading => tier.load_life(policy, names.len()),
                 LeaseLife::Renewed => policy.lease_time(),
-                LeaseLife::Writing => tier.write_life(names.len()),
             };
             let of_tier = tier.fences(names, life).await.unwrap_or_else(|error| {
                 tier.note("fence", &error, |kind| self.report(Some(&ns.tenant), kind));

@@ -125,8 +125,18 @@ async fn a_disk_never_brings_back_what_was_invalidated_while_its_node_was_deaf()
 /// R11, R31: every fill, overtaken at each of its steps; then the node starts again, and only its disk has anything.
 #[tokio::test(start_paused = true)]
 async fn a_disk_never_keeps_a_fill_that_was_overtaken() {
-    let ops =
-        [Op::Load, Op::Promotion, Op::Get, Op::Refresh, Op::Bulk, Op::BulkPromotion, Op::Insert, Op::StampedInsert];
+    let ops = [
+        Op::Load,
+        Op::Promotion,
+        Op::Get,
+        Op::Refresh,
+        Op::Bulk,
+        Op::BulkPromotion,
+        Op::Insert,
+        Op::StampedInsert,
+        Op::LoadBehind,
+        Op::InsertBehind,
+    ];
     for order in ORDERS {
         for op in ops {
             for stop in op.stops() {

@@ -15,9 +15,12 @@ use std::{
 };
 
 use stratacache::{
-    Cache, CacheBuilder, Keyspace, LoadContext, Loaded, Namespace, Policy, Tag, Target, TenantId, millis, seconds,
+    Cache, CacheBuilder, Keyspace, LoadContext, Loaded, Namespace, OnWriteError, Policy, Tag, Target, TenantId,
+    WriteMode, millis, seconds,
+    tier::{TierErrorKind, TierParts},
 };
 use stratacache_testkit::{
+    faulty::{Fault, Faults, FaultyTier, On},
     history::{History, HistoryBuilder, Report, ScopeId, Value},
     tiers::MemoryTier,
 };
@@ -41,6 +44,9 @@ pub struct Plan {
     /// How often the cache is closed and reopened over the same lower tier.
     pub restarts: u64,
     pub workers: u64,
+    pub write: WriteMode,
+    /// The lower tier loses, refuses and delays writes.
+    pub faulty: bool,
     /// Changes the builder, to switch a rule off.
     pub configure: fn(CacheBuilder) -> CacheBuilder,
 }
@@ -76,6 +82,7 @@ struct Scopes {
 struct World {
     history: History,
     scopes: Scopes,
+    policy: Policy,
 }
 
 /// One key of the campaign: its tags follow from its number.
@@ -124,7 +131,7 @@ impl Spot {
 }
 
 impl World {
-    fn new() -> Self {
+    fn new(policy: Policy) -> Self {
         let mut plan = HistoryBuilder::new();
         let mut scopes = Scopes {
             key: HashMap::new(),
@@ -146,7 +153,7 @@ impl World {
                 }
             }
         }
-        Self { history: plan.build(), scopes }
+        Self { history: plan.build(), scopes, policy }
     }
 
     async fn load(self: Arc<Self>, spot: Spot, yields: u32) -> Value {
@@ -161,14 +168,23 @@ impl World {
 
 /// Runs a campaign and returns what the checker says.
 pub async fn run(plan: Plan) -> Report {
-    println!("campaign: seed {}, {} operations, {} restarts", plan.seed, plan.operations, plan.restarts);
-    let world = Arc::new(World::new());
+    let Plan { seed, operations, restarts, write, faulty, .. } = plan;
+    println!("campaign: seed {seed}, {operations} operations, {restarts} restarts, {write:?}, faulty {faulty}");
+    let policy = POLICY.write(write);
+    // a strict insert may fail then
+    let policy = if faulty { policy.on_write_error(OnWriteError::BestEffort) } else { policy };
+    let world = Arc::new(World::new(policy));
     let below = MemoryTier::new("disk").persistent(true);
     let segments = plan.restarts + 1;
     let each = plan.operations / segments / plan.workers;
     for segment in 0..segments {
-        let builder = Cache::builder().seed(plan.seed + segment).memory(8 << 20).default_policy(POLICY);
-        let cache = (plan.configure)(builder.tier(below.with_journal())).build().await.expect("the cache builds");
+        let builder = Cache::builder().seed(plan.seed + segment).memory(8 << 20).default_policy(policy);
+        let (tier, faults) = FaultyTier::new(below.clone(), plan.seed + segment);
+        if faulty {
+            disturb(&faults);
+        }
+        let builder = builder.tier(TierParts::new(tier).with_journal(Arc::new(below.journal())));
+        let cache = (plan.configure)(builder).build().await.expect("the cache builds");
         let workers: Vec<_> = (0..plan.workers)
             .map(|worker| {
                 let random = Random::new(plan.seed.wrapping_add(segment * 1_000_003 + worker * 7919));
@@ -184,9 +200,24 @@ pub async fn run(plan: Plan) -> Report {
             invalidate(&cache, &world, &mut random).await;
         }
         cache.close().await.expect("the cache closes");
+        faults.settle().await;
         assert_eq!(cache.active_tasks(), 0, "no task is left");
     }
     world.history.report()
+}
+
+/// Writes fail, or take effect and say that they failed, or take effect late.
+fn disturb(faults: &Faults) {
+    for fault in [
+        Fault::Error(TierErrorKind::Unavailable),
+        Fault::EachError(TierErrorKind::Full),
+        Fault::LostReply,
+        Fault::Slow(millis(2)),
+        Fault::SlowReply(millis(2)),
+        Fault::Late(millis(5)),
+    ] {
+        faults.sometimes(0.01, On::Put, fault);
+    }
 }
 
 async fn work(cache: Cache, world: Arc<World>, mut random: Random, operations: u64) {
@@ -283,6 +314,7 @@ async fn bulk(cache: &Cache, world: &Arc<World>, random: &mut Random) {
         .tag(spot.tag())
         .tag(spot.late_tag())
         .tag(Tag::global("g"))
+        .policy(world.policy)
         .await
         .unwrap_or_default();
     for (key, read) in seen {

@@ -11,6 +11,8 @@ use stratacache_core::{
 use tokio::time::sleep;
 
 use super::Waiting;
+#[cfg(feature = "mutants")]
+use crate::coherence::Rule;
 use crate::{
     engine::{Door, Engine, TierHandle, fill::Put},
     observe::TierCounters,
@@ -25,6 +27,16 @@ async fn serve(engine: Arc<Engine>, index: usize) {
         }
         engine.write_waiting(index, batch).await;
     }
+}
+
+/// What the rule forbids: the writes under fences that are taken when they are made.
+#[cfg(feature = "mutants")]
+async fn fenced_anew(tier: &TierHandle, items: Vec<PutItem>) -> Vec<PutItem> {
+    tokio::task::yield_now().await;
+    let names: Vec<_> = items.iter().map(|item| item.name).collect();
+    let fences = tier.fences(&names, tier.write_life(names.len())).await.unwrap_or_default();
+    let anew = |(item, fence): (PutItem, _)| PutItem::new(item.name, item.envelope, item.expires_at, fence);
+    items.into_iter().zip(fences).map(anew).collect()
 }
 
 impl Engine {
@@ -70,6 +82,8 @@ impl Engine {
             return;
         }
         let items: Vec<PutItem> = batch.into_iter().map(|write| write.item).collect();
+        #[cfg(feature = "mutants")]
+        let items = if self.rules.has(Rule::BehindKeepsFence) { items } else { fenced_anew(tier, items).await };
         let failed = self.send(tier, None, items).await.iter().filter(|result| result.is_err()).count();
         self.lose(tier, failed);
     }

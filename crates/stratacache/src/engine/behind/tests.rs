@@ -14,7 +14,7 @@ fn queue(writes: usize) -> Behind {
 }
 
 fn names(batch: &[Waiting]) -> Vec<(Owner, u8)> {
-    batch.iter().map(|write| (write.owner, <[u8; 16]>::from(write.item.name)[0])).collect()
+    batch.iter().map(|write| (write.owner, write.item.name.to_bytes()[0])).collect()
 }
 
 /// Checks the books against the lines.
@@ -47,7 +47,11 @@ fn a_write_takes_the_place_of_an_older_one_of_its_name() {
     queue.add(write(1, 1, 5, 100));
     queue.add(write(1, 2, 5, 100));
     assert_eq!(queue.add(write(1, 1, 6, 10)).replaced.map(|older| older.place), Some(5));
-    assert_eq!(queue.add(write(1, 1, 4, 10)).replaced.map(|older| older.place), Some(4), "one that comes late is older");
+    assert_eq!(
+        queue.add(write(1, 1, 4, 10)).replaced.map(|older| older.place),
+        Some(4),
+        "one that comes late is older"
+    );
     holds(&queue);
     let batch = queue.next();
     assert_eq!((names(&batch), batch[0].place), (vec![(1, 1), (1, 2)], 6));
