@@ -8,7 +8,8 @@ use std::convert::Infallible;
 
 use stratacache::{
     Cache, CacheBuilder, ErrorKind, Keyspace, Lookup, Namespace, Policy, Tag, Tiers, WriteMode, millis, minutes,
-    seconds, tier::TierParts,
+    seconds,
+    tier::{Tier, TierParts},
 };
 use stratacache_core::{
     EntryName,

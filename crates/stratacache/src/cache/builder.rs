@@ -443,12 +443,14 @@ impl CacheBuilder {
         let shared = coordinator.is_shared();
         let agreed = coordinator.time().await?;
         let timeline = Arc::new(Timeline::new(Arc::clone(&clock), agreed, shared));
-        let tiers = self
+        let tiers: Vec<TierHandle> = self
             .tiers
             .into_iter()
             .zip(journals)
             .map(|(parts, journal)| guarded(parts, journal, &self.deadlines, self.behind, &timeline, &events))
             .collect();
+        // a tier without fences is judged by the marks of keys: what they forget is of no use there
+        let keep_keys = shared || tiers.iter().any(|tier| !tier.capability.fenced);
         let quota_of = |quota: Quota| memory::Quota { reserve: quota.reserve, limit: quota.limit.unwrap_or(u64::MAX) };
         let quotas = self.quotas.into_iter().map(|(tenant, quota)| (tenant, quota_of(quota))).collect();
         let seed = match self.seed {
@@ -479,7 +481,7 @@ impl CacheBuilder {
                     }
                 }),
             };
-            let mirror = Mirror::new(self.max_marks, shared, hooks);
+            let mirror = Mirror::new(self.max_marks, keep_keys, hooks);
             Engine {
                 timeline,
                 deployment: Deployment::new(self.secret),

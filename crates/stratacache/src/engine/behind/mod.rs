@@ -119,10 +119,6 @@ impl Behind {
         let mut added = Added::default();
         let mut state = self.state.lock();
         let state = &mut *state;
-        if self.stopped.load(Relaxed) {
-            added.lost.push(write);
-            return added;
-        }
         let owner = write.owner;
         added.replaced = state.change(owner, |line| line.put(write));
         while state.bytes > self.limit {
@@ -130,7 +126,8 @@ impl Behind {
             added.lost.extend(state.change(most, Line::take_first));
         }
         added.overflows = !added.lost.is_empty() && !std::mem::replace(&mut state.overflowed, true);
-        added.to_serve = !state.lines.is_empty() && !std::mem::replace(&mut state.served, true);
+        let stopped = self.stopped.load(Relaxed);
+        added.to_serve = !stopped && !state.lines.is_empty() && !std::mem::replace(&mut state.served, true);
         self.waiting.store(state.count, Relaxed);
         added
     }
@@ -172,7 +169,7 @@ impl Behind {
         batch
     }
 
-    /// Lets nothing wait any more; what does is not written.
+    /// Ends the writing: what waits is not written.
     fn stop(&self) {
         self.stopped.store(true, Relaxed);
     }
