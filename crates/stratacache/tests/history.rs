@@ -11,7 +11,7 @@ use stratacache::WriteMode;
 const MILLION: u64 = 1_000_000;
 
 async fn holds(operations: u64, write: WriteMode, faulty: bool) {
-    let seed = 20_261_121 + u64::from(faulty) * 7 + write as u64;
+    let seed = 20_261_121 + u64::from(faulty);
     let plan = Plan { seed, operations, restarts: 9, workers: 8, write, faulty, configure: |b| b };
     let report = run(plan).await;
     println!("{report}");
