@@ -96,7 +96,8 @@ async fn an_insert_that_skips_a_tier_makes_what_that_tier_holds_unusable_on_ever
             settle().await;
             assert_eq!((store.entries().len(), far.names().len()), (1, 1));
             let version = source.write();
-            let insert = here.ns().insert(PLAIN.key(&1), version).policy(POLICY.write(mode));
+            let ns = here.ns();
+            let insert = ns.insert(PLAIN.key(&1), version).policy(POLICY.write(mode));
             insert.tiers(Tiers::all().skip(skip)).await.unwrap();
             settle().await;
             let (shared, in_far) = (store.entries().len(), far.names().len());
