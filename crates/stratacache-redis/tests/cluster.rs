@@ -11,13 +11,24 @@ use stratacache_core::{
     stamp::Lane,
     tier::{GetMany, PutItem, PutMany, PutOutcome, RemoveMany, Tier},
 };
+use stratacache_redis::RedisBuilder;
 use stratacache_testkit::servers::{Failover, RedisCluster};
 
 const LANE: usize = 3;
 
 fn url(cluster: &RedisCluster) -> String {
     let hosts: Vec<String> = cluster.nodes().iter().map(|node| node.addr().to_string()).collect();
-    format!("redis-cluster://{}", hosts.join(","))
+    let scheme = if cluster.node(0).ca_path().is_some() { "rediss-cluster" } else { "redis-cluster" };
+    format!("{scheme}://{}", hosts.join(","))
+}
+
+/// Returns how a client of the cluster is made, whether that speaks TLS or not.
+fn client(cluster: &RedisCluster) -> RedisBuilder {
+    let builder = patient(&url(cluster));
+    match cluster.node(0).ca_path() {
+        Some(authority) => builder.ca_file(authority),
+        None => builder,
+    }
 }
 
 async fn put(node: &Node, n: u64) -> bool {
@@ -36,7 +47,7 @@ async fn slot_of(cluster: &RedisCluster, prefix: &str, index: usize) -> u16 {
 async fn the_nodes_agree_on_a_cluster_and_a_bulk_read_covers_all_slots() {
     let cluster = RedisCluster::start(3, 0).await.unwrap();
     let prefix = prefix();
-    let builder = patient(&url(&cluster)).prefix(&prefix);
+    let builder = client(&cluster).prefix(&prefix);
     let (one, two) = (Node::connect(builder.clone()).await, Node::connect(builder).await);
     for lane in Lane::all() {
         let at = one.invalidate(lane, vec![tag(1)]).await;
@@ -60,11 +71,21 @@ async fn the_nodes_agree_on_a_cluster_and_a_bulk_read_covers_all_slots() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn after_a_failover_the_lanes_of_the_dead_master_have_new_histories_and_all_goes_on() {
     let cluster = RedisCluster::start(3, 3).await.unwrap();
+    all_goes_on_after_a_failover(&cluster).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn over_tls_after_a_failover_the_lanes_of_the_dead_master_have_new_histories_and_all_goes_on() {
+    let cluster = RedisCluster::builder(3, 3).tls().start().await.unwrap();
+    all_goes_on_after_a_failover(&cluster).await;
+}
+
+async fn all_goes_on_after_a_failover(cluster: &RedisCluster) {
     let prefix = prefix();
-    let builder = patient(&url(&cluster)).prefix(&prefix).deadline(Duration::from_millis(500));
+    let builder = client(cluster).prefix(&prefix).deadline(Duration::from_millis(500));
     let node = Node::connect(builder).await;
     let before = node.invalidate(lane(LANE), vec![tag(1)]).await;
-    let owner = cluster.owner_of(slot_of(&cluster, &prefix, LANE).await).await.unwrap();
+    let owner = cluster.owner_of(slot_of(cluster, &prefix, LANE).await).await.unwrap();
     cluster.node(owner).kill().await.unwrap();
     cluster.failover(owner + 3, Failover::Force).await.unwrap();
     eventually("the pulse follows the failover", || {
@@ -98,10 +119,20 @@ async fn after_a_failover_the_lanes_of_the_dead_master_have_new_histories_and_al
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn slots_that_move_under_load_lose_no_invalidation() {
     let cluster = RedisCluster::start(3, 0).await.unwrap();
+    nothing_is_lost_by_moving_slots(&cluster).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn over_tls_slots_that_move_under_load_lose_no_invalidation() {
+    let cluster = RedisCluster::builder(3, 0).tls().start().await.unwrap();
+    nothing_is_lost_by_moving_slots(&cluster).await;
+}
+
+async fn nothing_is_lost_by_moving_slots(cluster: &RedisCluster) {
     let prefix = prefix();
-    let builder = patient(&url(&cluster)).prefix(&prefix);
+    let builder = client(cluster).prefix(&prefix);
     let (one, two) = (Node::connect(builder.clone()).await, Node::connect(builder).await);
-    let slot = slot_of(&cluster, &prefix, LANE).await;
+    let slot = slot_of(cluster, &prefix, LANE).await;
     let data = cluster.slot_of(format!("{prefix}:{{{}}}:e", hex(1))).await.unwrap();
     let mut moves = 0;
     for n in 0..60_u64 {

@@ -74,6 +74,31 @@ async fn a_dead_master_is_replaced_without_being_told() -> Outcome {
 }
 
 #[tokio::test]
+async fn over_tls_a_cluster_forms_fails_over_and_moves_slots_and_speaks_nothing_else_to_clients() -> Outcome {
+    for program in [Program::Redis, Program::Valkey] {
+        let cluster = RedisCluster::builder(3, 3).program(program).tls().start().await?;
+        assert!(cluster.urls().iter().all(|url| url.starts_with("rediss://")));
+        let authorities: Vec<_> = cluster.nodes().iter().map(RedisServer::ca_path).collect();
+        assert!(authorities[0].is_some() && authorities.iter().all(|ca| *ca == authorities[0]));
+        let slot = cluster.slot_of("price").await?;
+        let from = cluster.owner_of(slot).await?;
+        cluster.node(from).command(&["SET", "price", "7"]).await?;
+        cluster.migrate_slot(slot, from, (from + 1) % 3).await?;
+        let owner = cluster.owner_of(slot).await?;
+        assert_eq!(owner, (from + 1) % 3);
+        replicas_have(cluster.node(owner)).await?;
+        cluster.failover(owner + 3, Failover::Graceful).await?;
+        assert_eq!(cluster.owner_of(slot).await?, owner + 3);
+        assert_eq!(cluster.node(owner + 3).command(&["GET", "price"]).await?.text().as_deref(), Some("7"));
+        cluster.node(owner + 3).kill().await?;
+        cluster.failover(owner, Failover::Force).await?;
+        cluster.node(owner + 3).restart().await?;
+        cluster.until_well().await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_slot_moves_under_load_without_losing_a_key() -> Outcome {
     let cluster = RedisCluster::builder(2, 0).password("secret").start().await?;
     let slot = cluster.slot_of("{t}").await?;

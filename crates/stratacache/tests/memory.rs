@@ -4,9 +4,12 @@
 
 mod support;
 
-use std::sync::{
-    Arc, Mutex,
-    atomic::{AtomicUsize, Ordering::SeqCst},
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
+    thread::{self, ThreadId},
 };
 
 use stratacache::{Cache, Keyspace, Local, Namespace, Policy, Quota, TenantId, event::EventKind, minutes, seconds};
@@ -209,4 +212,42 @@ async fn thousands_of_tenants_that_wake_up_at_once_keep_their_first_entries() {
     let stats = cache.stats();
     assert_eq!(stats.entries, Some(10_000));
     assert!(stats.weight <= stats.limit);
+}
+
+/// Remembers which threads it was dropped by.
+struct Dropped(Arc<Mutex<Vec<ThreadId>>>);
+
+impl Drop for Dropped {
+    fn drop(&mut self) {
+        self.0.lock().unwrap().push(thread::current().id());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_entries_of_a_cleared_tenant_are_gone_at_once_and_are_freed_where_nobody_waits_for_it() {
+    const MANY: u32 = 10_000;
+    let cache = builder().build().await.unwrap();
+    let acme = tenant(&cache, "acme");
+    let here = thread::current().id();
+    for (clears, ttl) in [(true, minutes(5)), (false, seconds(1))] {
+        let dropped = Arc::new(Mutex::new(Vec::new()));
+        for n in 0..MANY {
+            acme.insert(n, Local(Dropped(Arc::clone(&dropped)))).ttl(ttl).await.unwrap();
+        }
+        assert_eq!(cache.tenant_stats(&id("acme")).entries, Some(u64::from(MANY)));
+        if clears {
+            acme.clear().await.unwrap();
+            assert_eq!(cache.tenant_stats(&id("acme")).entries, Some(0), "before they are freed");
+        }
+        sleep(seconds(60)).await;
+        while dropped.lock().unwrap().len() < MANY as usize {
+            sleep(seconds(1)).await;
+        }
+        assert!(!dropped.lock().unwrap().contains(&here), "this thread runs the tasks of all");
+        assert!(cache.tenant_stats(&id("acme")).weight.unwrap() < 100_000, "the bytes came back");
+    }
+    for n in 0..MANY {
+        acme.insert(n, n).await.unwrap();
+    }
+    assert_eq!(cache.tenant_stats(&id("acme")).entries, Some(u64::from(MANY)), "there is room again");
 }

@@ -12,6 +12,8 @@ use crate::measure::now;
 
 /// Tasks that ask at the same time.
 pub(super) const TASKS: usize = 64;
+/// How long an answer may take, of either client.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A server that ends with the bench.
 pub(super) struct Stage(RedisServer);
@@ -40,13 +42,15 @@ impl Stage {
     pub(super) async fn client(&self) -> Result<MultiplexedConnection> {
         let mut info = redis::IntoConnectionInfo::into_connection_info(self.url().as_str())?;
         info = info.set_tcp_settings(redis::io::tcp::TcpSettings::default().set_nodelay(true));
-        let config = redis::AsyncConnectionConfig::new().set_pipeline_buffer_size(1024);
+        let config =
+            redis::AsyncConnectionConfig::new().set_pipeline_buffer_size(1024).set_response_timeout(Some(PATIENCE));
         Ok(redis::Client::open(info)?.get_multiplexed_async_connection_with_config(&config).await?)
     }
 }
 
 pub(super) async fn node(url: &str, below: bool) -> Result<Node> {
-    let redis = Redis::connect(url).await?;
+    // a machine that stands still for a moment is not what is measured
+    let redis = Redis::builder(url).deadline(PATIENCE).build().await?;
     let policy = Policy::ttl(minutes(30)).promote(!below).compress(stratacache::Compress::Off);
     let cache = Cache::builder().memory(256 << 20).default_policy(policy).tier(redis).build().await?;
     let ns = cache.tenant(&TenantId::parse("acme")?);

@@ -43,9 +43,11 @@ impl LoadFigure {
         self.loads as f64 / self.times.max(1) as f64
     }
 
-    /// Tells whether more times than a share of them had too many loads, and more than the bypasses explain.
+    /// Tells whether more times than a share of them had too many loads, and more than the bypasses explain, or than
+    /// chance does where there are few: three standard deviations of so rare a thing.
     pub(crate) fn is_above(&self, share: f64) -> bool {
-        self.above as f64 > self.times as f64 * share + self.bypasses as f64
+        let expected = self.times as f64 * share;
+        self.above as f64 > expected + 3.0 * expected.sqrt() + self.bypasses as f64
     }
 }
 

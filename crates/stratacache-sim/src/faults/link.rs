@@ -69,6 +69,14 @@ fn begin(fault: Fault, proxy: &FaultProxy, random: &mut Random) -> (Duration, St
             proxy.split_bytes(true);
             (random.millis(50, 400), "byte by byte".to_owned())
         }
+        Fault::Notice if random.chance(0.5) => {
+            proxy.drop_messages(Times::Always);
+            (random.millis(200, 1000), "notices are lost".to_owned())
+        }
+        Fault::Notice => {
+            proxy.delay_messages(Duration::from_millis(20)..=Duration::from_millis(600));
+            (random.millis(200, 1000), "notices are late".to_owned())
+        }
         _ => match random.below(3) {
             0 => {
                 proxy.drop_reply(tail, Times::Always);

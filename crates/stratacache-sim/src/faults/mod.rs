@@ -58,6 +58,8 @@ pub(crate) enum Fault {
     LostRequest,
     /// Only the tail is cut, late, or without replies.
     Tail,
+    /// Notices of fills and questions of the probe are lost or late.
+    Notice,
     /// Streams are emptied.
     Trim,
     /// A control key is deleted.
@@ -150,7 +152,8 @@ impl Fault {
             | Self::Split
             | Self::LostReply
             | Self::LostRequest
-            | Self::Tail => Group::Link,
+            | Self::Tail
+            | Self::Notice => Group::Link,
             Self::Trim | Self::ControlKey | Self::FlushAll | Self::ScriptFlush | Self::Evict => Group::Data,
             Self::Missing
             | Self::Forgotten

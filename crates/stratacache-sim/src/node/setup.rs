@@ -69,5 +69,13 @@ pub(crate) const LOAD_TIMEOUT: Duration = Duration::from_secs(3);
 pub(crate) const LEASE: Duration = Duration::from_millis(500);
 pub(crate) const LEASE_WAIT: Duration = Duration::from_secs(1);
 
-/// No read takes longer: a load, the wait for another node's, and a second.
-pub(crate) const READ_LIMIT: Nanos = ms(LOAD_TIMEOUT.as_millis() as u64 + LEASE_WAIT.as_millis() as u64 + 1000);
+/// The deadline of a question to Redis, as it is by default.
+const DEADLINE: Duration = Duration::from_millis(250);
+/// Questions on the way of a read: for news, for the entry, for the right to load, for the entry again, for the right again.
+const QUESTIONS: u64 = 5;
+
+/// No read takes longer: a load, the wait for another node's, the questions to Redis, and a second.
+pub(crate) const READ_LIMIT: Nanos = ms(LOAD_TIMEOUT.as_millis() as u64
+    + LEASE_WAIT.as_millis() as u64
+    + QUESTIONS * DEADLINE.as_millis() as u64
+    + 1000);

@@ -92,6 +92,22 @@ impl Segment {
     pub(crate) fn violations(&self) -> u64 {
         self.violations.values().sum()
     }
+
+    /// Returns in a few lines what came of the run.
+    pub(crate) fn verdict(&self) -> String {
+        let where_to = if self.cluster { "a cluster" } else { "one server" };
+        let mut text = format!(
+            "seed {} on {where_to}: {} operations, {} faults, {} overlaps, {} violations {:?}",
+            self.seed,
+            self.operations,
+            self.faults(),
+            self.overlaps,
+            self.violations(),
+            self.violations
+        );
+        self.shown.iter().for_each(|shown| text.extend(["\n    ", shown]));
+        text
+    }
 }
 
 impl fmt::Display for Segment {

@@ -111,8 +111,28 @@ impl Controls {
         self.lose(command, Loss::Request, times);
     }
 
-    /// Takes back everything: faults of commands that have not happened yet, hanging, refusing, delays, throttling and
-    /// splitting. Connections that are closed stay closed, the server and the counts stay as they are.
+    /// Loses messages of subscriptions: what somebody published comes from the server and is not passed on. Everything else
+    /// is, confirmations of subscriptions among it, and the connection stays. Said again, only the last counts.
+    ///
+    /// # Panics
+    /// When a probability is not in [0, 1].
+    pub fn drop_messages(&self, times: Times) {
+        times.check();
+        self.0.rules().lose_messages(times);
+    }
+
+    /// Delays messages of subscriptions, instead of what [`delay`](Self::delay) says, until [`heal`](Self::heal). What comes
+    /// later on the same connection waits behind them. Said again, only the last counts.
+    ///
+    /// # Panics
+    /// When the range is empty.
+    pub fn delay_messages(&self, range: RangeInclusive<Duration>) {
+        check(&range);
+        self.0.rules().delay_messages(range);
+    }
+
+    /// Takes back everything: faults of commands and messages that have not happened yet, hanging, refusing, delays,
+    /// throttling and splitting. Connections that are closed stay closed, the server and the counts stay as they are.
     pub fn heal(&self) {
         *self.0.rules() = Rules::default();
         self.switch(|switches| {
@@ -192,6 +212,12 @@ impl Controls {
         self.0.counts.dropped_replies.load(Ordering::SeqCst)
     }
 
+    /// Returns how many messages were lost by [`drop_messages`](Self::drop_messages).
+    #[must_use]
+    pub fn dropped_messages(&self) -> u64 {
+        self.0.counts.dropped_messages.load(Ordering::SeqCst)
+    }
+
     /// Returns how many connections are passed on as plain bytes because one side sent what is not this protocol.
     #[must_use]
     pub fn unparsed(&self) -> u64 {
@@ -211,9 +237,7 @@ impl Controls {
     }
 
     fn lose(&self, command: Command, loss: Loss, times: Times) {
-        if let Times::Chance(p) = times {
-            assert!((0.0..=1.0).contains(&p), "a probability is between 0 and 1, not {p}");
-        }
+        times.check();
         self.0.rules().lose(command, loss, times);
     }
 

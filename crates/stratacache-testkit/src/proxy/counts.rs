@@ -19,6 +19,7 @@ pub(super) struct Counts {
     trips: watch::Sender<u64>,
     pub(super) dropped_requests: AtomicU64,
     pub(super) dropped_replies: AtomicU64,
+    pub(super) dropped_messages: AtomicU64,
     pub(super) unparsed: AtomicU64,
     pub(super) failed_connects: AtomicU64,
 }
@@ -58,7 +59,8 @@ impl Counts {
     pub(super) fn reset(&self) {
         self.table().forwarded.clear();
         self.trips.send_replace(0);
-        for count in [&self.dropped_requests, &self.dropped_replies, &self.unparsed, &self.failed_connects] {
+        let dropped = [&self.dropped_requests, &self.dropped_replies, &self.dropped_messages];
+        for count in dropped.into_iter().chain([&self.unparsed, &self.failed_connects]) {
             count.store(0, Ordering::SeqCst);
         }
     }

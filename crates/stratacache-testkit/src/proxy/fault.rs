@@ -1,4 +1,4 @@
-//! Faults that meet single commands.
+//! Faults that meet single commands, and single messages of subscriptions.
 
 use std::{ops::RangeInclusive, time::Duration};
 
@@ -19,6 +19,12 @@ pub enum Times {
 }
 
 impl Times {
+    pub(super) fn check(self) {
+        if let Self::Chance(p) = self {
+            assert!((0.0..=1.0).contains(&p), "a probability is between 0 and 1, not {p}");
+        }
+    }
+
     fn hit(&mut self, random: &Random) -> bool {
         match self {
             Self::Always => true,
@@ -49,6 +55,8 @@ pub(super) struct Fate {
 pub(super) struct Rules {
     losses: Vec<(Command, Loss, Times)>,
     delays: Vec<(Command, RangeInclusive<Duration>)>,
+    lost_messages: Option<Times>,
+    late_messages: Option<RangeInclusive<Duration>>,
 }
 
 impl Rules {
@@ -58,6 +66,24 @@ impl Rules {
 
     pub(super) fn delay(&mut self, command: Command, range: RangeInclusive<Duration>) {
         self.delays.push((command, range));
+    }
+
+    pub(super) fn lose_messages(&mut self, times: Times) {
+        self.lost_messages = Some(times);
+    }
+
+    pub(super) fn delay_messages(&mut self, range: RangeInclusive<Duration>) {
+        self.late_messages = Some(range);
+    }
+
+    /// Decides whether the next message is lost.
+    pub(super) fn loses_message(&mut self, random: &Random) -> bool {
+        self.lost_messages.as_mut().is_some_and(|times| times.hit(random))
+    }
+
+    /// Draws how late the next message is.
+    pub(super) fn delay_of_message(&self, random: &Random) -> Option<Duration> {
+        self.late_messages.as_ref().map(|range| within(range, random))
     }
 
     /// Decides; of the rules that hit, the one that was given first counts.

@@ -7,7 +7,7 @@ use bytes::{Bytes, BytesMut};
 use super::{
     counts::add,
     fault::Loss,
-    parse::{Garbage, Replies, Request, Requests, is_push},
+    parse::{Garbage, Push, Replies, Request, Requests, push},
     shared::Shared,
     trips::Trips,
 };
@@ -196,34 +196,48 @@ impl Link {
 
     /// Takes the next reply, push or plain bytes out of what came from the server.
     pub(super) fn next_arrived(&mut self, shared: &Shared) -> Option<Arrived> {
-        let reply = if self.plain { Err(Garbage) } else { self.replies.next(&mut self.from_server) };
+        let reply = if self.plain { Err(Garbage) } else { self.next_reply_or_push(shared) };
         match reply {
             Ok(None) => None,
-            Ok(Some(bytes)) if is_push(&bytes, self.subscribed) => Some(Arrived::unasked(bytes, shared)),
-            Ok(Some(bytes)) => Some(match self.awaited.pop_front() {
+            Ok(Some((bytes, Some(Push::Message)))) => Some(Arrived::unasked(bytes, shared.delay_of_message())),
+            Ok(Some((bytes, Some(Push::Other)))) => Some(Arrived::unasked(bytes, shared.delay())),
+            Ok(Some((bytes, None))) => Some(match self.awaited.pop_front() {
                 Some(Awaited { trip, lost, delay }) => Arrived { bytes, trip, lost, delay },
                 // the complaint of a server about what it could not read
-                None => Arrived::unasked(bytes, shared),
+                None => Arrived::unasked(bytes, shared.delay()),
             }),
             Err(Garbage) => {
                 if !mem::replace(&mut self.plain, true) {
                     add(&shared.counts.unparsed);
                 }
                 let bytes = self.from_server.split().freeze();
-                (!bytes.is_empty()).then(|| Arrived::unasked(bytes, shared))
+                (!bytes.is_empty()).then(|| Arrived::unasked(bytes, shared.delay()))
             }
         }
+    }
+
+    /// Takes out what is not lost.
+    fn next_reply_or_push(&mut self, shared: &Shared) -> Result<Option<(Bytes, Option<Push>)>, Garbage> {
+        while let Some(bytes) = self.replies.next(&mut self.from_server)? {
+            let push = push(&bytes, self.subscribed);
+            if push == Some(Push::Message) && shared.loses_message() {
+                add(&shared.counts.dropped_messages);
+                continue;
+            }
+            return Ok(Some((bytes, push)));
+        }
+        Ok(None)
     }
 
     /// Returns what is left when the server has closed: the beginning of a reply.
     pub(super) fn rest(&mut self, shared: &Shared) -> Option<Arrived> {
         let bytes = self.from_server.split().freeze();
-        (!bytes.is_empty()).then(|| Arrived::unasked(bytes, shared))
+        (!bytes.is_empty()).then(|| Arrived::unasked(bytes, shared.delay()))
     }
 }
 
 impl Arrived {
-    fn unasked(bytes: Bytes, shared: &Shared) -> Self {
-        Self { bytes, trip: None, lost: false, delay: shared.delay() }
+    fn unasked(bytes: Bytes, delay: Option<Duration>) -> Self {
+        Self { bytes, trip: None, lost: false, delay }
     }
 }

@@ -27,8 +27,8 @@
 //! # What it understands
 //!
 //! RESP2 and RESP3, pipelines, pushes, inline commands without quotes, `CLIENT REPLY`, and subscriptions. Faults of replies
-//! do not meet what has none: commands without a reply, and subscriptions, whose confirmations count as pushes. Everything is passed on byte for byte, a command or a
-//! reply at a time. After `MONITOR`, `SYNC` or `PSYNC`, and when either side sends what is not this protocol (TLS, for
+//! do not meet what has none: commands without a reply, and subscriptions, whose confirmations count as pushes; messages have
+//! faults of their own ([`Controls::drop_messages`]). Everything is passed on byte for byte, a command or a reply at a time. After `MONITOR`, `SYNC` or `PSYNC`, and when either side sends what is not this protocol (TLS, for
 //! example), the connection is passed on as plain bytes: still cut, refused, hung, delayed, throttled and split, but without
 //! faults and counts by command. [`Controls::unparsed`] counts the latter.
 //!

@@ -84,6 +84,17 @@ impl Shared {
         self.switches.borrow().delay.as_ref().map(|range| within(range, &self.random))
     }
 
+    /// Decides whether the next message of a subscription is lost.
+    pub(super) fn loses_message(&self) -> bool {
+        self.rules().loses_message(&self.random)
+    }
+
+    /// Draws the delay of a message of a subscription.
+    pub(super) fn delay_of_message(&self) -> Option<Duration> {
+        let delay = self.rules().delay_of_message(&self.random);
+        delay.or_else(|| self.delay())
+    }
+
     /// Waits while everything hangs.
     pub(super) async fn until_flowing(&self) {
         if self.switches.borrow().hang {

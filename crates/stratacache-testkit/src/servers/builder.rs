@@ -52,13 +52,21 @@ pub enum Persistence {
     Aof,
 }
 
+/// Where the certificate of a server comes from.
+#[derive(Debug, Clone)]
+enum Tls {
+    Off,
+    Own,
+    Given(tls::Files),
+}
+
 /// Describes a server and starts it; made by [`RedisServer::builder`].
 #[derive(Debug, Clone)]
 #[must_use = "a server runs when it is started"]
 pub struct RedisBuilder {
     program: Program,
     persistence: Persistence,
-    tls: bool,
+    tls: Tls,
     unix_socket: bool,
     password: Option<String>,
     settings: Vec<(String, String)>,
@@ -70,7 +78,7 @@ impl RedisBuilder {
         Self {
             program,
             persistence: Persistence::None,
-            tls: false,
+            tls: Tls::Off,
             unix_socket: false,
             password: None,
             settings: Vec::new(),
@@ -97,7 +105,13 @@ impl RedisBuilder {
     /// Lets clients connect with TLS only, to [`port`](RedisServer::port); the authority that signed the certificate of
     /// the server, which names 127.0.0.1 and localhost, is [`ca_path`](RedisServer::ca_path). Clients need no certificate.
     pub fn tls(mut self) -> Self {
-        self.tls = true;
+        self.tls = Tls::Own;
+        self
+    }
+
+    /// As [`tls`](Self::tls), with a certificate that there is already: nodes of a cluster trust one authority.
+    pub(super) fn tls_of(mut self, files: tls::Files) -> Self {
+        self.tls = Tls::Given(files);
         self
     }
 
@@ -144,7 +158,11 @@ impl RedisBuilder {
 
     pub(super) fn start_blocking(&self) -> Result<Arc<Instance>, ServerError> {
         let folder = Folder::new()?;
-        let tls = if self.tls { Some(tls::make(folder.path())?) } else { None };
+        let tls = match &self.tls {
+            Tls::Off => None,
+            Tls::Own => Some(tls::make(folder.path())?),
+            Tls::Given(files) => Some(files.clone()),
+        };
         let mut instance = Instance::new(self.program, folder, Address::default());
         let mut attempt = 1;
         loop {
@@ -183,7 +201,11 @@ impl RedisBuilder {
             find().ok_or(none).map_err(ServerError::io(format!("finding {what} that is free")))
         };
         let plain_port = free()?;
-        Ok(Address { plain_port, port: if self.tls { free()? } else { plain_port }, ..Address::default() })
+        Ok(Address {
+            plain_port,
+            port: if matches!(self.tls, Tls::Off) { plain_port } else { free()? },
+            ..Address::default()
+        })
     }
 
     fn lines(&self, address: &Address) -> Vec<(String, String)> {

@@ -56,6 +56,11 @@ impl RedisServer {
         self.0.address.port
     }
 
+    /// Returns the port that speaks no TLS, by which the others of its cluster name it to who asks there.
+    pub(super) fn plain_port(&self) -> u16 {
+        self.0.address.plain_port
+    }
+
     /// Returns the address for clients.
     #[must_use]
     pub fn addr(&self) -> SocketAddr {

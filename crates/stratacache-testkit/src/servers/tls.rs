@@ -11,8 +11,8 @@ use super::ServerError;
 const NEW_KEY: [&str; 6] = ["req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
 const EXTENSIONS: &str = "subjectAltName=IP:127.0.0.1,DNS:localhost\nbasicConstraints=CA:FALSE\n";
 
-/// The files in the folder of a server.
-#[derive(Debug)]
+/// The files in a folder.
+#[derive(Debug, Clone)]
 pub(super) struct Files {
     pub(super) authority: PathBuf,
     pub(super) certificate: PathBuf,

@@ -200,6 +200,35 @@ async fn a_lost_command_is_not_carried_out() -> Outcome {
     Ok(())
 }
 
+#[tokio::test(start_paused = true)]
+async fn messages_are_lost_or_late_and_confirmations_and_replies_are_not() -> Outcome {
+    let (server, proxy) = pair().await?;
+    for hello in ["HELLO 2", "HELLO 3"] {
+        let mut client = Client::connect(proxy.addr()).await?;
+        client.call(hello).await?;
+        proxy.reset_counts();
+        proxy.drop_messages(Times::Next(2));
+        client.send(&["SUBSCRIBE a", "PING"]).await?;
+        let Value::Many(_, confirmation) = client.reply().await? else { panic!("no confirmation") };
+        assert_eq!(confirmation[0], Value::bulk("subscribe"));
+        client.reply().await?;
+        for word in ["first", "second", "third"] {
+            server.command(&["PUBLISH", "a", word]).await?;
+        }
+        let Value::Many(_, message) = client.reply().await? else { panic!("no message") };
+        assert_eq!((&message[2], proxy.dropped_messages()), (&Value::bulk("third"), 2));
+        let late = Duration::from_secs(5);
+        proxy.delay_messages(late..=late);
+        let before = Instant::now();
+        server.command(&["PUBLISH", "a", "fourth"]).await?;
+        let Value::Many(_, message) = client.reply().await? else { panic!("no message") };
+        assert_eq!(message[2], Value::bulk("fourth"));
+        assert!(before.elapsed() >= late);
+        proxy.heal();
+    }
+    Ok(())
+}
+
 /// Which of forty commands lose their reply.
 async fn losses(server: SocketAddr, seed: u64) -> std::io::Result<Vec<bool>> {
     let proxy = FaultProxy::start(server, seed).await?;

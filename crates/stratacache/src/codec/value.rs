@@ -2,7 +2,8 @@
 
 use std::{error::Error as StdError, fmt, io, ops::Deref, sync::Arc};
 
-use serde::{Serialize, de::DeserializeOwned};
+use rmp_serde::decode::Error::InvalidMarkerRead;
+use serde::{Deserialize as _, Serialize, de::DeserializeOwned};
 use stratacache_core::{Codec, Error, ErrorKind};
 
 /// A value that can be cached.
@@ -106,13 +107,14 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> CacheValue for T {
     fn decode(codec: Codec, bytes: &[u8]) -> Result<Self, CodecError> {
         match codec {
             Codec::MessagePack => {
-                let mut rest = bytes;
-                let mut reader = rmp_serde::Deserializer::new(&mut rest);
+                // borrows strings and bytes, which a reader would copy twice
+                let mut reader = rmp_serde::Deserializer::from_read_ref(bytes);
                 let value = T::deserialize(&mut reader).map_err(|e| CodecError::new(CANNOT_DECODE).with_source(e))?;
-                if !rest.is_empty() {
-                    return Err(CodecError::new(CANNOT_DECODE));
+                // whatever is behind it: only where nothing is, not even the kind of a next value can be read
+                match <()>::deserialize(&mut reader) {
+                    Err(InvalidMarkerRead(end)) if end.kind() == io::ErrorKind::UnexpectedEof => Ok(value),
+                    _ => Err(CodecError::new(CANNOT_DECODE)),
                 }
-                Ok(value)
             }
             Codec::Json => serde_json::from_slice(bytes).map_err(|e| CodecError::new(CANNOT_DECODE).with_source(e)),
             Codec::Postcard => match postcard::take_from_bytes(bytes) {
@@ -179,4 +181,27 @@ impl<T: Send + Sync + 'static> CacheValue for Local<T> {
     }
 
     const PORTABLE: bool = false;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Several = (String, Vec<u8>, Option<u32>, serde_bytes::ByteBuf);
+
+    #[test]
+    fn a_value_is_read_as_it_was_written_and_bytes_behind_it_make_it_unreadable() {
+        let value: Several = ("text".to_owned(), vec![1, 2], None, vec![0; 300].into());
+        for codec in [Codec::MessagePack, Codec::Json, Codec::Postcard] {
+            let bytes = value.encode(codec).unwrap();
+            assert_eq!(Several::decode(codec, &bytes).unwrap(), value, "{codec:?}");
+            for behind in [0, 1, 0x91, 0xc1, 0xdb, 0xff] {
+                let longer = [&bytes[..], &[behind]].concat();
+                assert!(Several::decode(codec, &longer).is_err(), "{codec:?} and {behind:#x}");
+            }
+            for end in 0..bytes.len() {
+                assert!(Several::decode(codec, &bytes[..end]).is_err(), "{codec:?} up to {end}");
+            }
+        }
+    }
 }

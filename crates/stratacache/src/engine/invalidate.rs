@@ -100,7 +100,7 @@ impl Engine {
             if targets.everything
                 && let Some(partition) = inner.tenant.partition()
             {
-                partition.clear();
+                self.free(partition.clear());
             }
         }
         inner.space.plain().count(Counter::invalidations);

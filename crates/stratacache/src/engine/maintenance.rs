@@ -8,7 +8,11 @@ use std::{
 use stratacache_core::{clock::Millis, coordinator::Coordinator};
 
 use super::{Engine, Tenant};
-use crate::{coherence::Verdict, memory::machine_memory, observe::Counter};
+use crate::{
+    coherence::Verdict,
+    memory::{Cleared, MUCH, machine_memory},
+    observe::Counter,
+};
 
 const BEAT: Duration = Duration::from_millis(250);
 /// Every so many beats the slower chores are done.
@@ -33,11 +37,18 @@ pub(crate) async fn maintain(engine: Weak<Engine>) {
     }
 }
 
+/// Frees entries where it holds up no task, however many they are.
+async fn aside(work: impl FnOnce() + Send + 'static) {
+    if let Err(error) = crate::spawn::blocking(work).await {
+        tracing::warn!(%error, "freeing entries did not end");
+    }
+}
+
 impl Engine {
     async fn slow_chores(self: &Arc<Self>) {
         let now = self.timeline.now();
         for tenant in self.tenants.all() {
-            self.sweep(&tenant, now);
+            self.sweep_aside(&tenant, now).await;
             // thousands of tenants must not hold a worker for long
             tokio::task::yield_now().await;
         }
@@ -62,6 +73,24 @@ impl Engine {
                 self.arbiter.resize(budget);
             }
         }
+    }
+
+    /// Frees what was taken out of a partition: much of it aside, so that nobody has to wait for it.
+    pub(super) fn free(&self, cleared: Cleared) {
+        if !cleared.is_much() {
+            return;
+        }
+        self.spawner.start_lasting(aside(move || drop(cleared)));
+    }
+
+    /// Sweeps one tenant's memory; a large one where it holds up no task.
+    async fn sweep_aside(self: &Arc<Self>, tenant: &Arc<Tenant>, now: Millis) {
+        let large = tenant.partition().is_some_and(|partition| partition.usage().0 as u64 > MUCH);
+        if !large {
+            return self.sweep(tenant, now);
+        }
+        let (engine, swept) = (Arc::clone(self), Arc::clone(tenant));
+        aside(move || engine.sweep(&swept, now)).await;
     }
 
     /// Frees what has expired or become invalid in one tenant's memory.

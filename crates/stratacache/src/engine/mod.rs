@@ -75,7 +75,7 @@ pub(crate) use write_many::error_of_item;
 use crate::{
     coherence::{Mirror, Rules},
     flight::FlightTable,
-    memory::{Arbiter, MapKey},
+    memory::{Arbiter, Cleared, MapKey, Partition},
     observe::{EventHub, Ledger},
     spawn::Spawner,
 };
@@ -167,12 +167,9 @@ impl Engine {
         for tier in &self.tiers {
             result = result.and(tier.tier.close().await.map_err(Error::from));
         }
-        for tenant in self.tenants.all() {
-            if let Some(partition) = tenant.partition() {
-                partition.clear();
-            }
-        }
-        result
+        let all: Vec<Cleared> =
+            self.tenants.all().iter().filter_map(|tenant| tenant.partition()).map(Partition::clear).collect();
+        result.and(crate::spawn::blocking(move || drop(all)).await)
     }
 }
 

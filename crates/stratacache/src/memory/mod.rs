@@ -14,5 +14,5 @@ pub(crate) use arbiter::{Arbiter, Quota};
 pub(crate) use entry::{Cold, Entry, EntryScopes, Head, Held, Meta, Slot, SlotRef, Times};
 pub(crate) use key::{Hashed, LookupKey, MapKey, NamespacePrefix};
 pub(crate) use limit::machine_memory;
-pub(crate) use partition::{Inserted, Partition};
+pub(crate) use partition::{Cleared, Inserted, MUCH, Partition};
 pub(crate) use weight::entry_weight;

@@ -1,7 +1,7 @@
 //! The entries of one tenant in memory.
 
 use std::sync::{
-    OnceLock,
+    Arc, OnceLock,
     atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
 };
 
@@ -49,6 +49,34 @@ pub(crate) enum Inserted {
     TooHeavy,
 }
 
+/// What was taken out of a partition. Dropping it frees it, entry by entry, and only then its bytes are free for others.
+#[must_use = "it may be large: drop it where that may take a while"]
+pub(crate) struct Cleared {
+    partition: Arc<Partition>,
+    shards: Vec<Shard>,
+    entries: u64,
+}
+
+impl Cleared {
+    /// Tells whether dropping it takes so long that others should not have to wait for it.
+    pub(crate) fn is_much(&self) -> bool {
+        self.entries > MUCH
+    }
+}
+
+impl Drop for Cleared {
+    fn drop(&mut self) {
+        for shard in self.shards.drain(..) {
+            let held = shard.account();
+            drop(shard);
+            self.partition.bytes.fetch_sub(held.bytes(), Relaxed);
+            self.partition.structure.fetch_sub(held.structure, Relaxed);
+        }
+    }
+}
+
+/// Work on more entries than this takes milliseconds, and is not done between awaits.
+pub(crate) const MUCH: u64 = 4096;
 /// From this capacity on there are several shards, so that threads do not meet at one lock.
 const LARGE: u64 = 2 << 20;
 /// A power of two.
@@ -280,11 +308,15 @@ impl Partition {
         self.work(&mut self.lock(key.hash()), |shard| shard.remove_if(key, condition))
     }
 
-    pub(crate) fn clear(&self) {
-        for shard in std::iter::once(&self.small).chain(self.large.get().into_iter().flatten()) {
-            let all: Vec<SlotRef> = self.work(&mut shard.write(), |shard| shard.take_all().collect());
-            drop(all);
-        }
+    /// Takes everything out at once, however much it is.
+    pub(crate) fn clear(self: &Arc<Self>) -> Cleared {
+        let taken = |shard: &RwLock<Shard>| std::mem::take(&mut *shard.write());
+        // first, since what is in it may move to the large ones
+        let mut shards = vec![taken(&self.small)];
+        shards.extend(self.large.get().into_iter().flatten().map(taken));
+        let entries = shards.iter().map(|shard| shard.account().entries).sum();
+        self.entries.fetch_sub(entries, Relaxed);
+        Cleared { partition: Arc::clone(self), shards, entries }
     }
 
     /// Returns entries and bytes, those of the blocks included.

@@ -1,7 +1,7 @@
 //! One load among all nodes.
 
 use stratacache::{millis, seconds};
-use stratacache_testkit::servers::RedisServer;
+use stratacache_testkit::{proxy::Times, servers::RedisServer};
 
 use crate::world::{LATEST, Loads, Node};
 
@@ -37,4 +37,29 @@ async fn a_load_longer_than_its_lease_stays_the_only_one_since_the_lease_is_rene
         loads.read(&b, "k", LATEST).await
     };
     assert_eq!(tokio::join!(slow, other), (1, 1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_notice_of_a_fill_costs_its_waiter_time_and_nothing_else() {
+    let server = RedisServer::start().await.unwrap();
+    let (here, there) = (Node::start(&server).await, Node::start(&server).await);
+    let loads = Loads::default();
+    let (a, b) = (here.tenant("acme"), there.tenant("acme"));
+    let mut lost = 0;
+    // the connection that brings notices may be on its way at first
+    for n in 1..=50 {
+        there.proxy.drop_messages(Times::Always);
+        let key = format!("k{n}");
+        let slow = loads.read_slowly(&a, &key, LATEST, millis(200));
+        let other = async {
+            tokio::time::sleep(millis(50)).await;
+            loads.read(&b, &key, LATEST).await
+        };
+        assert_eq!(tokio::join!(slow, other), (n, n), "both have the value of the one load");
+        lost = there.proxy.dropped_messages();
+        if lost > 0 {
+            break;
+        }
+    }
+    assert!(lost > 0, "no notice was sent");
 }

@@ -168,29 +168,38 @@ impl Replies {
     }
 }
 
-/// Tells whether this is no reply to a command; with a subscription in RESP2, it does not say so itself.
-pub(super) fn is_push(reply: &[u8], subscribed: bool) -> bool {
-    const NAMES: [&[u8]; 9] = [
-        b"message",
-        b"pmessage",
-        b"smessage",
-        b"subscribe",
-        b"psubscribe",
-        b"ssubscribe",
-        b"unsubscribe",
-        b"punsubscribe",
-        b"sunsubscribe",
-    ];
-    match reply.first() {
+/// What a server sends of its own accord.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Push {
+    /// What somebody published.
+    Message,
+    /// Everything else, confirmations of subscriptions among it.
+    Other,
+}
+
+/// Returns what push this is; none for a reply to a command. With a subscription in RESP2, it does not say so itself.
+pub(super) fn push(reply: &[u8], subscribed: bool) -> Option<Push> {
+    const MESSAGES: [&[u8]; 3] = [b"message", b"pmessage", b"smessage"];
+    const CONFIRMATIONS: [&[u8]; 6] =
+        [b"subscribe", b"psubscribe", b"ssubscribe", b"unsubscribe", b"punsubscribe", b"sunsubscribe"];
+    let says_so = match reply.first() {
         Some(b'>') => true,
-        Some(b'*') if subscribed => {
-            let Ok(Some(array)) = element(reply, b"*") else { return false };
-            let rest = &reply[array.length..];
-            let Ok(Some(name)) = element(rest, b"$") else { return false };
-            !name.nil && NAMES.contains(&&rest[name.content_at..name.length - 2])
-        }
-        _ => false,
+        Some(b'*') if subscribed => false,
+        _ => return None,
+    };
+    match first_string(reply) {
+        Some(name) if MESSAGES.contains(&name) => Some(Push::Message),
+        Some(name) if says_so || CONFIRMATIONS.contains(&name) => Some(Push::Other),
+        _ => says_so.then_some(Push::Other),
     }
+}
+
+/// Returns what an array begins with, if that is a string.
+fn first_string(array: &[u8]) -> Option<&[u8]> {
+    let begin = element(array, b"*>").ok()??;
+    let rest = &array[begin.length..];
+    let string = element(rest, b"$").ok()??;
+    (!string.nil).then(|| &rest[string.content_at..string.length - 2])
 }
 
 #[cfg(test)]

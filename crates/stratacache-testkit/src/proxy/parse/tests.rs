@@ -113,7 +113,7 @@ fn no_bytes_make_it_panic_or_read_for_ever() {
         requests(&bytes);
         let (mut parser, mut buffer) = (Replies::default(), BytesMut::from(bytes.as_slice()));
         while let Ok(Some(reply)) = parser.next(&mut buffer) {
-            is_push(&reply, true);
+            push(&reply, true);
         }
     }
 }
@@ -121,6 +121,15 @@ fn no_bytes_make_it_panic_or_read_for_ever() {
 #[test]
 fn pushes_are_known_by_their_kind_and_with_a_subscription_by_their_name() {
     let message = b"*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$1\r\nm\r\n";
-    assert!(is_push(b">1\r\n+x\r\n", false) && is_push(message, true));
-    assert!(!is_push(message, false) && !is_push(b"*2\r\n$4\r\npong\r\n$0\r\n\r\n", true) && !is_push(b"*0\r\n", true));
+    let confirmation = b"*3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n";
+    assert_eq!((push(message, true), push(confirmation, true)), (Some(Push::Message), Some(Push::Other)));
+    for reply in [message.as_slice(), confirmation] {
+        assert_eq!(push(reply, false), None);
+    }
+    let resp3 = |reply: &[u8]| push(&[b">", &reply[1..]].concat(), false);
+    assert_eq!((resp3(message), resp3(confirmation)), (Some(Push::Message), Some(Push::Other)));
+    assert_eq!(push(b">1\r\n+x\r\n", false), Some(Push::Other));
+    for reply in [b"*2\r\n$4\r\npong\r\n$0\r\n\r\n".as_slice(), b"*0\r\n", b"*1\r\n$-1\r\n"] {
+        assert_eq!(push(reply, true), None);
+    }
 }

@@ -7,7 +7,13 @@ use super::{
     view::{brief, view},
 };
 use crate::{
-    servers::{Program, RedisBuilder, RedisServer, ServerError, folder::quoted, instance::Instance, wait::until},
+    servers::{
+        Program, RedisBuilder, RedisServer, ServerError,
+        folder::{Folder, quoted},
+        instance::Instance,
+        tls,
+        wait::until,
+    },
     spawn,
 };
 
@@ -23,6 +29,7 @@ pub struct RedisClusterBuilder {
     program: Program,
     node_timeout: Duration,
     password: Option<String>,
+    tls: bool,
     settings: Vec<(String, String)>,
 }
 
@@ -34,6 +41,7 @@ impl RedisClusterBuilder {
             program: Program::Redis,
             node_timeout: Duration::from_millis(1500),
             password: None,
+            tls: false,
             settings: Vec::new(),
         }
     }
@@ -56,6 +64,13 @@ impl RedisClusterBuilder {
         self
     }
 
+    /// Lets clients connect with TLS only, as [`RedisBuilder::tls`] does, and the nodes speak to one another with TLS. One
+    /// authority, [`RedisServer::ca_path`] of any node, signed the certificate of them all.
+    pub fn tls(mut self) -> Self {
+        self.tls = true;
+        self
+    }
+
     /// Adds a line to the configuration file of every node, as [`RedisBuilder::config`] does.
     pub fn config(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.settings.push((key.into(), value.into()));
@@ -75,12 +90,17 @@ impl RedisClusterBuilder {
     /// Dropped before it is ready, the nodes are killed as soon as they have started.
     pub async fn start(self) -> Result<RedisCluster, ServerError> {
         assert!((1..=1000).contains(&self.masters), "a cluster has 1 to 1000 masters, not {}", self.masters);
-        let nodes = spawn::blocking(move || self.form()).await?;
-        Ok(RedisCluster::new(nodes.into_iter().map(RedisServer::new).collect()))
+        let (nodes, certificates) = spawn::blocking(move || self.form()).await?;
+        Ok(RedisCluster::new(nodes.into_iter().map(RedisServer::new).collect(), certificates))
     }
 
-    fn form(&self) -> Result<Vec<Arc<Instance>>, ServerError> {
-        let node = self.node();
+    fn form(&self) -> Result<(Vec<Arc<Instance>>, Option<Folder>), ServerError> {
+        let certificates = if self.tls { Some(Folder::new()?) } else { None };
+        let mut node = self.node();
+        if let Some(folder) = &certificates {
+            let files = tls::make(folder.path())?;
+            node = node.tls_of(files).config("tls-cluster", "yes").config("tls-replication", "yes");
+        }
         let count = self.masters + self.replicas;
         let nodes = (0..count).map(|_| node.start_blocking()).collect::<Result<Vec<_>, _>>()?;
         for (i, node) in nodes.iter().enumerate() {
@@ -92,7 +112,7 @@ impl RedisClusterBuilder {
             master.call(&["CLUSTER", "ADDSLOTSRANGE", &first.to_string(), &(end - 1).to_string()])?;
         }
         for other in &nodes[1..] {
-            nodes[0].call(&["CLUSTER", "MEET", "127.0.0.1", &other.address.plain_port.to_string()])?;
+            nodes[0].call(&["CLUSTER", "MEET", "127.0.0.1", &other.address.port.to_string()])?;
         }
         wait_for(&nodes, "to know one another", |node| knows(node, count))?;
         for (i, replica) in nodes[self.masters..].iter().enumerate() {
@@ -101,7 +121,7 @@ impl RedisClusterBuilder {
         }
         let replicas = self.replicas;
         wait_for(&nodes, "to find their cluster well", |node| finds_well(node, count, replicas))?;
-        Ok(nodes)
+        Ok((nodes, certificates))
     }
 
     fn node(&self) -> RedisBuilder {

@@ -82,7 +82,7 @@ impl Migration<'_> {
     /// Dropped before it is ready, the migration goes on.
     pub async fn finish(self) -> Result<(), ServerError> {
         let (slot, from, to) = (self.slot, self.from, self.to);
-        let port = self.cluster.node(to).port();
+        let port = self.cluster.node(to).plain_port();
         self.cluster
             .blocking(move |nodes| {
                 while move_keys(&nodes[from], &nodes[to], slot, BATCH)? > 0 {}
@@ -104,7 +104,7 @@ fn move_keys(from: &Instance, to: &Arc<Instance>, slot: u16, limit: usize) -> Re
     if keys.is_empty() {
         return Ok(0);
     }
-    let port = to.address.plain_port.to_string();
+    let port = to.address.port.to_string();
     let mut command: Vec<&[u8]> = ["MIGRATE", "127.0.0.1", &port, "", "0", MOVE_TIMEOUT_MS].map(str::as_bytes).into();
     if let Some(password) = &to.address.password {
         command.extend([b"AUTH".as_slice(), password.as_bytes()]);

@@ -10,6 +10,7 @@ use self::view::{Seen, brief, view};
 pub use self::{builder::RedisClusterBuilder, migration::Migration};
 use super::{
     RedisServer, ServerError,
+    folder::Folder,
     instance::Instance,
     wait::{Deadline, until},
 };
@@ -48,7 +49,11 @@ pub enum Failover {
 /// # }
 /// ```
 #[derive(Debug)]
-pub struct RedisCluster(Vec<RedisServer>);
+pub struct RedisCluster {
+    nodes: Vec<RedisServer>,
+    /// What the nodes read when they start again.
+    _certificates: Option<Folder>,
+}
 
 impl RedisCluster {
     /// Begins the description of a cluster with so many masters and, in total, so many replicas.
@@ -70,20 +75,20 @@ impl RedisCluster {
         Self::builder(masters, replicas).start().await
     }
 
-    fn new(nodes: Vec<RedisServer>) -> Self {
-        Self(nodes)
+    fn new(nodes: Vec<RedisServer>, certificates: Option<Folder>) -> Self {
+        Self { nodes, _certificates: certificates }
     }
 
     /// Returns the URLs of all nodes.
     #[must_use]
     pub fn urls(&self) -> Vec<String> {
-        self.0.iter().map(RedisServer::url).collect()
+        self.nodes.iter().map(RedisServer::url).collect()
     }
 
     /// Returns the nodes.
     #[must_use]
     pub fn nodes(&self) -> &[RedisServer] {
-        &self.0
+        &self.nodes
     }
 
     /// Returns a node by its number.
@@ -92,9 +97,9 @@ impl RedisCluster {
     /// When there is none with that number.
     #[must_use]
     pub fn node(&self, number: usize) -> &RedisServer {
-        let count = self.0.len();
+        let count = self.nodes.len();
         assert!(number < count, "there is no node {number} among {count}");
-        &self.0[number]
+        &self.nodes[number]
     }
 
     /// Returns the slot of a key.
@@ -157,7 +162,7 @@ impl RedisCluster {
     /// # Cancel safety
     /// Dropped before it is ready, the failover goes on.
     pub async fn failover(&self, number: usize, how: Failover) -> Result<(), ServerError> {
-        let port = self.node(number).port();
+        let port = self.node(number).plain_port();
         self.blocking(move |nodes| {
             let mut command = vec!["CLUSTER", "FAILOVER"];
             match how {
@@ -209,7 +214,7 @@ impl RedisCluster {
         what: String,
         pick: impl Fn(&[u16], &[Seen]) -> Option<T> + Send + 'static,
     ) -> Result<T, ServerError> {
-        let ports: Vec<_> = self.0.iter().map(RedisServer::port).collect();
+        let ports: Vec<_> = self.nodes.iter().map(RedisServer::plain_port).collect();
         self.blocking(move |nodes| {
             first_up(nodes)?;
             let up: Vec<_> = nodes.iter().zip(&ports).filter(|(node, _)| node.is_up()).map(|(_, port)| *port).collect();
@@ -232,7 +237,7 @@ impl RedisCluster {
         &self,
         work: impl FnOnce(&[Arc<Instance>]) -> Result<T, ServerError> + Send + 'static,
     ) -> Result<T, ServerError> {
-        let nodes: Vec<_> = self.0.iter().map(|node| node.instance().clone()).collect();
+        let nodes: Vec<_> = self.nodes.iter().map(|node| node.instance().clone()).collect();
         spawn::blocking(move || work(&nodes)).await
     }
 }
