@@ -219,8 +219,8 @@ impl Campaign {
             let noticed = loop {
                 let run = self.play(&self.plan.hunt(rule, seed, &hunt, self.arguments.by_probe), None).await?;
                 operations += run.operations;
-                let noticed = if self.arguments.by_probe { run.is_probed() } else { run.is_noticed() };
-                if noticed || (hunt.by_recovery && run.is_slow_to_recover()) {
+                let noticed = if self.arguments.by_probe { run.is_probed() } else { hunt.is_caught(&run) };
+                if noticed && operations <= most {
                     break Some(run);
                 }
                 if operations >= most {

@@ -3,7 +3,7 @@
 use stratacache::CacheBuilder;
 use stratacache_redis::RedisBuilder;
 
-use crate::{faults::Fault, node::Aim};
+use crate::{faults::Fault, node::Aim, report::Segment};
 
 #[cfg(feature = "mutants")]
 mod on {
@@ -110,6 +110,11 @@ impl Hunt {
         }
     }
 
+    /// Tells whether the lack of the rule was noticed in a run.
+    pub(crate) fn is_caught(&self, run: &Segment) -> bool {
+        run.is_noticed() || (self.by_recovery && run.is_slow_to_recover())
+    }
+
     const fn with_marks(self, few: bool) -> Self {
         Self { few_marks: Some(few), ..self }
     }
@@ -128,29 +133,33 @@ pub(crate) fn hunt(rule: &str) -> Hunt {
     use Fault as F;
     const LOCAL: &[Fault] = &[F::Delay, F::NodeKill];
     match rule {
-        "StampBeforeLoad" | "JoinCheck" | "JudgeAfterPut" | "RefusedReenters" => Hunt::of(LOCAL, 200_000),
-        "Quarantine" => Hunt::of(&[F::Hang, F::RedisStop, F::Refuse], 200_000),
-        "PromotionKeepsStamp" => Hunt::of(&[F::Delay, F::Missing, F::NodeKill], 1_500_000),
-        "FillNeedsToken" => Hunt::of(&[F::Delay, F::NodeStop, F::NodeKill], 1_000_000),
+        "StampBeforeLoad" | "JoinCheck" | "JudgeAfterPut" => Hunt::of(LOCAL, 200_000),
+        "RefusedReenters" => Hunt::of(LOCAL, 500_000),
+        "Quarantine" => Hunt::of(&[F::Hang, F::RedisStop, F::Refuse], 500_000),
+        "PromotionKeepsStamp" => Hunt::of(&[F::Delay, F::Missing, F::NodeKill], 3_000_000),
+        "FillNeedsToken" => Hunt::of(&[F::LateFill], 1_500_000).aimed(Aim::LongLoads),
         "NoticeGap" => Hunt::of(&[F::Missing], 200_000),
-        "AsOfWhenSent" => Hunt::of(&[F::LateSync], 300_000),
-        "AsOfAtClock" => Hunt::of(&[F::Flood], 1_000_000).with_marks(false).aimed(Aim::TightBounds),
-        "AskBeforeSent" => Hunt::of(&[F::Delay, F::Throttle], 500_000),
+        "AsOfWhenSent" => Hunt::of(&[F::LateSync], 1_500_000),
+        "AsOfAtClock" => Hunt::of(&[F::Flood], 2_000_000).with_marks(false).aimed(Aim::TightBounds),
+        "AskBeforeSent" => Hunt::of(&[F::Delay, F::Throttle], 1_000_000),
         "Incarnation" => Hunt::of(&[F::RedisKillSnapshot, F::ControlKey, F::FlushAll], 200_000),
         "HeaderReplid" => Hunt::of(&[F::RedisKillSnapshot, F::Failover], 200_000),
         "SyncWrites" => Hunt::of(&[F::Failover], 500_000),
-        "StreamCarriesIncarnation" => Hunt::of(&[F::Histories], 1_000_000).with_marks(false),
-        "MarksCarryIncarnation" => Hunt::of(&[F::Forgotten], 200_000).with_marks(false),
+        "StreamCarriesIncarnation" => Hunt::of(&[F::Histories], 4_000_000).with_marks(false),
+        "MarksCarryIncarnation" => Hunt::of(&[F::Forgotten], 500_000).with_marks(false),
         "DeleteTogether" => Hunt { by_recovery: true, ..Hunt::of(&[F::Header], 500_000).with_marks(false) },
         "DataIncarnation" => Hunt::of(&[F::ClusterLag], 500_000).on_cluster(),
-        "ShardWrites" => Hunt::of(&[F::ClusterIsolate], 800_000).on_cluster(),
-        "ReplayAfterScan" => Hunt::of(&[F::SlowSnapshot], 500_000).with_marks(false),
+        "ShardWrites" => Hunt::of(&[F::ClusterIsolate], 1_500_000).on_cluster().aimed(Aim::Readers),
+        "ReplayAfterScan" => Hunt::of(&[F::SlowSnapshot], 1_500_000).with_marks(false),
         "FloorAfterScan" => Hunt {
             connections: 3,
-            elsewhere: Some("the next answer about the lane brings the floors, a few milliseconds after the snapshot"),
+            elsewhere: Some(
+                "marks must be dropped between the two steps of a snapshot, and an entry that one of them was about be read by \
+                 nobody since but the node that fetched",
+            ),
             ..Hunt::of(&[F::SlowSnapshot], 1_000_000).with_marks(true).aimed(Aim::TightBounds)
         },
-        "DropRaisesFloor" => Hunt::of(&[F::Trim, F::Cut, F::NodeKill], 1_000_000).with_marks(true),
+        "DropRaisesFloor" => Hunt::of(&[F::Dropped], 500_000).with_marks(true),
         "RenewOnlyOwn" => Hunt {
             connections: 3,
             elsewhere: Some(

@@ -60,8 +60,9 @@ async fn measure(size: usize, effort: Effort) -> Result<[Spread; 2]> {
     let operations = effort.operations.min(if size > 1000 { 100_000 } else { 200_000 });
     let (mut bare, mut strata) = (Vec::new(), Vec::new());
     for round in 0..=effort.rounds {
-        let done = per_second(operations, |n| {
-            let mut client = client.clone();
+        let asked = client.clone();
+        let done = per_second(operations, move |n| {
+            let mut client = asked.clone();
             async move {
                 let found: Vec<u8> = client.get(key(n % KEYS)).await?;
                 ensure!(found.len() == size, "a bare read missed");
@@ -69,9 +70,9 @@ async fn measure(size: usize, effort: Effort) -> Result<[Spread; 2]> {
             }
         });
         let done = done.await?;
-        let ns = &reader.ns;
-        let ours = per_second(operations, |n| {
-            let (ns, cache) = (ns.clone(), reader.cache.clone());
+        let asked = (reader.ns.clone(), reader.cache.clone());
+        let ours = per_second(operations, move |n| {
+            let (ns, cache) = asked.clone();
             async move {
                 let found = ns.get::<serde_bytes::ByteBuf>(key(n % KEYS)).await;
                 ensure!(found.is_some_and(|value| value.len() == size), "a read of Strata missed: {:?}", cache.stats());

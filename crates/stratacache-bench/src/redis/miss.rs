@@ -45,8 +45,9 @@ async fn measure(effort: Effort) -> Result<[Spread; 2]> {
     let next = AtomicUsize::new(0);
     for round in 0..=effort.rounds {
         let first = next.fetch_add(operations, Relaxed);
-        let done = per_second(operations, |n| {
-            let mut client = client.clone();
+        let asked = client.clone();
+        let done = per_second(operations, move |n| {
+            let mut client = asked.clone();
             async move {
                 let found: Option<Vec<u8>> = client.get(key(first + n)).await?;
                 if found.is_none() {
@@ -56,9 +57,9 @@ async fn measure(effort: Effort) -> Result<[Spread; 2]> {
             }
         });
         let done = done.await?;
-        let ns = &node.ns;
-        let ours = per_second(operations, |n| {
-            let ns = ns.clone();
+        let asked = node.ns.clone();
+        let ours = per_second(operations, move |n| {
+            let ns = asked.clone();
             async move {
                 let load = async || Ok::<_, Infallible>(serde_bytes::ByteBuf::from(vec![7_u8; 100]));
                 ns.get_or_load(key(first + n), load).await?;

@@ -7,6 +7,7 @@ use stratacache_testkit::servers::{Failover, Reply};
 
 use super::Fault;
 use crate::{
+    node::Aim,
     random::Random,
     stage::Stage,
     time::{self, Nanos, ms},
@@ -140,14 +141,19 @@ async fn isolate(stage: &Stage, random: &mut Random) -> Result<()> {
     told
 }
 
-/// Starts a node anew, which finds the new master; then all nodes miss messages for a while.
+/// Starts a node anew, which finds the new master; then all nodes miss messages for a while. Where others only read, the one
+/// that writes finds it by itself, before they do.
 async fn tell(stage: &Stage, number: u32, random: &mut Random) -> Result<()> {
-    let mut node = stage.node(number).await;
-    stage.restart_node(&mut node, 0).await?;
-    node.until_ready().await?;
-    drop(node);
+    let often = if stage.settings.aim == Aim::Readers {
+        10..30
+    } else {
+        let mut node = stage.node(number).await;
+        stage.restart_node(&mut node, 0).await?;
+        node.until_ready().await?;
+        40..100
+    };
     for _ in 0..10 {
-        tokio::time::sleep(random.millis(40, 100)).await;
+        tokio::time::sleep(random.millis(often.start, often.end)).await;
         for server in stage.cluster().nodes() {
             for lane in super::lane::lanes() {
                 // refused by all but one

@@ -21,6 +21,8 @@ use crate::{
 const LANE_KEYS: &[u8] = b"4";
 /// Tenants of which each has a lane of its own; the first shares its with another.
 const OF_LANES: [u32; 3] = [0, 2, 3];
+/// Invalidations that end two generations of marks where marks are few.
+const GENERATIONS: u32 = 30;
 /// A node is waited for no longer while something else is done to it.
 const BUSY: Duration = Duration::from_millis(500);
 
@@ -86,6 +88,7 @@ pub(super) async fn inject(fault: Fault, stage: &Stage, random: &mut Random) -> 
     let node = Laggard::draw(stage, random)?;
     let done = match fault {
         Fault::Missing => missing(&node, stage, random).await,
+        Fault::Dropped => dropped(&node, stage, random).await,
         Fault::Forgotten => forgotten(&node, stage, random).await,
         Fault::SlowSnapshot => slow_snapshot(&node, stage, random).await,
         Fault::LateSync => late_sync(&node, stage, random).await,
@@ -147,6 +150,22 @@ async fn missing(node: &Laggard<'_>, stage: &Stage, random: &mut Random) -> Resu
         Ok(())
     })
     .await
+}
+
+/// Marks of what a node has not heard of are dropped: others invalidate so much that two generations end.
+async fn dropped(node: &Laggard<'_>, stage: &Stage, random: &mut Random) -> Result<()> {
+    let (other, time) = (node.other(stage, random)?, random.millis(40, 180));
+    stage.injected(Fault::Dropped, 1, format!("node {}, after {time:?}", node.number));
+    let duo = stage.duo().await;
+    node.behind((stage, &other), time, async {
+        other.flood(stage, &OF_LANES, GENERATIONS).await?;
+        tokio::time::sleep(random.millis(20, 60)).await;
+        trim(&duo.primary).await
+    })
+    .await?;
+    drop(duo);
+    tokio::time::sleep(random.millis(50, 150)).await;
+    Ok(())
 }
 
 /// Marks are deleted when a node has to fetch them.

@@ -72,6 +72,8 @@ pub(crate) enum Fault {
     Evict,
     /// Messages go missing from the streams before a node has read them.
     Missing,
+    /// Marks are dropped for want of room while a node lags behind, which then has to fetch what is left.
+    Dropped,
     /// Marks are deleted when a node has to fetch them.
     Forgotten,
     /// A node fetches the marks slowly, and they change meanwhile.
@@ -156,6 +158,7 @@ impl Fault {
             | Self::Notice => Group::Link,
             Self::Trim | Self::ControlKey | Self::FlushAll | Self::ScriptFlush | Self::Evict => Group::Data,
             Self::Missing
+            | Self::Dropped
             | Self::Forgotten
             | Self::SlowSnapshot
             | Self::LateSync

@@ -49,6 +49,8 @@ pub(crate) enum Aim {
     LongLoads,
     /// Reads with a tight bound.
     TightBounds,
+    /// Nodes that only read, all but the first: what they ask for is not refused to them, as writes may be.
+    Readers,
 }
 
 /// What a node is told on its standard input, a line each.

@@ -9,6 +9,7 @@ use super::Segment;
 use crate::{
     checker::{Broken, LoadFigure},
     faults::Fault,
+    mutants::hunt,
     part::{Done, Part},
 };
 
@@ -105,15 +106,16 @@ fn parts(runs: &[&Segment]) -> String {
 
 /// For each rule: the operations until the checker noticed, over all runs without it.
 fn mutant_table(text: &mut String, mutants: &[&Segment]) {
-    line(text, &["rule switched off", "noticed after", "by", "faults"]);
-    line(text, &["---", "---", "---", "---"]);
+    line(text, &["rule switched off", "noticed after", "by", "under", "stated"]);
+    line(text, &["---"; 5]);
     let mut rules: BTreeMap<&str, Vec<&Segment>> = BTreeMap::new();
     for segment in mutants {
         rules.entry(segment.without_rule.as_deref().unwrap_or_default()).or_default().push(segment);
     }
     for (rule, segments) in rules {
         let operations: u64 = segments.iter().map(|segment| segment.operations).sum();
-        let found = segments.iter().find(|segment| segment.is_noticed());
+        let hunt = hunt(rule);
+        let found = segments.iter().find(|segment| hunt.is_caught(segment));
         let (after, by) = match found {
             Some(found) => {
                 let by: Vec<_> = found.violations.keys().map(|broken| format!("{broken:?}")).collect();
@@ -121,8 +123,8 @@ fn mutant_table(text: &mut String, mutants: &[&Segment]) {
             }
             None => (format!("not in {operations} operations"), "-".to_owned()),
         };
-        let faults: u64 = segments.iter().map(|segment| segment.faults()).sum();
-        line(text, &[rule, &after, &by, &faults.to_string()]);
+        let under: Vec<_> = hunt.faults.iter().map(ToString::to_string).collect();
+        line(text, &[rule, &after, &by, &under.join(", "), &hunt.most.to_string()]);
     }
 }
 
@@ -154,7 +156,7 @@ mod tests {
             "| operations | 20 |",
             "| faults | 6 |",
             "| cut | 6 | 0 ms |",
-            "| NoticeGap | 14 operations | Stale |",
+            "| NoticeGap | 14 operations | Stale | missing | 200000 |",
             "| **violations** | **0** |",
         ] {
             assert!(text.contains(expected), "{expected} in\n{text}");

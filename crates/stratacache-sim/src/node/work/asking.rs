@@ -9,7 +9,7 @@ use crate::{log::Asked, random::Random, world::Key};
 
 const USUAL: Duration = seconds(1);
 const TIGHT: Duration = millis(100);
-/// Share of tight bounds where there are many.
+/// Share of what there is more of than usual.
 const MANY: f64 = 0.4;
 const LENIENT: Duration = seconds(3);
 
@@ -33,6 +33,7 @@ impl Asking {
     pub(super) fn draw(bench: &Bench, key: Key, random: &mut Random) -> Self {
         match random.below(100) {
             _ if bench.aim == Aim::TightBounds && random.chance(MANY) => Self::Tight,
+            _ if bench.aim == Aim::Readers && random.chance(MANY) => Self::Latest,
             0..=7 => Self::Latest,
             8..=12 => bench.board.read(key.tenant()).map_or(Self::Latest, Self::Since),
             13..=14 => Self::Tight,

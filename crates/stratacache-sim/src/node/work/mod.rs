@@ -58,6 +58,8 @@ struct Bench {
     own: Popularity,
     /// What there is more of than usual.
     aim: Aim,
+    /// It neither writes nor loads.
+    only_reads: bool,
 }
 
 /// The workers.
@@ -81,6 +83,7 @@ impl Workload {
             everything: Popularity::new(|_| true),
             own: Popularity::new(own),
             aim: setup.aim,
+            only_reads: setup.aim == Aim::Readers && setup.node != 0,
         });
         let stop = Arc::new(AtomicBool::new(false));
         let pace = Duration::from_secs_f64(f64::from(BURST * WORKERS) / f64::from(setup.rate));
@@ -132,6 +135,9 @@ async fn work(bench: Arc<Bench>, mut random: Random, pace: Duration, stop: Arc<A
 
 impl Bench {
     async fn operation(self: &Arc<Self>, random: &mut Random) {
+        if self.only_reads {
+            return self.get(random).await;
+        }
         let mut left = random.below(10_000);
         for (share, kind) in
             [(WRITES, 0), (INVALIDATIONS, 1), (EXPIRIES, 2), (REFRESHES, 3), (COLLISIONS, 4), (GETS, 5)]
