@@ -4,13 +4,16 @@
 
 mod support;
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering::SeqCst},
+};
 
 use stratacache::{
     Cache, CacheBuilder, ErrorKind, Namespace, OnWriteError, Policy, Stats, Tag, TierStats, WriteMode,
     event::EventKind,
     millis, minutes, seconds,
-    tier::{TierErrorKind, TierParts},
+    tier::{Capability, GetMany, Got, PutMany, PutOutcome, RemoveMany, Tier, TierError, TierErrorKind, TierParts},
 };
 use stratacache_testkit::{
     faulty::{Fault, Faults, FaultyTier, On},
@@ -139,6 +142,9 @@ async fn the_queued_old_write_never_lands_after_what_overtook_it() {
                     ns.insert("k", 1_usize).await.unwrap();
                 }
                 settle().await;
+                let waits = below(&cache.stats()).writes_waiting;
+                let there = usize::from(place == "takes effect and says so late");
+                assert_eq!((waits, disk.names().len()), (u64::from(place == "waits"), there), "{when}");
                 how.happens(&cache, &ns).await;
                 faults.release();
                 sleep(seconds(7)).await; // memory has let go of what it had
@@ -195,6 +201,111 @@ async fn writes_of_one_key_that_wait_become_one() {
     sleep(seconds(6)).await;
     assert_eq!(*acme.get::<u32>("inserted").await.unwrap(), 49);
     assert_eq!(*acme.get::<usize>("loaded").await.unwrap(), 50);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_written_through_overtakes_what_waits() {
+    let disk = disk();
+    let (cache, faults) = over(&disk).await;
+    let acme = tenant(&cache, "acme");
+    plug(&cache, &faults).await;
+    let loads = Loads::default();
+    let refresh = async |policy: Policy| {
+        let loads = loads.clone();
+        acme.refresh("k", async move || Ok::<_, std::io::Error>(loads.next())).policy(policy).await.unwrap();
+        settle().await;
+    };
+    refresh(BEHIND).await;
+    assert_eq!(below(&cache.stats()).writes_waiting, 1);
+    refresh(BEHIND.write(WriteMode::Through)).await;
+    let stats = below(&cache.stats());
+    assert_eq!((stats.writes_waiting, stats.writes_coalesced), (0, 1));
+    faults.release();
+    flushed(&cache).await;
+    sleep(seconds(6)).await;
+    assert_eq!(*acme.get::<usize>("k").await.unwrap(), 2, "the older write did not land after the newer");
+}
+
+/// A tier that panics where it is asked to.
+struct Panics(MemoryTier, AtomicBool);
+
+impl Tier for Panics {
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+    fn capability(&self) -> Capability {
+        self.0.capability()
+    }
+    async fn get_many(&self, request: GetMany) -> Result<Vec<Got>, TierError> {
+        self.0.get_many(request).await
+    }
+    async fn put_many(&self, request: PutMany) -> Result<Vec<PutOutcome>, TierError> {
+        assert!(!self.1.swap(false, SeqCst), "the tier panics");
+        self.0.put_many(request).await
+    }
+    async fn remove_many(&self, request: RemoveMany) -> Result<Vec<Result<(), TierError>>, TierError> {
+        self.0.remove_many(request).await
+    }
+    async fn ping(&self) -> Result<(), TierError> {
+        self.0.ping().await
+    }
+    fn used_bytes(&self) -> Option<u64> {
+        self.0.used_bytes()
+    }
+    async fn close(&self) -> Result<(), TierError> {
+        self.0.close().await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tier_that_panics_loses_the_batch_and_later_writes_are_made() {
+    let disk = MemoryTier::new("disk");
+    let tier = Panics(disk.clone(), AtomicBool::new(true));
+    let cache = builder().tier(tier).default_policy(BEHIND).build().await.unwrap();
+    let acme = tenant(&cache, "acme");
+    acme.insert("one", 1_u32).await.unwrap();
+    settle().await;
+    assert_eq!((disk.names().len(), below(&cache.stats()).writes_lost), (0, 1));
+    acme.insert("two", 2_u32).await.unwrap();
+    settle().await;
+    assert_eq!((disk.names().len(), below(&cache.stats()).writes_lost), (1, 1));
+    cache.close().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_value_larger_than_the_queue_is_lost_alone_counted_and_told() {
+    let disk = disk();
+    let (cache, faults) = open(builder().queued_writes(64 << 10), &disk).await;
+    let (acme, mut events) = (tenant(&cache, "acme"), cache.events());
+    plug(&cache, &faults).await;
+    acme.insert("small", 1_u32).await.unwrap();
+    acme.insert("large", noise(100 << 10)).await.unwrap();
+    let stats = below(&cache.stats());
+    assert_eq!((stats.writes_waiting, stats.writes_lost), (1, 1), "the small one still waits");
+    let told = std::iter::from_fn(|| events.try_next()).filter_map(Result::ok);
+    let told: Vec<&str> = told
+        .filter_map(|event| match event.kind {
+            EventKind::WritesLost { reason, .. } => Some(reason),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(told, ["the write is larger than queued_writes"]);
+    faults.release();
+    flushed(&cache).await;
+    assert_eq!(disk.names().len(), 2, "the plug and the small one");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_ends_while_it_waits_is_not_written_and_counts_as_lost() {
+    let disk = disk();
+    let (cache, faults) = over(&disk).await;
+    let acme = tenant(&cache, "acme");
+    plug(&cache, &faults).await;
+    acme.insert("k", 1_u32).ttl(seconds(10)).await.unwrap();
+    sleep(seconds(11)).await;
+    faults.release();
+    flushed(&cache).await;
+    assert_eq!((disk.names().len(), below(&cache.stats()).writes_lost), (1, 1), "the plug only");
 }
 
 #[tokio::test(start_paused = true)]

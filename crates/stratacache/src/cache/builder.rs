@@ -251,7 +251,8 @@ impl CacheBuilder {
     /// Default 16 MiB: envelopes, and 256 bytes for each.
     ///
     /// What is more is lost, and counted in [`writes_lost`](crate::TierStats::writes_lost): the oldest writes of the tenant
-    /// that has most bytes in the queue. The values are in memory, and are read from their source again when they are not.
+    /// that has most bytes in the queue. The values are in memory, and are read from their source again when they are not. A
+    /// value that is larger than this is never written behind.
     pub fn queued_writes(mut self, bytes: usize) -> Self {
         self.behind.bytes = bytes;
         self

@@ -263,9 +263,10 @@ impl Engine {
         for put in puts {
             let Some(item) = self.put_item(index, put) else { continue };
             if put.policy.write_mode() == WriteMode::Behind {
-                self.write_behind(ns, index, put, item).await;
+                self.write_behind(ns, index, put, item);
                 asked.push((put.place, Ok(())));
             } else {
+                self.overtake_waiting(ns, tier, put);
                 items.push_back((put.place, item));
             }
         }
@@ -317,11 +318,9 @@ impl Engine {
         let tier = &self.tiers[index];
         let Put { name, envelope, fence, slot, policy, .. } = put;
         let rule = policy.tier_rule(&tier.name);
-        let own_limit = rule.and_then(|r| r.max_weight).unwrap_or(u64::MAX);
-        let heaviest = policy.weight_limit().unwrap_or(u64::MAX).min(tier.capability.max_weight).min(own_limit);
         let unfenced = tier.capability.fenced && fence.is_none();
         let kept_out = slot.meta().kept_out & (1 << index) != 0 || !tier.is_written(policy);
-        if kept_out || unfenced || envelope.len() as u64 > heaviest || !tier.may_use(*name) {
+        if kept_out || unfenced || envelope.len() as u64 > tier.heaviest(policy) || !tier.may_use(*name) {
             return None;
         }
         let now = self.timeline.now();

@@ -149,7 +149,7 @@ impl Engine {
         for tier in self.tiers.iter().rev() {
             // for want of a reason to write them: their fences are what keeps them out
             if self.rules.has(Rule::BehindKeepsFence) {
-                let dropped = tier.behind.forget(inner.tenant.number, names);
+                let dropped = tier.behind.forget(inner.tenant.scope_low, names);
                 TierCounters::add(&tier.counters.writes_coalesced, dropped);
             }
             result = result.and(tier.remove(names, |kind| self.report(Some(&inner.tenant), kind)).await);

@@ -26,6 +26,12 @@ impl TierHandle {
     pub(super) fn is_written(&self, policy: &Policy) -> bool {
         policy.tiers_used().writes(&self.name)
     }
+
+    /// Returns how many bytes the largest envelope has that is stored here under a policy.
+    pub(super) fn heaviest(&self, policy: &Policy) -> u64 {
+        let of_tier = policy.tier_rule(&self.name).and_then(|rule| rule.max_weight);
+        [policy.weight_limit(), of_tier].into_iter().flatten().fold(self.capability.max_weight, u64::min)
+    }
 }
 
 impl Engine {

@@ -117,7 +117,8 @@ pub struct TierStats {
     pub writes_waiting: u64,
     /// Writes that waited, and were dropped for something newer of their key: a write, an insert or an invalidation.
     pub writes_coalesced: u64,
-    /// Writes behind that never came to it: it failed, the queue was full, or the cache was closed.
+    /// Writes behind that never came to it: it failed, the queue was full, they ended while they waited, or the cache was
+    /// closed.
     pub writes_lost: u64,
     /// Entries of another key, namespace or tenant found under a name, and not served.
     pub foreign_envelopes: u64,

@@ -73,6 +73,31 @@ async fn a_write_that_is_lost_gives_its_lease_back_so_that_nobody_waits_for_it()
     hold.release();
 }
 
+/// The rights of lost writes are given back behind, too.
+#[tokio::test(start_paused = true)]
+async fn nobody_waits_until_the_leases_of_lost_writes_are_given_back() {
+    let store = SharedStore::new(1);
+    let here = Peer::with(&store, |node, builder| builder.tier(node.parts()).queued_writes(1 << 16)).await;
+    let hold = plug(&here).await;
+    let releases = here.node.hold(Step::Release, At::Before);
+    let began = Instant::now();
+    for n in 0..20 {
+        let noise = crate::support::noise(10 << 10);
+        here.acme().insert(Key::new(("large", n)), noise).policy(*LATER.policy()).await.unwrap();
+    }
+    assert_eq!(began.elapsed(), stratacache::millis(0));
+    assert!(here.cache.stats().tiers[1].writes_lost > 0);
+    releases.until_held(1).await;
+    releases.release();
+    hold.release();
+    for _ in 0..4 {
+        settle().await;
+    }
+    assert!(store.entries().iter().all(|name| !store.is_leased(*name)));
+    let stats = here.cache.stats().tiers[1].clone();
+    assert_eq!((stats.writes_waiting, here.node.calls(Step::Release)), (0, stats.writes_lost), "{stats:?}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_a_node_wrote_behind_is_stored_under_its_lease_and_found_by_the_others() {
     let (store, source) = (SharedStore::new(1), Source::new());

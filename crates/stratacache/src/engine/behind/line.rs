@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use foldhash::fast::RandomState;
 use stratacache_core::EntryName;
 
-use super::Waiting;
+use super::{Age, Waiting};
 
 #[derive(Default)]
 pub(super) struct Line {
@@ -26,6 +26,9 @@ impl Line {
 
     /// Adds a write, or puts it where an older one of its name waits. Returns the older of the two.
     pub(super) fn put(&mut self, write: Waiting) -> Option<Waiting> {
+        if self.has_newer(write.name(), write.age) {
+            return Some(write);
+        }
         let name = write.name();
         let place = match self.places.get(&name) {
             Some(place) => *place,
@@ -35,10 +38,6 @@ impl Line {
                 self.last
             }
         };
-        let newer = |there: &Waiting| there.mep == write.mep && there.place > write.place;
-        if self.writes.get(&place).is_some_and(newer) {
-            return Some(write);
-        }
         self.bytes += write.size();
         let older = self.writes.insert(place, write);
         self.bytes -= older.as_ref().map_or(0, Waiting::size);
@@ -50,6 +49,16 @@ impl Line {
         self.places.remove(&write.name());
         self.bytes -= write.size();
         Some(write)
+    }
+
+    /// Takes out what waits under a name, unless it is newer.
+    pub(super) fn take_older(&mut self, name: EntryName, than: Age) -> Option<Waiting> {
+        if self.has_newer(name, than) { None } else { self.take(name) }
+    }
+
+    fn has_newer(&self, name: EntryName, than: Age) -> bool {
+        let there = self.places.get(&name).and_then(|place| self.writes.get(place));
+        there.is_some_and(|there| there.age.mep == than.mep && there.age.place > than.place)
     }
 
     pub(super) fn take(&mut self, name: EntryName) -> Option<Waiting> {

@@ -5,6 +5,7 @@
 
 mod flush;
 mod line;
+mod rights;
 
 use std::{
     collections::{BTreeSet, HashMap, VecDeque},
@@ -21,7 +22,9 @@ use stratacache_core::{
     tier::PutItem,
 };
 
+use crate::memory::Slot;
 use line::Line;
+use rights::Rights;
 
 /// How much may wait, and how long closing waits for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,17 +46,28 @@ pub(crate) const OVERHEAD: usize = 256;
 const BATCH: usize = 64;
 const BATCH_BYTES: usize = 1 << 20;
 
-/// Whose a write is: the number of a tenant.
+/// Whose a write is: the scope of a tenant, which is the same when nobody has held a handle of it for a while.
 type Owner = u64;
+
+/// The history of a value, and the place in it: tells older from newer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Age {
+    mep: u32,
+    place: Seq,
+}
+
+impl Age {
+    pub(super) fn of(slot: &dyn Slot) -> Self {
+        Self { mep: slot.head().mep, place: slot.meta().place() }
+    }
+}
 
 /// A write that waits.
 pub(super) struct Waiting {
     pub(super) owner: Owner,
     /// That of the tenant.
     pub(super) lane: Lane,
-    /// The history of its value, and the place in it: tells older from newer.
-    pub(super) mep: u32,
-    pub(super) place: Seq,
+    pub(super) age: Age,
     pub(super) item: PutItem,
 }
 
@@ -76,9 +90,12 @@ pub(super) struct Added {
     pub(super) replaced: Option<Waiting>,
     /// There is no task yet that writes what waits.
     pub(super) to_serve: bool,
-    /// It is the first that is lost since nothing waited.
-    pub(super) overflows: bool,
+    /// Why something is lost, where that is to be said.
+    pub(super) reason: Option<&'static str>,
 }
+
+const FULL: &str = "the queue of writes behind is full: the tier is slower than what is written";
+const TOO_LARGE: &str = "the write is larger than queued_writes";
 
 /// The writes that wait for one tier.
 #[derive(Default)]
@@ -87,6 +104,8 @@ pub(crate) struct Behind {
     state: Mutex<State>,
     waiting: AtomicUsize,
     stopped: AtomicBool,
+    /// The rights to write of those that were given up.
+    rights: Rights,
 }
 
 #[derive(Default)]
@@ -101,6 +120,8 @@ struct State {
     served: bool,
     /// Something was lost since nothing waited.
     overflowed: bool,
+    /// Nothing waits any more, nor will.
+    closed: bool,
 }
 
 impl Behind {
@@ -114,18 +135,30 @@ impl Behind {
     }
 
     /// Lets a write wait, in the place of an older one of its name. What is too much is taken from who has most in the queue,
-    /// the oldest first: a tenant that floods it displaces its own writes.
+    /// the oldest first: a tenant that floods it displaces its own writes. What is larger than all that may wait displaces none.
     pub(super) fn add(&self, write: Waiting) -> Added {
         let mut added = Added::default();
         let mut state = self.state.lock();
         let state = &mut *state;
         let owner = write.owner;
+        if state.closed {
+            added.lost.push(write);
+            return added;
+        }
+        if write.size() > self.limit {
+            added.replaced = state.change(owner, |line| line.take_older(write.name(), write.age));
+            added.lost.push(write);
+            added.reason = Some(TOO_LARGE);
+            self.waiting.store(state.count, Relaxed);
+            return added;
+        }
         added.replaced = state.change(owner, |line| line.put(write));
         while state.bytes > self.limit {
             let Some((_, most)) = state.sizes.last().copied() else { break };
             added.lost.extend(state.change(most, Line::take_first));
         }
-        added.overflows = !added.lost.is_empty() && !std::mem::replace(&mut state.overflowed, true);
+        let overflows = !added.lost.is_empty() && !std::mem::replace(&mut state.overflowed, true);
+        added.reason = overflows.then_some(FULL);
         let stopped = self.stopped.load(Relaxed);
         added.to_serve = !stopped && !state.lines.is_empty() && !std::mem::replace(&mut state.served, true);
         self.waiting.store(state.count, Relaxed);
@@ -145,6 +178,21 @@ impl Behind {
         let taken = state.change(owner, |line| names.iter().filter_map(|name| line.take(*name)).count());
         self.waiting.store(state.count, Relaxed);
         taken
+    }
+
+    /// Drops what waits under a name of an owner and is older than what is written through, and returns how much that was.
+    pub(super) fn forget_older(&self, owner: Owner, name: EntryName, than: Age) -> usize {
+        if self.waiting() == 0 {
+            return 0;
+        }
+        let mut state = self.state.lock();
+        let state = &mut *state;
+        if !state.lines.contains_key(&owner) {
+            return 0;
+        }
+        let taken = state.change(owner, |line| line.take_older(name, than));
+        self.waiting.store(state.count, Relaxed);
+        usize::from(taken.is_some())
     }
 
     /// Takes the next writes out, one of each tenant after the other; none when nothing waits, and then the task that asked
@@ -174,9 +222,15 @@ impl Behind {
         self.stopped.store(true, Relaxed);
     }
 
-    /// Drops what waits, and returns how much that was.
+    /// Notes that the task is gone that wrote what waits: the next write starts another.
+    fn unserved(&self) {
+        self.state.lock().served = false;
+    }
+
+    /// Drops what waits, and returns how much that was. What comes later is lost at once.
     fn drain(&self) -> usize {
-        let state = std::mem::take(&mut *self.state.lock());
+        let closed = State { closed: true, ..State::default() };
+        let state = std::mem::replace(&mut *self.state.lock(), closed);
         self.waiting.store(0, Relaxed);
         state.count
     }

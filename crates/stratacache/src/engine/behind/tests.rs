@@ -6,7 +6,7 @@ use super::*;
 fn write(owner: Owner, name: u8, place: Seq, bytes: usize) -> Waiting {
     let lane = Lane::of(&TenantId::from(owner));
     let item = PutItem::new(EntryName::from_bytes([name; 16]), Bytes::from(vec![0; bytes]), u64::MAX, None);
-    Waiting { owner, lane, mep: 1, place, item }
+    Waiting { owner, lane, age: Age { mep: 1, place }, item }
 }
 
 fn queue(writes: usize) -> Behind {
@@ -46,15 +46,15 @@ fn a_write_takes_the_place_of_an_older_one_of_its_name() {
     let queue = queue(100);
     queue.add(write(1, 1, 5, 100));
     queue.add(write(1, 2, 5, 100));
-    assert_eq!(queue.add(write(1, 1, 6, 10)).replaced.map(|older| older.place), Some(5));
+    assert_eq!(queue.add(write(1, 1, 6, 10)).replaced.map(|older| older.age.place), Some(5));
     assert_eq!(
-        queue.add(write(1, 1, 4, 10)).replaced.map(|older| older.place),
+        queue.add(write(1, 1, 4, 10)).replaced.map(|older| older.age.place),
         Some(4),
         "one that comes late is older"
     );
     holds(&queue);
     let batch = queue.next();
-    assert_eq!((names(&batch), batch[0].place), (vec![(1, 1), (1, 2)], 6));
+    assert_eq!((names(&batch), batch[0].age.place), (vec![(1, 1), (1, 2)], 6));
 }
 
 #[test]
@@ -65,18 +65,60 @@ fn a_full_queue_makes_room_at_the_cost_of_who_has_most_in_it() {
     }
     assert!(queue.add(write(2, 100, 1, 100)).lost.is_empty());
     let added = queue.add(write(2, 101, 1, 100));
-    assert_eq!((names(&added.lost), added.overflows), (vec![(1, 0)], true), "the oldest of the one that floods it");
+    assert_eq!((names(&added.lost), added.reason), (vec![(1, 0)], Some(FULL)), "the oldest of the one that floods it");
     let added = queue.add(write(1, 9, 1, 100));
-    assert_eq!((names(&added.lost), added.overflows), (vec![(1, 1)], false), "it displaces its own; said once");
+    assert_eq!((names(&added.lost), added.reason), (vec![(1, 1)], None), "it displaces its own; said once");
     let added = queue.add(write(3, 200, 1, 400));
     assert_eq!(names(&added.lost), [(1, 2), (1, 3)], "as many as a large one needs");
     holds(&queue);
-    let added = queue.add(write(4, 201, 1, 1 << 20));
-    assert_eq!(added.lost.iter().filter(|write| write.owner == 4).count(), 1, "what can never fit is lost");
-    holds(&queue);
     while !queue.next().is_empty() {}
-    queue.add(write(1, 1, 1, 100));
-    assert!(queue.add(write(1, 2, 1, 1 << 20)).overflows, "after it was empty it is said again");
+    for name in 0..10 {
+        queue.add(write(1, name, 1, 100));
+    }
+    assert_eq!(queue.add(write(1, 10, 1, 100)).reason, Some(FULL), "after it was empty it is said again");
+}
+
+#[test]
+fn what_is_larger_than_the_queue_is_lost_and_displaces_only_what_is_older_of_its_name() {
+    let queue = queue(10);
+    for name in 0..5 {
+        queue.add(write(1, name, 5, 100));
+    }
+    let added = queue.add(write(1, 3, 6, 1 << 20));
+    assert_eq!((names(&added.lost), added.reason), (vec![(1, 3)], Some(TOO_LARGE)));
+    assert_eq!(added.replaced.map(|older| older.age.place), Some(5));
+    holds(&queue);
+    let added = queue.add(write(1, 4, 4, 1 << 20));
+    assert!(added.replaced.is_none() && names(&added.lost) == [(1, 4)], "what waits is newer");
+    holds(&queue);
+    assert_eq!(names(&queue.next()), [(1, 0), (1, 1), (1, 2), (1, 4)]);
+    let added = queue.add(write(9, 1, 1, 1 << 20));
+    assert!(!added.to_serve && added.lost.len() == 1, "nothing waits");
+    holds(&queue);
+}
+
+#[test]
+fn a_write_through_overtakes_what_waits_and_is_older() {
+    let queue = queue(10);
+    for (name, place) in [(1, 3), (2, 5)] {
+        queue.add(write(1, name, place, 100));
+    }
+    let age = Age { mep: 1, place: 4 };
+    let dropped = [1, 2, 3].map(|name| queue.forget_older(1, EntryName::from_bytes([name; 16]), age));
+    assert_eq!(dropped, [1, 0, 0]);
+    assert_eq!(queue.forget_older(2, EntryName::from_bytes([2; 16]), age), 0, "it is another tenant's");
+    holds(&queue);
+    assert_eq!(names(&queue.next()), [(1, 2)]);
+}
+
+#[test]
+fn when_the_task_was_cut_the_next_write_starts_another() {
+    let queue = queue(10);
+    assert!(queue.add(write(1, 1, 1, 100)).to_serve);
+    assert_eq!(queue.next().len(), 1);
+    assert!(!queue.add(write(1, 2, 1, 100)).to_serve);
+    queue.unserved();
+    assert!(queue.add(write(1, 3, 1, 100)).to_serve);
 }
 
 #[test]
@@ -102,6 +144,8 @@ fn a_stopped_queue_gives_nothing_and_counts_what_it_has() {
     assert!(added.lost.is_empty() && !added.to_serve);
     assert!(queue.next().is_empty());
     assert_eq!((queue.drain(), queue.waiting()), (2, 0));
+    let added = queue.add(write(1, 3, 1, 100));
+    assert_eq!((names(&added.lost), added.to_serve, queue.waiting()), (vec![(1, 3)], false, 0), "what comes later");
 }
 
 #[test]
