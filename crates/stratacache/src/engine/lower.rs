@@ -30,6 +30,8 @@ pub(super) struct Found<V> {
     pub(super) fresh: bool,
     pub(super) head: Head,
     pub(super) body: Bytes,
+    /// Bytes of its envelope.
+    pub(super) size: usize,
 }
 
 /// What the tiers below said of one key: at most one entry, and the fences for filling.
@@ -275,7 +277,7 @@ impl Engine {
             }
         };
         let entry = self.promoted_entry(wanted, &head, times, held, now);
-        Some(Found { entry, tier: index, fresh: now < times.fresh_until, head, body })
+        Some(Found { entry, tier: index, fresh: now < times.fresh_until, head, body, size: bytes.len() })
     }
 
     /// Returns `Some` with the time of an `expire` if the envelope is valid.

@@ -97,12 +97,15 @@ impl Engine {
     }
 
     /// Takes the leases for filling the tier with leases with what tiers below it had: no read brings one. For what is past
-    /// its ttl that is not worth it: whoever loads would lose its own.
+    /// its ttl that is not worth it: whoever loads would lose its own; nor for what is too heavy there.
     async fn leases_to_promote<V>(&self, ns: &Door, policy: &Policy, rising: &[Rising<'_, V>]) -> Vec<Option<Fence>> {
         let mut leases = vec![None; rising.len()];
         let Some(index) = self.leased_for(policy) else { return leases };
+        let heaviest = self.tiers[index].heaviest(policy);
         let lacks = |one: &Rising<'_, V>| {
-            index < one.found.tier && one.found.fresh && one.fences.get(index).is_none_or(Option::is_none)
+            let found = one.found;
+            let wanted = index < found.tier && found.fresh && found.size as u64 <= heaviest;
+            wanted && one.fences.get(index).is_none_or(Option::is_none)
         };
         let places: Vec<usize> = (0..rising.len()).filter(|place| lacks(&rising[*place])).collect();
         let names: Vec<EntryName> = places.iter().map(|place| rising[*place].name).collect();

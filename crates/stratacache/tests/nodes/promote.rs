@@ -7,7 +7,7 @@ use stratacache_testkit::{
 };
 
 use crate::{
-    kit::{ALL, LATER, PLAIN, POLICY, Peer, Source, Stop, spawn},
+    kit::{ALL, LATER, PLAIN, POLICY, Peer, Row, Source, Stop, spawn},
     ops::Op,
     support::settle,
 };
@@ -52,6 +52,22 @@ async fn a_hit_far_below_fills_the_tier_with_leases_and_leaves_no_lease_behind()
         assert_eq!(there.latest(&source).await, 1);
         assert_eq!((far.reads(), source.loads()), (reads, 1), "the other node finds it in the shared tier");
     }
+}
+
+const HEAVY: Row = Row::new("heavy", POLICY.tier_max_weight("shared", 1));
+
+#[tokio::test(start_paused = true)]
+async fn no_lease_is_taken_for_what_is_too_heavy_for_the_tier_with_leases() {
+    let (store, far, source) = (SharedStore::new(1), far(), Source::new());
+    let here = over(&store, &far).await;
+    assert_eq!(here.read_as(&HEAVY, &source, Consistency::Inherit).await, 1);
+    settle().await;
+    assert_eq!((store.entries().len(), far.names().len()), (0, 1));
+    let there = over(&store, &far).await;
+    assert_eq!(there.read_as(&HEAVY, &source, Consistency::Inherit).await, 1);
+    settle().await;
+    let asked = [Step::Get, Step::Take, Step::Lease, Step::Fill].map(|step| there.node.calls(step));
+    assert_eq!((asked, source.loads()), ([1, 0, 0, 0], 1), "it is read, and found in the far tier");
 }
 
 /// R3, R11: the promotion is stopped at each of its steps, all of the invalidation happens, and it goes on.
