@@ -7,8 +7,8 @@ mod support;
 use std::convert::Infallible;
 
 use stratacache::{
-    Cache, CacheBuilder, ErrorKind, Keyspace, Lookup, Namespace, Policy, Tag, Tiers, WriteMode, millis, minutes,
-    seconds,
+    Cache, CacheBuilder, ErrorKind, Keyspace, Lookup, Namespace, Policy, Tag, Target, Tiers, WriteMode, millis,
+    minutes, seconds,
     tier::{Tier, TierErrorKind, TierParts},
 };
 use stratacache_core::{
@@ -239,6 +239,7 @@ async fn a_promotion_that_races_an_invalidation_loses() {
                 async move { acme.get::<usize>("k").await.map(|value| *value) }
             });
             sleep(millis(50)).await;
+            assert!(!reading.is_finished() && stack.faults[tier].injected(on) == 1, "{when}: it is under way");
             // a strict insert fails while the disk is left alone
             let hung = matches!(fault, Fault::Late(_));
             let how = if hung && matches!(how, How::Insert) { How::InsertElsewhere } else { how };
@@ -298,6 +299,51 @@ async fn a_strict_insert_that_any_tier_fails_is_served_by_none_and_never_later()
             stack.tiers[0].wipe(); // it does not outlive the process
             let again = Stack::over(stack.tiers, |builder| builder).await;
             assert!(again.acme().get::<usize>("k").await.is_none(), "{when}: nor after a restart");
+        }
+    }
+}
+
+/// A tier refuses the value, and another that has it already cannot remove it: that is said, and not that there was no room.
+#[tokio::test(start_paused = true)]
+async fn a_strict_insert_that_could_not_be_taken_back_everywhere_says_so() {
+    let stack = Stack::new().await;
+    let acme = stack.acme();
+    stack.faults[1].next(1, On::Put, Fault::Error(TierErrorKind::Full));
+    stack.faults[0].next(1, On::Remove, Fault::Slow(millis(0))); // the old value can be removed
+    stack.faults[0].next(1, On::Remove, Fault::Error(TierErrorKind::Full));
+    let error = acme.insert("k", 1_usize).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::WriteUnknown, "{error}");
+    assert_eq!(stack.held(), [true, false, false], "it was the near tier that has it");
+    assert!(acme.get::<usize>("k").await.is_none(), "as long as its mark is known");
+    acme.invalidate("k").await.unwrap();
+    assert_eq!(stack.held(), [false; 3]);
+}
+
+/// After `WriteUnknown` the value may be in the tier that did not answer, and never past a completed invalidation.
+#[tokio::test(start_paused = true)]
+async fn a_write_of_which_nobody_knows_never_outlives_a_completed_invalidation() {
+    for tier in 0..3 {
+        for lands_after in [seconds(1), seconds(20)] {
+            for how in How::ALL {
+                let when = format!("tier {tier}, after {lands_after:?}, {how:?}");
+                let stack = Stack::with(|builder| builder.default_policy(POLICY).max_marks(64)).await;
+                let acme = stack.acme();
+                // of the put, and then of the removal, no answer comes
+                stack.faults[tier].next(1, On::Put, Fault::Late(lands_after));
+                let error = acme.insert("k", 1_usize).await.unwrap_err();
+                let unknown = [ErrorKind::WriteUnknown, ErrorKind::Timeout];
+                assert!(unknown.contains(&error.kind()), "{when}: {error}");
+                sleep(seconds(8)).await; // a tier that did not answer is left alone for 5 s
+                how.happens(&stack).await;
+                sleep(seconds(30)).await;
+                stack.faults[tier].settle().await;
+                // marks of keys that nobody needs are forgotten
+                acme.invalidate((0..1_100_u32).map(|n| Target::key(("other", n))).collect::<Vec<_>>()).await.unwrap();
+                assert_ne!(acme.get::<usize>("k").await.as_deref(), Some(&1), "{when}");
+                stack.cache.close().await.unwrap();
+                let again = Stack::over(stack.tiers, |builder| builder.default_policy(POLICY)).await;
+                assert_ne!(again.acme().get::<usize>("k").await.as_deref(), Some(&1), "{when}, after a restart");
+            }
         }
     }
 }

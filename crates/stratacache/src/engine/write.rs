@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 use stratacache_core::{
     EntryName, Error, ErrorKind, Key, OnWriteError, Policy, Result, Stamp, Tag, Token, WriteMode,
     coordinator::{Lease, Strength},
-    tier::{Fence, TierError, TierErrorKind},
+    tier::{Fence, TierError},
 };
 
 use super::{
@@ -113,11 +113,7 @@ impl Engine {
         self.remove_below(inner, &names).await?;
         let fences = self.fences_to_write(inner, &items, &names).await?;
         let targets: Few<Target> = keys().map(|key| Target::key(self.key_scope(inner, key))).collect();
-        // the right to write an item that is not written is given back, so that nobody waits for it
-        let right = |place: usize| {
-            items.get(place).and_then(|item| self.right_among(inner, names[place], &fences[place], &item.policy))
-        };
-        let rights: Few<Option<Lease>> = (0..items.len()).map(right).collect();
+        let rights = self.rights_to_write(inner, &items, &names, &fences);
         let token = match self.order(inner, &targets, Strength::Hard).await {
             Ok(token) => token,
             Err(error) => {
@@ -169,6 +165,19 @@ impl Engine {
         failure.map_or(Ok(tokens), Err)
     }
 
+    /// Returns the rights to write among the fences of items. That of one that is not written is given back, so that nobody
+    /// waits for it.
+    fn rights_to_write<V: 'static>(
+        &self,
+        ns: &Door,
+        items: &[WriteItem<V>],
+        names: &[EntryName],
+        fences: &[Vec<Option<Fence>>],
+    ) -> Few<Option<Lease>> {
+        let each = items.iter().zip(names).zip(fences);
+        each.map(|((item, name), fences)| self.right_among(ns, *name, fences, &item.policy)).collect()
+    }
+
     async fn give_all_back(&self, rights: Few<Option<Lease>>) {
         for right in rights {
             self.give_back(right).await;
@@ -187,13 +196,16 @@ impl Engine {
         let strict = |item: &WriteItem<V>| mode_of(&item.policy) == OnWriteError::Strict;
         for (index, tier) in self.tiers.iter().enumerate() {
             let below: Few<usize> = below.iter().copied().filter(|i| tier.is_written(&items[*i].policy)).collect();
-            let names: Few<EntryName> = below.iter().map(|place| names[*place]).collect();
-            if names.is_empty() {
+            let asked: Few<EntryName> = below.iter().map(|place| names[*place]).collect();
+            if asked.is_empty() {
                 continue;
             }
-            match tier.fences(&names, tier.write_life(names.len())).await {
+            match tier.fences(&asked, tier.write_life(asked.len())).await {
                 Ok(taken) => below.iter().zip(taken).for_each(|(place, fence)| fences[*place][index] = fence),
-                Err(error) if below.iter().any(|place| strict(&items[*place])) => return Err(error.into()),
+                Err(error) if below.iter().any(|place| strict(&items[*place])) => {
+                    self.give_all_back(self.rights_to_write(ns, items, names, &fences)).await;
+                    return Err(error.into());
+                }
                 Err(error) => tier.note("fence", &error, |kind| self.report(Some(&ns.tenant), kind)),
             }
         }
@@ -250,10 +262,10 @@ impl Engine {
 }
 
 fn of_a_strict_insert(error: TierError, gone: bool) -> Error {
-    let lost = matches!(error.kind(), TierErrorKind::Timeout | TierErrorKind::ReplyLost);
-    if lost && !gone {
-        let message = "a tier did not answer: it may hold the value, until the next invalidation of its key";
-        return Error::new(ErrorKind::WriteUnknown, message).with_source(error);
+    if gone {
+        return error.into();
     }
-    error.into()
+    let message = "a tier failed, and the value could not be removed everywhere: some tier may hold it, until the next \
+                   invalidation of its key";
+    Error::new(ErrorKind::WriteUnknown, message).with_source(error)
 }
