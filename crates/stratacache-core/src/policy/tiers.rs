@@ -19,8 +19,8 @@ impl Access {
 
 /// Says which tiers below memory are read and written, by their names.
 ///
-/// Memory is always used. What is invalidated, expired, cleared or replaced is so in every tier, whatever this says: a
-/// write that leaves a tier out removes what that tier holds.
+/// Memory is always used. What is invalidated, expired, cleared or replaced is so in every tier, whatever this says: an
+/// insert that leaves a tier out removes what that tier holds.
 ///
 /// ```
 /// use stratacache_core::Tiers;

@@ -5,7 +5,7 @@ use std::{convert::Infallible, sync::Arc};
 
 use stratacache::{Cache, Consistency, Namespace, Policy, Redis, Tag, TenantId, WriteMode, minutes};
 use stratacache_testkit::servers::RedisServer;
-use tokio::sync::Semaphore;
+use tokio::{sync::Semaphore, task::JoinSet};
 
 use crate::world::{LATEST, Loads, entries, until_stored};
 
@@ -85,7 +85,8 @@ async fn a_lease_of_one_deployment_holds_nobody_up_in_the_other() {
     let server = RedisServer::start().await.unwrap();
     let (shop, blog) = (node(&server, "shop", POLICY).await, node(&server, "blog", POLICY).await);
     let (go, begun) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
-    let slow = tokio::spawn({
+    let mut slow = JoinSet::new();
+    slow.spawn({
         let (ns, go, begun) = (acme(&shop), Arc::clone(&go), Arc::clone(&begun));
         async move {
             let load = async move || {
@@ -102,7 +103,7 @@ async fn a_lease_of_one_deployment_holds_nobody_up_in_the_other() {
     assert_eq!((loads.count(), blog.stats().lease_waits), (1, 0));
     until_stored(&server, 1).await;
     go.add_permits(1);
-    assert_eq!(slow.await.unwrap(), 1);
+    assert_eq!(slow.join_next().await.unwrap().unwrap(), 1);
     until_stored(&server, 2).await;
     assert_eq!(entries(&server).await, 2, "each has stored its own");
 }
