@@ -239,9 +239,9 @@ async fn a_promotion_that_races_an_invalidation_loses() {
                 async move { acme.get::<usize>("k").await.map(|value| *value) }
             });
             sleep(millis(50)).await;
-            assert!(!reading.is_finished() && stack.faults[tier].injected(on) == 1, "{when}: it is under way");
             // a strict insert fails while the disk is left alone
             let hung = matches!(fault, Fault::Late(_));
+            assert_eq!((reading.is_finished(), stack.faults[tier].injected(on)), (hung, 1), "{when}: it is under way");
             let how = if hung && matches!(how, How::Insert) { How::InsertElsewhere } else { how };
             how.happens(&stack).await;
             let _ = reading.await.unwrap(); // it began before

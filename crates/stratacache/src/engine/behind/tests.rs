@@ -155,7 +155,7 @@ fn a_batch_is_bounded() {
         queue.add(write(1, n, 1, 100));
     }
     assert_eq!(queue.next().len(), BATCH);
-    queue.drain();
+    let queue = Behind::new(BehindLimits::default());
     for n in 0..20_u8 {
         queue.add(write(1, n, 1, 400 << 10));
     }
