@@ -20,6 +20,8 @@ mod nodes;
 mod probe;
 #[path = "redis/queued.rs"]
 mod queued;
+#[path = "redis/refusing.rs"]
+mod refusing;
 #[path = "redis/sweep.rs"]
 mod sweep;
 #[path = "redis/trips.rs"]

@@ -139,6 +139,14 @@ impl Refusal {
             _ if self.code == "OOM" => {
                 "redis is out of memory; raise maxmemory or set maxmemory-policy volatile-lru".to_owned()
             }
+            _ if self.code == "MISCONF" => {
+                "redis cannot save its snapshots and takes no writes (MISCONF); its log says \
+                 why, and `stop-writes-on-bgsave-error no` lets it go on without"
+                    .to_owned()
+            }
+            _ if self.code == "NOREPLICAS" => "redis has too few replicas to take writes (NOREPLICAS); mend them, or \
+                 lower min-replicas-to-write"
+                .to_owned(),
             _ => format!("redis refused ({})", self.code),
         }
     }
