@@ -54,6 +54,16 @@ pub enum EventKind {
         /// How many.
         count: usize,
     },
+    /// Writes behind were given up before they came to a tier; the values are read from their source again. While the queue
+    /// is full this is said once, and the rest is counted.
+    WritesLost {
+        /// The tier.
+        tier: String,
+        /// How many.
+        count: usize,
+        /// Why.
+        reason: &'static str,
+    },
     /// An operation on a tier failed.
     TierFailed {
         /// The tier.

@@ -25,8 +25,8 @@ pub use key::{
     NamespacePath, PartEncoder, Scope, check_key_length,
 };
 pub use policy::{
-    Ceilings, Codec, Compress, Consistency, MAX_TIER_RULES, OnDisconnect, OnWriteError, Policy, RefreshAhead, TierRule,
-    WriteMode, hours, millis, minutes, parse_duration, seconds,
+    Ceilings, Codec, Compress, Consistency, MAX_NAMED_TIERS, MAX_TIER_RULES, OnDisconnect, OnWriteError, Policy,
+    RefreshAhead, TierRule, Tiers, WriteMode, hours, millis, minutes, parse_duration, seconds,
 };
 pub use stamp::{Stamp, Token};
 pub use tag::{IntoTag, Tag};

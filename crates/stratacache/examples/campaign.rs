@@ -1,6 +1,6 @@
 //! The history campaign in its long form: `cargo run --release -p stratacache --example campaign -- --long`.
 //!
-//! Runs parts with fresh seeds until the time is over, and exits 1 at the first broken promise.
+//! Runs parts with fresh seeds until the time is over, in the write modes in turn, and exits 1 at the first broken promise.
 #![allow(clippy::print_stdout, clippy::print_stderr, unreachable_pub)] // a program for people, with a module of the tests
 
 #[path = "../tests/support/campaign.rs"]
@@ -9,7 +9,19 @@ mod campaign;
 use std::time::Duration;
 
 use campaign::{Plan, run};
-use stratacache::clock::{Clock, SystemClock};
+use stratacache::{
+    WriteMode,
+    clock::{Clock, SystemClock},
+};
+
+/// How values are written, and whether the tier below fails writes: chosen by the seed.
+const MODES: [(WriteMode, bool); 5] = [
+    (WriteMode::Through, false),
+    (WriteMode::Behind, false),
+    (WriteMode::Through, true),
+    (WriteMode::Behind, true),
+    (WriteMode::MemoryOnly, false),
+];
 
 fn usage() -> ! {
     eprintln!("usage: campaign [--long | --minutes N] [--seed N]\n  --long       an hour (the default is one minute)");
@@ -34,8 +46,10 @@ async fn main() {
     let end = clock.now() + Duration::from_secs(minutes * 60);
     let (mut operations, mut overlaps) = (0, 0);
     while clock.now() < end {
-        let encoded = seed % 2 == 1; // every other run keeps its values as bytes
-        let plan = Plan { seed, operations: 5_000_000, restarts: 9, workers: 16, encoded, configure: |b| b };
+        let (write, faulty) = MODES[(seed % MODES.len() as u64) as usize];
+        let encoded = seed / MODES.len() as u64 % 2 == 1; // every other round keeps its values as bytes
+        let configure = |builder| builder;
+        let plan = Plan { seed, operations: 5_000_000, restarts: 9, workers: 16, encoded, write, faulty, configure };
         let report = run(plan).await;
         println!("{report}");
         operations += report.operations;

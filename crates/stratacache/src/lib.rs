@@ -60,8 +60,8 @@ pub use op::Lookup;
 pub use stratacache_core::{
     Ceilings, Codec, CodecError, CodecErrorKind, Compress, Consistency, Error, ErrorKind, IntoKey, IntoTag,
     IntoTargets, Key, KeyPart, Keyspace, MemoryForm, OnDisconnect, OnWriteError, OwnCodec, PartEncoder, Policy,
-    RefreshAhead, Result, Stamp, Tag, Target, TenantId, Token, ValueCodec, WriteMode, clock, event, hours, millis,
-    minutes, parse_duration, seconds, tier,
+    RefreshAhead, Result, Stamp, Tag, Target, TenantId, Tiers, Token, ValueCodec, WriteMode, clock, event, hours,
+    millis, minutes, parse_duration, seconds, tier,
 };
 #[cfg(feature = "disk")]
 pub use stratacache_disk::{Disk, DiskBuilder};
@@ -93,6 +93,7 @@ pub struct Readme;
 #[doc = include_str!("../../../docs/guide/many-nodes.md")]
 #[doc = include_str!("../../../docs/guide/when-redis-is-down.md")]
 #[doc = include_str!("../../../docs/guide/cluster.md")]
+#[doc = include_str!("../../../docs/guide/write-modes.md")]
 pub struct Guide;
 
 /// The snippets of the guide to object stores compile.

@@ -67,7 +67,7 @@ impl<V> Loaded<V> {
         self
     }
 
-    /// Gives the value a policy of its own.
+    /// Gives the value a policy of its own. Which tiers it is kept in stays what the call said.
     pub fn policy(mut self, policy: Policy) -> Self {
         self.policy = Some(Box::new(policy));
         self

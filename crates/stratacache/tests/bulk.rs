@@ -347,7 +347,7 @@ async fn more_than_fits_a_batch_is_written_in_several() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_failed_one_of_many_inserts_is_named_and_in_no_tier_and_the_others_are_stored() {
+async fn those_of_many_inserts_that_fail_are_named_and_in_no_tier_and_the_others_are_stored() {
     let (upper, lower) = (MemoryTier::new("upper"), MemoryTier::new("lower"));
     let cache = builder().tier(upper.clone()).tier(Small(lower.clone())).build().await.unwrap();
     let acme = tenant(&cache, "acme");
@@ -355,7 +355,9 @@ async fn a_failed_one_of_many_inserts_is_named_and_in_no_tier_and_the_others_are
     acme.insert("cheese", support::noise(1)).await.unwrap();
     let error = acme.insert_many(values.map(|(key, length)| (key, support::noise(length)))).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Full);
-    assert!(error.message().starts_with("item 2 (key hash ") && error.message().ends_with("): no room"), "{error}");
+    let named = |item: usize| error.message().contains(&format!("{item} (key hash "));
+    assert!(error.message().starts_with("items 2 (") && error.message().ends_with("): no room"), "{error}");
+    assert_eq!([0, 1, 2, 3, 4].map(named), [false, false, true, false, true], "{error}");
     assert!(!format!("{error:?}").contains("cheese"));
     for (key, length) in values {
         let there = acme.get::<Vec<u8>>(key).await.map(|value| value.len());
@@ -377,7 +379,8 @@ async fn what_fails_for_all_of_many_inserts_names_them_all() {
     assert!(error.message().starts_with("items 0 to 4: "), "{error}");
     faults.next(1, On::Put, Fault::EachError(TierErrorKind::Full));
     let error = acme.insert_many((0..5_u32).map(|n| (n, n))).await.unwrap_err();
-    assert!(error.kind() == ErrorKind::Full && error.message().starts_with("item 0 (key hash "), "{error}");
+    assert!(error.kind() == ErrorKind::Full && error.message().starts_with("items 0 (key hash "), "{error}");
+    assert_eq!(error.message().matches("key hash").count(), 5, "{error}");
     assert!(tiers[0].names().is_empty() && acme.get::<u32>(0_u32).await.is_none());
     let keys = ["short".to_owned(), "long".repeat(20_000)];
     let error = acme.insert_many(keys.map(|key| (key, 1_u32))).await.unwrap_err();

@@ -28,38 +28,50 @@ use stratacache::millis;
 use world::{Fault, Item, Setup, Spot};
 
 const CHILD: &str = "STRATA_CRASH_CHILD";
+const PLAIN: Setup = Setup { seed: 0, capacity: 0, forgetful: false, behind: false };
 
 /// The process that is killed. It is no test of its own: without the variable it has nothing to do. Marked as ignored it
 /// would run, and never end, where all tests are asked for.
 #[test]
 fn the_process_that_is_killed() {
     let Ok(arguments) = std::env::var(CHILD) else { return };
-    let [seed, capacity, forgetful, round, home] = arguments.splitn(5, ' ').collect::<Vec<_>>()[..] else {
+    let [seed, capacity, forgetful, behind, round, home] = arguments.splitn(6, ' ').collect::<Vec<_>>()[..] else {
         panic!("{arguments:?}")
     };
     let number = |word: &str| word.parse::<u64>().unwrap();
-    let setup = Setup { seed: number(seed), capacity: number(capacity), forgetful: number(forgetful) == 1 };
+    let setup = Setup {
+        seed: number(seed),
+        capacity: number(capacity),
+        forgetful: number(forgetful) == 1,
+        behind: number(behind) == 1,
+    };
     let home = Home(home.into());
     load::run(setup, number(round), &home.disk(), &home.ledger());
 }
 
 #[tokio::test]
 async fn nothing_torn_foreign_or_invalidated_is_served_after_kills_under_load() {
-    let report = campaign(Setup { seed: seed(), capacity: 0, forgetful: false }, kills()).await;
+    let report = campaign(Setup { seed: seed(), ..PLAIN }, kills()).await;
     report.verdict(50);
 }
 
 #[tokio::test]
 async fn nothing_torn_foreign_or_invalidated_is_served_after_kills_while_the_disk_evicts() {
     // less than what the load wants to keep
-    let report = campaign(Setup { seed: seed() + 1, capacity: 3 << 20, forgetful: false }, kills()).await;
+    let report = campaign(Setup { seed: seed() + 1, capacity: 3 << 20, ..PLAIN }, kills()).await;
     report.verdict(25);
+}
+
+#[tokio::test]
+async fn nothing_torn_foreign_or_invalidated_is_served_after_kills_while_writes_wait_behind() {
+    let report = campaign(Setup { seed: seed() + 3, behind: true, ..PLAIN }, kills()).await;
+    report.verdict(50);
 }
 
 #[cfg(feature = "mutants")]
 #[tokio::test]
 async fn a_cache_that_does_not_persist_its_marks_is_noticed() {
-    let report = campaign(Setup { seed: seed() + 2, capacity: 0, forgetful: true }, 5).await;
+    let report = campaign(Setup { seed: seed() + 2, forgetful: true, ..PLAIN }, 5).await;
     assert!(report.stale > 0, "nobody noticed: {report}");
     assert_eq!((report.torn, report.foreign), (0, 0), "{report}");
 }
@@ -140,10 +152,11 @@ struct Victim(Child);
 
 impl Victim {
     fn start(setup: Setup, round: u64, home: &Home) -> Self {
-        let Setup { seed, capacity, forgetful } = setup;
+        let Setup { seed, capacity, forgetful, behind } = setup;
+        let (forgetful, behind) = (u8::from(forgetful), u8::from(behind));
         let child = Command::new(std::env::current_exe().unwrap())
             .args(["the_process_that_is_killed", "--exact", "--nocapture", "--test-threads=1"])
-            .env(CHILD, format!("{seed} {capacity} {} {round} {}", u8::from(forgetful), home.0.to_str().unwrap()))
+            .env(CHILD, format!("{seed} {capacity} {forgetful} {behind} {round} {}", home.0.to_str().unwrap()))
             // it ends when this pipe does, should this process not get to kill it
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

@@ -1,4 +1,4 @@
-//! The guarantee, checked on millions of concurrent operations.
+//! The guarantee, checked on millions of concurrent operations, in every write mode.
 
 #![allow(unreachable_pub, clippy::print_stdout)] // a shared module; figures for people
 
@@ -6,12 +6,39 @@
 mod campaign;
 
 use campaign::{Plan, run};
+use stratacache::WriteMode;
+
+const MILLION: u64 = 1_000_000;
+
+async fn holds(operations: u64, write: WriteMode, faulty: bool) {
+    let seed = 20_261_121 + u64::from(faulty);
+    let plan = Plan { seed, operations, restarts: 9, workers: 8, encoded: faulty, write, faulty, configure: |b| b };
+    let report = run(plan).await;
+    println!("{report}");
+    report.verdict(operations / 100).expect("no promise is broken");
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ten_million_concurrent_operations_break_no_promise() {
-    let plan =
-        Plan { seed: 20_261_121, operations: 10_000_000, restarts: 9, workers: 8, encoded: false, configure: |b| b };
-    let report = run(plan).await;
-    println!("{report}");
-    report.verdict(100_000).unwrap();
+    holds(10 * MILLION, WriteMode::Through, false).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn three_million_operations_that_write_behind_break_no_promise() {
+    holds(3 * MILLION, WriteMode::Behind, false).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_million_operations_in_memory_only_break_no_promise() {
+    holds(MILLION, WriteMode::MemoryOnly, false).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_million_operations_over_a_tier_that_fails_writes_break_no_promise() {
+    holds(MILLION, WriteMode::Through, true).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_million_operations_that_write_behind_into_a_tier_that_fails_break_no_promise() {
+    holds(MILLION, WriteMode::Behind, true).await;
 }

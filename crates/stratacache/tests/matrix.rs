@@ -22,6 +22,11 @@ macro_rules! matrix {
         async fn write_memory_only() {
             script::play(Setting::new($below, $codec, $compress, $consistency, WriteMode::MemoryOnly)).await;
         }
+
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn write_behind() {
+            script::play(Setting::new($below, $codec, $compress, $consistency, WriteMode::Behind)).await;
+        }
     };
     (@consistency $below:expr, $codec:expr, $compress:expr) => {
         mod bounded {
@@ -69,4 +74,5 @@ matrix! {
     memory: Below::nothing();
     memory_and_disk: Below::disk();
     memory_and_persistent_tier: Below::persistent_memory();
+    memory_and_three_tiers: Below::three();
 }

@@ -7,13 +7,14 @@
 mod campaign;
 
 use campaign::{Plan, run};
-use stratacache::{CacheBuilder, Rule};
+use stratacache::{CacheBuilder, Rule, WriteMode};
 
 /// Runs up to a million operations without a rule, in parts, until the checker notices.
-async fn is_noticed(rule: Rule, configure: fn(CacheBuilder) -> CacheBuilder) {
+async fn is_noticed(rule: Rule, write: WriteMode, configure: fn(CacheBuilder) -> CacheBuilder) {
     let mut operations = 0;
     for seed in 1..=10 {
-        let report = run(Plan { seed, operations: 100_000, restarts: 4, workers: 8, encoded: false, configure }).await;
+        let plan = Plan { seed, operations: 100_000, restarts: 4, workers: 8, encoded: false, write, faulty: false, configure };
+        let report = run(plan).await;
         operations += report.operations;
         if report.stale > 0 {
             println!("{rule:?}: noticed within {operations} operations: {report}");
@@ -24,19 +25,20 @@ async fn is_noticed(rule: Rule, configure: fn(CacheBuilder) -> CacheBuilder) {
 }
 
 macro_rules! mutants {
-    ($($name:ident: $rule:ident;)*) => {$(
+    ($($name:ident: $rule:ident, $write:ident;)*) => {$(
         #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
         async fn $name() {
-            is_noticed(Rule::$rule, |builder| builder.without_rule(Rule::$rule)).await;
+            is_noticed(Rule::$rule, WriteMode::$write, |builder| builder.without_rule(Rule::$rule)).await;
         }
     )*};
 }
 
 mutants! {
-    a_stamp_taken_after_the_load_is_noticed: StampBeforeLoad;
-    joining_a_flight_without_a_check_is_noticed: JoinCheck;
-    an_entry_not_judged_after_it_entered_the_map_is_noticed: JudgeAfterPut;
-    marks_that_are_not_persisted_are_noticed: PersistMarks;
-    a_promotion_under_a_new_stamp_is_noticed: PromotionKeepsStamp;
-    a_refused_waiter_that_takes_what_it_got_is_noticed: RefusedReenters;
+    a_stamp_taken_after_the_load_is_noticed: StampBeforeLoad, Through;
+    joining_a_flight_without_a_check_is_noticed: JoinCheck, Through;
+    an_entry_not_judged_after_it_entered_the_map_is_noticed: JudgeAfterPut, Through;
+    marks_that_are_not_persisted_are_noticed: PersistMarks, Through;
+    a_promotion_under_a_new_stamp_is_noticed: PromotionKeepsStamp, Through;
+    a_refused_waiter_that_takes_what_it_got_is_noticed: RefusedReenters, Through;
+    a_write_behind_under_a_fence_of_its_own_is_noticed: BehindKeepsFence, Behind;
 }

@@ -3,6 +3,8 @@
 
 mod support;
 
+#[path = "nodes/behind.rs"]
+mod behind;
 #[path = "nodes/calls.rs"]
 mod calls;
 #[path = "nodes/disk.rs"]
@@ -25,6 +27,8 @@ mod ops;
 mod order;
 #[path = "nodes/probe.rs"]
 mod probe;
+#[path = "nodes/promote.rs"]
+mod promote;
 #[path = "nodes/queued.rs"]
 mod queued;
 #[path = "nodes/queued_random.rs"]

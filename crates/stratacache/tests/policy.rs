@@ -69,7 +69,7 @@ async fn bad_settings_are_refused_by_name_when_the_cache_is_built() {
         (Cache::builder().max_marks(1), "max_marks"),
         (Cache::builder().invalidations_per_s(0), "invalidations_per_s"),
         (two(), "two tiers named"),
-        (Cache::builder().tier(MemoryTier::new("memory")), "two tiers named"),
+        (Cache::builder().tier(MemoryTier::new("memory")), "there is one memory"),
         (Cache::builder().tier_deadline("disk", seconds(1)), "no such tier"),
     ] {
         let error = builder.build().await.unwrap_err();

@@ -6,6 +6,8 @@
 mod away;
 #[path = "redis/cut.rs"]
 mod cut;
+#[path = "redis/deployments.rs"]
+mod deployments;
 #[path = "redis/expiry.rs"]
 mod expiry;
 #[path = "redis/flight.rs"]

@@ -327,6 +327,27 @@ async fn an_insert_that_lands_within_an_invalidation_of_its_key_does_not_come_ba
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_touch_that_lands_within_an_invalidation_of_its_key_does_not_keep_the_old_value_below() {
+    let disk = disk();
+    let policy = Policy::ttl(minutes(5)).jitter(0.0).idle_ttl(seconds(40));
+    let (cache, faults) = over(&disk, policy).await;
+    let acme = tenant(&cache, "acme");
+    acme.insert("k", 1_u32).await.unwrap();
+    sleep(seconds(15)).await;
+    // it has removed the key from the tier, and has no position yet
+    faults.next(1, On::Remove, Fault::SlowReply(millis(100)));
+    let newer = tokio::spawn({
+        let acme = acme.clone();
+        async move { acme.invalidate("k").await }
+    });
+    settle().await;
+    assert_eq!(*acme.get::<u32>("k").await.unwrap(), 1, "a touch is due, and begins");
+    newer.await.unwrap().unwrap();
+    settle().await;
+    assert!(disk.names().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
 async fn writes_go_to_their_end_when_their_callers_are_gone() {
     let disk = disk();
     let (cache, faults) = over(&disk, policy()).await;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Policy, RefreshAhead, hours};
+use super::{OnWriteError, Policy, RefreshAhead, WriteMode, hours};
 use crate::{Error, Result};
 
 /// The ceilings of a cache for the times of every policy; marks live as long as both together.
@@ -138,12 +138,30 @@ impl Policy {
                 own.byte()
             ));
         }
-        for rule in self.tiers.iter().flatten() {
+        if self.write == WriteMode::Behind && self.on_write_error == Some(OnWriteError::Strict) {
+            return refuse(
+                "on_write_error is Strict and write is Behind: such a write fails when the call has returned; use \
+                 BestEffort, or WriteMode::Through"
+                    .into(),
+            );
+        }
+        if self.tiers.names().any(|name| name == "memory" && !(self.tiers.reads(name) && self.tiers.writes(name))) {
+            return refuse(
+                "tiers says not to read or not to write \"memory\": memory is always used; name tiers below it".into(),
+            );
+        }
+        for rule in self.rules.iter().flatten() {
             if rule.ttl.is_some_and(|ttl| ttl.as_millis() == 0) {
                 return refuse(format!("tier_ttl of {:?} must be at least 1 ms", rule.tier));
             }
             if rule.min_hits == 0 {
                 return refuse(format!("min_hits of {:?} must be at least 1", rule.tier));
+            }
+            if rule.max_weight == Some(0) {
+                return refuse(format!(
+                    "tier_max_weight of {:?} must be at least 1 byte; Tiers::skip stores nothing",
+                    rule.tier
+                ));
             }
         }
         Ok(())
@@ -164,7 +182,7 @@ impl Policy {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{millis, minutes, seconds};
+    use crate::{Tiers, millis, minutes, seconds};
 
     fn refusal(policy: Policy) -> String {
         policy.check(&Ceilings::default()).unwrap_err().to_string()
@@ -200,6 +218,10 @@ mod tests {
             (ok.compress(crate::Compress::zstd(20)), "compress"),
             #[cfg(feature = "zstd")]
             (ok.compress(crate::Compress::Zstd { level: -8, over: 0 }), "-7 and 19"),
+            (ok.tier_max_weight("disk", 0), "tier_max_weight"),
+            (ok.write(WriteMode::Behind).on_write_error(OnWriteError::Strict), "on_write_error is Strict"),
+            (ok.tiers(Tiers::all().skip("memory")), "memory is always used"),
+            (ok.tiers(Tiers::memory_only().read_only("memory")), "memory is always used"),
         ] {
             assert!(refusal(policy).contains(knob), "{knob}: {}", refusal(policy));
         }
@@ -218,8 +240,9 @@ mod tests {
     fn rules_of_tiers_are_merged_by_name() {
         let policy =
             Policy::ttl(minutes(5)).tier_ttl("disk", hours(1)).min_hits("disk", 2).tier_ttl("memory", seconds(9));
+        let policy = policy.tier_max_weight("disk", 7);
         let disk = policy.tier_rule("disk").unwrap();
-        assert_eq!((disk.ttl, disk.min_hits), (Some(hours(1)), 2));
+        assert_eq!((disk.ttl, disk.min_hits, disk.max_weight), (Some(hours(1)), 2, Some(7)));
         assert_eq!(policy.tier_rule("memory").unwrap().min_hits, 1);
         assert!(policy.tier_rule("redis").is_none());
     }

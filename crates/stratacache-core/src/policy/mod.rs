@@ -2,11 +2,13 @@
 
 mod check;
 mod human;
+mod tiers;
 
 use std::time::Duration;
 
 pub use check::Ceilings;
 pub use human::parse_duration;
+pub use tiers::{MAX_NAMED_TIERS, Tiers};
 
 /// Returns a duration of `n` milliseconds.
 #[must_use]
@@ -57,6 +59,12 @@ pub enum WriteMode {
     Through,
     /// Into memory only; lower tiers are neither read nor written.
     MemoryOnly,
+    /// Into memory at once, into lower tiers a little later: the write waits in a bounded queue, and nobody waits for it.
+    ///
+    /// What an insert or an invalidation removes from lower tiers is removed before it returns all the same. A write is lost
+    /// when the queue is full, when the tier fails, or with the process; it is counted, and the value is read from its source
+    /// again. It cannot be [`Strict`](OnWriteError::Strict), for it fails when the call has returned.
+    Behind,
 }
 
 /// Says what the failure of one tier means for a write.
@@ -221,6 +229,8 @@ pub struct TierRule {
     pub ttl: Option<Duration>,
     /// Stores in that tier only from the n-th miss on.
     pub min_hits: u32,
+    /// Stores in that tier only envelopes of at most so many bytes.
+    pub max_weight: Option<u64>,
 }
 
 /// Says how long values live, what happens when they are late, and where they are written.
@@ -259,7 +269,8 @@ pub struct Policy {
     promote: bool,
     compress: Compress,
     codec: Codec,
-    tiers: [Option<TierRule>; MAX_TIER_RULES],
+    tiers: Tiers,
+    rules: [Option<TierRule>; MAX_TIER_RULES],
 }
 
 impl Default for Policy {
@@ -300,6 +311,7 @@ macro_rules! knobs {
     (@get promote) => { bool };
     (@get compress) => { Compress };
     (@get codec) => { Codec };
+    (@get tiers) => { Tiers };
 }
 
 impl Policy {
@@ -337,7 +349,8 @@ impl Policy {
             promote: true,
             compress: Compress::lz4(),
             codec: Codec::MessagePack,
-            tiers: [None; MAX_TIER_RULES],
+            tiers: Tiers::all(),
+            rules: [None; MAX_TIER_RULES],
         }
     }
 
@@ -393,6 +406,8 @@ impl Policy {
         compress: Compress => compress, compression;
         /// Sets the codec of values below memory. Default MessagePack with named fields. A keyspace's own codec comes first.
         codec: Codec => codec, codec_id;
+        /// Sets which tiers below memory are read and written. Default: all. What is invalidated is so in all of them.
+        tiers: Tiers => tiers, tiers_used;
     }
 
     /// Sets the fraction of the ttl after which a read starts one refresh behind, more than 0 and less than 1.
@@ -421,12 +436,20 @@ impl Policy {
     /// When more than four tiers get rules of their own.
     #[must_use]
     pub const fn tier_ttl(mut self, tier: &'static str, ttl: Duration) -> Self {
-        let slot = self.rule_slot(tier);
-        let min_hits = match self.tiers[slot] {
-            Some(rule) => rule.min_hits,
-            None => 1,
-        };
-        self.tiers[slot] = Some(TierRule { tier, ttl: Some(ttl), min_hits });
+        let (slot, rule) = self.rule_of(tier);
+        self.rules[slot] = Some(TierRule { ttl: Some(ttl), ..rule });
+        self
+    }
+
+    /// Stores in one lower tier only values whose envelope has at most so many bytes. Default: what
+    /// [`max_weight`](Self::max_weight) and the tier allow.
+    ///
+    /// # Panics
+    /// When more than four tiers get rules of their own.
+    #[must_use]
+    pub const fn tier_max_weight(mut self, tier: &'static str, bytes: u64) -> Self {
+        let (slot, rule) = self.rule_of(tier);
+        self.rules[slot] = Some(TierRule { max_weight: Some(bytes), ..rule });
         self
     }
 
@@ -436,27 +459,24 @@ impl Policy {
     /// When more than four tiers get rules of their own.
     #[must_use]
     pub const fn min_hits(mut self, tier: &'static str, hits: u32) -> Self {
-        let slot = self.rule_slot(tier);
-        let ttl = match self.tiers[slot] {
-            Some(rule) => rule.ttl,
-            None => None,
-        };
-        self.tiers[slot] = Some(TierRule { tier, ttl, min_hits: hits });
+        let (slot, rule) = self.rule_of(tier);
+        self.rules[slot] = Some(TierRule { min_hits: hits, ..rule });
         self
     }
 
     /// Returns what the policy says about one tier.
     #[must_use]
     pub fn tier_rule(&self, tier: &str) -> Option<&TierRule> {
-        self.tiers.iter().flatten().find(|rule| rule.tier == tier)
+        self.rules.iter().flatten().find(|rule| rule.tier == tier)
     }
 
-    const fn rule_slot(&self, tier: &str) -> usize {
+    /// Returns the place of a tier's rule, and what it says so far.
+    const fn rule_of(&self, tier: &'static str) -> (usize, TierRule) {
         let mut slot = 0;
         while slot < MAX_TIER_RULES {
-            match self.tiers[slot] {
-                None => return slot,
-                Some(rule) if same_text(rule.tier, tier) => return slot,
+            match self.rules[slot] {
+                None => return (slot, TierRule { tier, ttl: None, min_hits: 1, max_weight: None }),
+                Some(rule) if same_text(rule.tier, tier) => return (slot, rule),
                 Some(_) => slot += 1,
             }
         }

@@ -234,6 +234,15 @@ fn loads_between_invalidations_are_counted() {
 }
 
 #[test]
+fn too_many_loads_are_more_than_chance_and_bypasses_explain() {
+    let figure = |above, times, bypasses| LoadFigure { above, times, bypasses, ..LoadFigure::default() };
+    assert!(!figure(2, 88, 0).is_above(0.02), "two of a hundred may be chance");
+    assert!(figure(6, 88, 0).is_above(0.02) && !figure(6, 88, 3).is_above(0.02));
+    assert!(figure(243, 10_000, 0).is_above(0.02) && !figure(242, 10_000, 0).is_above(0.02));
+    assert!(figure(1, 0, 0).is_above(0.02));
+}
+
+#[test]
 fn a_lease_that_expired_allows_for_one_more_load() {
     let story = |ended: u64| {
         let mut story = Story::default().invalidate(Scope::Key(KEY), 10, 12);

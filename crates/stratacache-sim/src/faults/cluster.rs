@@ -144,7 +144,7 @@ async fn isolate(stage: &Stage, random: &mut Random) -> Result<()> {
 /// Starts a node anew, which finds the new master; then all nodes miss messages for a while. Where others only read, the one
 /// that writes finds it by itself, before they do.
 async fn tell(stage: &Stage, number: u32, random: &mut Random) -> Result<()> {
-    let often = if stage.settings.aim == Aim::Readers {
+    let apart = if stage.settings.aim == Aim::Readers {
         10..30
     } else {
         let mut node = stage.node(number).await;
@@ -153,7 +153,7 @@ async fn tell(stage: &Stage, number: u32, random: &mut Random) -> Result<()> {
         40..100
     };
     for _ in 0..10 {
-        tokio::time::sleep(random.millis(often.start, often.end)).await;
+        tokio::time::sleep(random.millis(apart.start, apart.end)).await;
         for server in stage.cluster().nodes() {
             for lane in super::lane::lanes() {
                 // refused by all but one

@@ -83,7 +83,7 @@ impl MemoryTier {
         self
     }
 
-    /// Sets whether it says that other nodes use it too.
+    /// Sets whether it says that other nodes use it too; false unless set. They do where their caches have clones.
     #[must_use]
     pub fn shared(mut self, shared: bool) -> Self {
         self.capability = self.capability.shared(shared);

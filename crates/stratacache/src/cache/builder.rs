@@ -17,10 +17,13 @@ use stratacache_core::{
     tier::{AnyTier, Tier, TierParts},
 };
 
-use super::Cache;
+use super::{Cache, tiers::check_tiers};
 use crate::{
     coherence::{Hooks, LocalCoordinator, Mirror, Rules},
-    engine::{Asked, Engine, Jitter, Limits, Prober, Queue, QueueLimits, Tenants, TierHandle, Timeline, maintain},
+    engine::{
+        Asked, BehindLimits, Engine, Jitter, Limits, Prober, Queue, QueueLimits, Tenants, TierHandle, Timeline,
+        check_names, maintain,
+    },
     flight::FlightTable,
     guard::{Breaker, Deadline, JournalHolder, Patience},
     memory::{self, Arbiter, machine_memory},
@@ -105,6 +108,7 @@ pub struct CacheBuilder {
     quotas: HashMap<TenantId, Quota>,
     limits: Limits,
     queue: QueueLimits,
+    behind: BehindLimits,
     max_marks: usize,
     keyspaces: Vec<(&'static str, u32, Policy)>,
     secret: [u8; 16],
@@ -126,6 +130,7 @@ impl Default for CacheBuilder {
             quotas: HashMap::new(),
             limits: Limits::default(),
             queue: QueueLimits::default(),
+            behind: BehindLimits::default(),
             max_marks: 100_000,
             keyspaces: Vec::new(),
             secret: Deployment::DEFAULT_SECRET,
@@ -242,6 +247,24 @@ impl CacheBuilder {
         self
     }
 
+    /// Sets how many bytes of writes may wait for each tier below memory, under [`WriteMode::Behind`](crate::WriteMode::Behind).
+    /// Default 16 MiB: envelopes, and 256 bytes for each.
+    ///
+    /// What is more is lost, and counted in [`writes_lost`](crate::TierStats::writes_lost): the oldest writes of the tenant
+    /// that has most bytes in the queue. The values are in memory, and are read from their source again when they are not. A
+    /// value that is larger than this is never written behind.
+    pub fn queued_writes(mut self, bytes: usize) -> Self {
+        self.behind.bytes = bytes;
+        self
+    }
+
+    /// Sets how long [`Cache::close`] waits for the writes that wait; what a tier has not taken by then is lost, counted, and
+    /// the error of `close`. Default 5 s.
+    pub fn flush_deadline(mut self, deadline: Duration) -> Self {
+        self.behind.flush = deadline;
+        self
+    }
+
     /// Sets how many tag marks this node keeps exactly for each of the 17 lanes, that of global tags among them; more are
     /// folded into a sketch, which makes some invalidations wider, never narrower. Default 100,000, about 60 bytes each.
     ///
@@ -332,7 +355,8 @@ impl CacheBuilder {
         self.check_keyspaces()?;
         self.check_quotas(budget)?;
         self.check_limits()?;
-        self.check_tiers()?;
+        check_tiers(&self.tiers, &self.deadlines)?;
+        self.check_used()?;
         Ok(budget)
     }
 
@@ -342,6 +366,16 @@ impl CacheBuilder {
             if self.keyspaces[..i].iter().any(|(other, _, _)| other == name) {
                 return Err(Error::invalid(format!("keyspace {name:?} is registered twice; names must be unique")));
             }
+        }
+        Ok(())
+    }
+
+    fn check_used(&self) -> Result<()> {
+        let there = || self.tiers.iter().map(|parts| parts.tier.name());
+        check_names(&self.default_policy.tiers_used(), there())?;
+        for (name, _, policy) in &self.keyspaces {
+            let used = policy.tiers_used();
+            check_names(&used, there()).map_err(|e| Error::invalid(format!("keyspace {name:?}: {}", e.message())))?;
         }
         Ok(())
     }
@@ -378,6 +412,7 @@ impl CacheBuilder {
             ("max_marks", self.max_marks, 64..=1 << 30),
             ("queued_invalidations", self.queue.in_all, 1..=1 << 24),
             ("queued_invalidations_per_tenant", self.queue.per_tenant, 1..=1 << 24),
+            ("queued_writes", self.behind.bytes, 1 << 16..=1 << 40),
         ] {
             if !range.contains(&value) {
                 return Err(Error::invalid(format!(
@@ -392,38 +427,6 @@ impl CacheBuilder {
         }
         if self.probe == Some(0) {
             return Err(Error::invalid("probe is 0 but must be at least 1: one in so many invalidations is probed"));
-        }
-        Ok(())
-    }
-
-    fn check_tiers(&self) -> Result<()> {
-        let mut names: Vec<&str> = vec!["memory"];
-        for parts in &self.tiers {
-            let name = parts.tier.name();
-            if names.contains(&name) {
-                return Err(Error::invalid(format!("there are two tiers named {name:?}; each tier can be there once")));
-            }
-            names.push(name);
-        }
-        for (name, deadline) in &self.deadlines {
-            if !names.contains(&name.as_str()) {
-                return Err(Error::invalid(format!("tier_deadline names {name:?}, but there is no such tier")));
-            }
-            let guards_itself = |parts: &TierParts| parts.tier.name() == name && parts.tier.capability().self_guarded;
-            if self.tiers.iter().any(guards_itself) {
-                return Err(Error::invalid(format!(
-                    "tier_deadline names {name:?}, which has a deadline of its own: set it where that tier is made"
-                )));
-            }
-            if deadline.is_zero() {
-                return Err(Error::invalid(format!("tier_deadline of {name:?} must be more than 0")));
-            }
-        }
-        if self.tiers.iter().filter(|p| p.coordinator.is_some()).count() > 1 {
-            return Err(Error::invalid("two tiers bring a coordinator; a cache has one order of invalidations"));
-        }
-        if self.tiers.iter().filter(|p| p.journal.is_some()).count() > 1 {
-            return Err(Error::invalid("two tiers bring a journal of marks; a cache has one"));
         }
         Ok(())
     }
@@ -445,8 +448,10 @@ impl CacheBuilder {
             .tiers
             .into_iter()
             .zip(journals)
-            .map(|(parts, journal)| guarded(parts, journal, &self.deadlines, &timeline, &events))
+            .map(|(parts, journal)| guarded(parts, journal, &self.deadlines, self.behind, &timeline, &events))
             .collect();
+        // a tier without fences is judged by the marks of keys: what they forget is of no use there
+        let keep_keys = shared || tiers.iter().any(|tier| !tier.capability.fenced);
         let quota_of = |quota: Quota| memory::Quota { reserve: quota.reserve, limit: quota.limit.unwrap_or(u64::MAX) };
         let quotas = self.quotas.into_iter().map(|(tenant, quota)| (tenant, quota_of(quota))).collect();
         let seed = match self.seed {
@@ -477,8 +482,6 @@ impl CacheBuilder {
                     }
                 }),
             };
-            // what a tier without fences holds is judged by the marks of its key
-            let keep_keys = shared || tiers.iter().any(|tier| !tier.capability.fenced);
             let mirror = Mirror::new(self.max_marks, keep_keys, hooks);
             Engine {
                 timeline,
@@ -494,6 +497,7 @@ impl CacheBuilder {
                     Budget::Bytes(_) => None,
                 },
                 flights: Arc::new(FlightTable::new()),
+                behind: self.behind,
                 queue: Queue::new(self.queue),
                 tiers,
                 tenants: Tenants::new(quota_of(self.default_quota), quotas),
@@ -513,7 +517,7 @@ impl CacheBuilder {
         });
         engine.coordinator.subscribe(Arc::clone(&engine.mirror) as Arc<dyn Subscriber>).await?;
         if shared && engine.tiers.iter().any(|tier| tier.capability.persistent && !tier.capability.leased) {
-            // what it holds outlives the marks of keys that nodes remember
+            // what it holds outlives the marks of keys that nodes remember, and no lease keeps late writes out of it
             engine.coordinator.keep_key_marks().await?;
         }
         engine.spawner.start(maintain(Arc::downgrade(&engine)));
@@ -568,6 +572,7 @@ fn guarded(
     parts: TierParts,
     journal: Journal,
     deadlines: &HashMap<String, Duration>,
+    behind: BehindLimits,
     timeline: &Arc<Timeline>,
     events: &Arc<EventHub>,
 ) -> TierHandle {
@@ -589,7 +594,7 @@ fn guarded(
     };
     if capability.self_guarded {
         let listening = turns.map(|turns| turns.listen(on_turn));
-        return TierHandle::new(tier, name, capability, journal, counters).listening(listening);
+        return TierHandle::new(tier, name, capability, journal, counters, behind).listening(listening);
     }
     let deadline = deadlines.get(&name).copied().unwrap_or(capability.deadline);
     let logged = name.clone();
@@ -600,5 +605,5 @@ fn guarded(
         on_turn(turn);
     };
     let tier = AnyTier::new(Breaker::new(Deadline::new(tier, deadline), clock, on_turn));
-    TierHandle::new(tier, name, capability, journal, counters)
+    TierHandle::new(tier, name, capability, journal, counters, behind)
 }

@@ -1,10 +1,11 @@
 //! The handle of a cache. It has no data methods: data is reached through a tenant.
 
 mod builder;
+mod tiers;
 
 use std::sync::{Arc, atomic::Ordering::Acquire};
 
-use stratacache_core::{IntoTag, Result, Tag, TenantId, coordinator::Strength};
+use stratacache_core::{IntoTag, Result, Tag, TenantId, Tiers, coordinator::Strength};
 
 pub use builder::{CacheBuilder, Quota};
 
@@ -125,6 +126,23 @@ impl Cache {
         Ok(())
     }
 
+    /// Checks that a cache has the tiers that are named, before an operation is given them.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) that names the tier that is not there, and those there are.
+    ///
+    /// ```
+    /// # use stratacache::{Cache, Tiers};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let cache = Cache::builder().build().await?;
+    /// let refused = cache.check_tiers(&Tiers::all().skip("object")).unwrap_err();
+    /// assert!(refused.to_string().contains("there are \"memory\""));
+    /// # Ok(()) }
+    /// ```
+    pub fn check_tiers(&self, tiers: &Tiers) -> Result<()> {
+        self.engine.check_tiers(tiers)
+    }
+
     /// Tells whether [`close`](Self::close) was called.
     #[must_use]
     pub fn is_closed(&self) -> bool {
@@ -132,11 +150,13 @@ impl Cache {
     }
 
     /// Ends the cache: stops its tasks, writes out what is pending, closes every tier. Loads under way end with
-    /// `LoadError::Closed`; later calls miss or fail. Invalidations that wait are tried once more, for 3 s at most.
+    /// `LoadError::Closed`; later calls miss or fail. Invalidations that wait are tried once more, for 3 s at most; writes that
+    /// wait are made, for [`flush_deadline`](CacheBuilder::flush_deadline) at most.
     ///
     /// # Errors
     /// The first failure: of queued invalidations that are lost, with their number
-    /// ([`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable)), or of a tier. Everything is closed all the same.
+    /// ([`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable)), of writes that are lost, with theirs, or of a tier.
+    /// Everything is closed all the same.
     ///
     /// # Cancel safety
     /// Call it once and wait for it: dropped half-way, some tiers may be left open until the process ends.

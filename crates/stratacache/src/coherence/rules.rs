@@ -19,6 +19,8 @@ pub enum Rule {
     RefusedReenters = 5,
     /// What was loaded before an invalidation that waits is not served by the node that it was asked of.
     Quarantine = 6,
+    /// A write that waited is made under the fence it came with.
+    BehindKeepsFence = 7,
 }
 
 /// The rules in force: all of them, except in builds with the test-only feature `mutants`.

@@ -14,6 +14,7 @@ use super::{
     Door, Engine,
     lead::Landed,
     lower::{Found, Wanted, asking},
+    promote::Rising,
 };
 use crate::{
     Freshness,
@@ -39,12 +40,17 @@ impl Engine {
             let (fill, stamp) = self.mirror.begin_fill(&ns.tenant.marks);
             let names: Vec<_> = missing.iter().map(|i| (*i, self.name(ns, keys[*i].as_bytes()))).collect();
             let (found, fences) = self.read_names(ns, keys, &names, &fill, stamp, policy).await;
-            for (index, found) in found.into_iter().filter(|(_, found)| found.fresh) {
-                let name = self.name(ns, keys[index].as_bytes());
-                let fences = fences.get(&index).map_or(&[][..], Vec::as_slice);
-                if policy.promotes() {
-                    self.promote(ns, &keys[index], name, &found, fences, policy, fill.began()).await;
-                }
+            let found: BTreeMap<usize, Found<V>> = found.into_iter().filter(|(_, found)| found.fresh).collect();
+            if policy.promotes() {
+                let rising = |(index, found): (&usize, _)| {
+                    let key: &Key<V> = &keys[*index];
+                    let fences = fences.get(index).map_or(&[][..], Vec::as_slice);
+                    Rising { key, name: self.name(ns, key.as_bytes()), found, fences, began: fill.began() }
+                };
+                let rising: Vec<_> = found.iter().map(rising).collect();
+                self.promote_many(ns, policy, &rising).await;
+            }
+            for (index, found) in found {
                 answers[index] = Some(Landed { entry: found.entry, freshness: Freshness::Fresh });
                 ns.count(&keys[index], Counter::lower_hits);
             }
@@ -75,6 +81,12 @@ impl Engine {
         }
         let mut open: Vec<(usize, EntryName)> = names.to_vec();
         for (tier_index, tier) in self.tiers.iter().enumerate() {
+            if !tier.is_read(policy) {
+                for (index, _) in &open {
+                    fences.entry(*index).or_default().push(None);
+                }
+                continue;
+            }
             let asked: Vec<_> = open.iter().copied().filter(|(_, name)| tier.may_use(*name)).collect();
             let mut replies = HashMap::new();
             if !asked.is_empty() {

@@ -17,6 +17,7 @@ use super::{
     lead::{BoxFuture, Landed, LoadOutcome},
     lower::{Found, LeaseLife},
     make::Making,
+    promote::Rising,
     read::new_enough,
     refresh::Outdated,
 };
@@ -175,7 +176,8 @@ impl<V: CacheValue, E: Send + Sync + 'static> BulkLeader<V, E> {
     fn join_or_lead(&mut self, wish: Wish<V>, start: &Stamp) -> Option<Awaited<V, E>> {
         let Wish { index, stale, behind } = wish;
         let (ns, key) = (&self.call.ns, &self.call.keys[index]);
-        let flight_key = Engine::flight_key::<V, E>(ns, key, false, 0);
+        let left_out = self.engine.left_out(&self.call.policy);
+        let flight_key = Engine::flight_key::<V, E>(ns, key, false, 0, left_out);
         // who waits joins only flights that began after the call: their result needs no second look. A node that may be
         // behind would need one, since a flight may bring what is older than itself
         let judges = self.standing.uses_tiers();
@@ -240,48 +242,58 @@ impl<V: CacheValue, E: Send + Sync + 'static> BulkLeader<V, E> {
         for (index, fences) in fences {
             self.led.entry(index).and_modify(|one| one.fences = fences);
         }
-        for (index, found) in found {
-            self.found_below(index, found).await;
+        if self.call.policy.promotes() {
+            let BulkCall { ns, keys, policy, .. } = &self.call;
+            let rising = |(index, found): (&usize, _)| {
+                let one = self.led.get(index)?;
+                // what is past its ttl takes the place of nothing better
+                let wanted = |found: &Found<V>| found.fresh || one.stale.is_none();
+                let (key, name, fences) = (&keys[*index], one.name, one.fences.as_slice());
+                wanted(found).then(|| Rising { key, name, found, fences, began: one.fill.began() })
+            };
+            let rising: Vec<_> = found.iter().filter_map(rising).collect();
+            engine.promote_many(ns, policy, &rising).await;
         }
-        self.take_leases().await;
+        for (index, found) in found {
+            self.found_below(index, found);
+        }
+        self.take_the_rest().await;
     }
 
-    /// Takes the leases of the keys that are to be loaded, whoever has them.
-    async fn take_leases(&mut self) {
-        let goes_below = self.engine.goes_below::<V>(&self.call.policy);
-        let Some(tier) = self.engine.leased_tier().filter(|_| goes_below) else { return };
-        let lacks = |one: &&mut Led<V, E>| one.fences.get(tier).is_none_or(Option::is_none);
-        let mut lacking: Vec<_> = self.led.values_mut().filter(lacks).collect();
-        let names: Vec<EntryName> = lacking.iter().map(|one| one.name).collect();
-        let handle = &self.engine.tiers[tier];
-        let life = handle.load_life(&self.call.policy, names.len());
-        match handle.fences(&names, life).await {
-            Ok(fences) => {
-                for (one, fence) in lacking.iter_mut().zip(fences) {
-                    let missing = (tier + 1).saturating_sub(one.fences.len());
-                    one.fences.extend(std::iter::repeat_n(None, missing));
-                    one.fences[tier] = fence;
-                }
+    /// Takes the fences that come with no read, of the keys that are to be loaded: leases, whoever has them, and those of
+    /// tiers that are written only.
+    async fn take_the_rest(&mut self) {
+        let (engine, policy) = (Arc::clone(&self.engine), &self.call.policy);
+        if !engine.goes_below::<V>(policy) {
+            return;
+        }
+        let leased = engine.leased_tier();
+        for (index, tier) in engine.tiers.iter().enumerate() {
+            if !tier.is_written(policy) || (leased != Some(index) && tier.is_read(policy)) {
+                continue;
             }
-            Err(error) => {
-                self.engine.tiers[tier].note("fence", &error, |kind| {
-                    self.engine.report(Some(&self.call.ns.tenant), kind);
-                });
+            let lacks = |one: &&mut Led<V, E>| one.fences.get(index).is_none_or(Option::is_none);
+            let mut lacking: Vec<_> = self.led.values_mut().filter(lacks).collect();
+            let names: Vec<EntryName> = lacking.iter().map(|one| one.name).collect();
+            match tier.fences(&names, tier.load_life(policy, names.len())).await {
+                Ok(fences) => {
+                    for (one, fence) in lacking.iter_mut().zip(fences) {
+                        let missing = (index + 1).saturating_sub(one.fences.len());
+                        one.fences.extend(std::iter::repeat_n(None, missing));
+                        one.fences[index] = fence;
+                    }
+                }
+                Err(error) => tier.note("fence", &error, |kind| engine.report(Some(&self.call.ns.tenant), kind)),
             }
         }
     }
 
     /// Takes what a tier had: as an answer, as one to be refreshed behind, or to stand in if the load fails.
-    async fn found_below(&mut self, index: usize, found: Found<V>) {
+    fn found_below(&mut self, index: usize, found: Found<V>) {
         let Some(mut one) = self.led.remove(&index) else { return };
         if !found.fresh && one.stale.is_some() {
             self.led.insert(index, one);
             return;
-        }
-        let BulkCall { ns, keys, policy, .. } = &self.call;
-        if policy.promotes() {
-            let began = one.fill.began();
-            self.engine.promote(ns, &keys[index], one.name, &found, &one.fences, policy, began).await;
         }
         let entry = found.entry;
         if found.fresh {

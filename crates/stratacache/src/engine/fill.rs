@@ -9,7 +9,7 @@ use std::{
 use bytes::Bytes;
 use parking_lot::Mutex;
 use stratacache_core::{
-    CodecError, EntryName, KeyspaceInfo, OnWriteError, Policy,
+    CodecError, EntryName, KeyspaceInfo, OnWriteError, Policy, WriteMode,
     clock::Millis,
     envelope::{self, Head},
     event::EventKind,
@@ -17,7 +17,7 @@ use stratacache_core::{
     tier::{Fence, PutItem, PutMany, PutOutcome, Tier, TierError, TierErrorKind},
 };
 
-use super::{Door, Engine, TierHandle};
+use super::{Door, Engine, Tenant, TierHandle};
 use crate::{
     codec::CacheValue,
     coherence::Rule,
@@ -258,9 +258,18 @@ impl Engine {
         puts: &[Put<'_>],
     ) -> Vec<(usize, Result<(), TierError>)> {
         let tier = &self.tiers[index];
-        let mut items: VecDeque<_> =
-            puts.iter().filter_map(|put| Some((put.place, self.put_item(tier, put)?))).collect();
+        let mut items = VecDeque::new();
         let mut asked = Vec::new();
+        for put in puts {
+            let Some(item) = self.put_item(index, put) else { continue };
+            if put.policy.write_mode() == WriteMode::Behind {
+                self.write_behind(ns, index, put, item);
+                asked.push((put.place, Ok(())));
+            } else {
+                self.overtake_waiting(ns, tier, put);
+                items.push_back((put.place, item));
+            }
+        }
         while !items.is_empty() {
             let mut bytes = 0;
             let fits = items.iter().take(BATCH).take_while(|(_, item)| {
@@ -269,44 +278,49 @@ impl Engine {
                 first || bytes <= BATCH_BYTES
             });
             let (places, batch): (Vec<usize>, Vec<PutItem>) = items.drain(..fits.count()).unzip();
-            TierCounters::count(&tier.counters.writes);
-            let before = asked.len();
-            match tier.tier.put_many(PutMany::new(batch)).await {
-                Ok(outcomes) => {
-                    for (place, outcome) in places.into_iter().zip(outcomes) {
-                        asked.push((
-                            place,
-                            match outcome {
-                                PutOutcome::Failed(error) => Err(error),
-                                PutOutcome::Fenced => {
-                                    TierCounters::count(&tier.counters.fenced);
-                                    Ok(())
-                                }
-                                _ => Ok(()),
-                            },
-                        ));
-                    }
-                }
-                Err(error) => asked.extend(places.into_iter().map(|place| (place, Err(error.clone())))),
-            }
-            if let Some(error) = asked[before..].iter().find_map(|(_, result)| result.as_ref().err()) {
-                TierCounters::count(&tier.counters.write_failures);
-                tier.note("put", error, |kind| self.report(Some(&ns.tenant), kind));
-            }
+            asked.extend(places.into_iter().zip(self.send(tier, Some(&ns.tenant), batch).await));
         }
         asked
     }
 
+    /// Sends one batch to a tier, and returns what became of each item. What the fence refused is no failure.
+    pub(super) async fn send(
+        &self,
+        tier: &TierHandle,
+        tenant: Option<&Tenant>,
+        batch: Vec<PutItem>,
+    ) -> Vec<Result<(), TierError>> {
+        TierCounters::count(&tier.counters.writes);
+        let count = batch.len();
+        let results: Vec<_> = match tier.tier.put_many(PutMany::new(batch)).await {
+            Ok(outcomes) => {
+                let result = |outcome| match outcome {
+                    PutOutcome::Failed(error) => Err(error),
+                    PutOutcome::Fenced => {
+                        TierCounters::count(&tier.counters.fenced);
+                        Ok(())
+                    }
+                    _ => Ok(()),
+                };
+                outcomes.into_iter().map(result).collect()
+            }
+            Err(error) => vec![Err(error); count],
+        };
+        if let Some(error) = results.iter().find_map(|result| result.as_ref().err()) {
+            TierCounters::count(&tier.counters.write_failures);
+            tier.note("put", error, |kind| self.report(tenant, kind));
+        }
+        results
+    }
+
     /// Returns what a tier is asked to store; `None` if it is not for this tier.
-    fn put_item(&self, tier: &TierHandle, put: &Put<'_>) -> Option<PutItem> {
+    fn put_item(&self, index: usize, put: &Put<'_>) -> Option<PutItem> {
+        let tier = &self.tiers[index];
         let Put { name, envelope, fence, slot, policy, .. } = put;
         let rule = policy.tier_rule(&tier.name);
-        let heaviest = policy.weight_limit().unwrap_or(u64::MAX).min(tier.capability.max_weight);
         let unfenced = tier.capability.fenced && fence.is_none();
-        if unfenced || envelope.len() as u64 > heaviest || !tier.may_use(*name) {
-            return None;
-        }
-        if !tier.admits(*name, rule.map_or(1, |r| r.min_hits)) {
+        let kept_out = slot.meta().kept_out & (1 << index) != 0 || !tier.is_written(policy);
+        if kept_out || unfenced || envelope.len() as u64 > tier.heaviest(policy) || !tier.may_use(*name) {
             return None;
         }
         let now = self.timeline.now();
@@ -314,10 +328,14 @@ impl Engine {
         let window = u64::from(times.revalidate_ms.max(times.error_ms));
         let mut expires_at: Millis = times.fresh_until.saturating_add(window);
         if let Some(cap) = rule.and_then(|r| r.ttl) {
-            expires_at = expires_at.min(now.saturating_add(cap.as_millis() as u64));
+            // as it is judged when it is read
+            expires_at = expires_at.min(times.created.saturating_add(cap.as_millis() as u64));
         }
         if let Some(idle) = policy.idle_time() {
             expires_at = expires_at.min(now.saturating_add(idle.as_millis() as u64));
+        }
+        if expires_at <= now || !tier.admits(*name, rule.map_or(1, |r| r.min_hits)) {
+            return None;
         }
         Some(PutItem::new(*name, envelope.clone(), expires_at, *fence))
     }

@@ -12,7 +12,10 @@ use stratacache_core::{
 use tracing::Instrument;
 
 use super::{Door, Engine, write::Few};
-use crate::observe::Counter;
+use crate::{
+    coherence::Rule,
+    observe::{Counter, TierCounters},
+};
 
 /// One thing to invalidate, as the engine sees it.
 #[derive(Debug, Clone, Copy)]
@@ -140,12 +143,18 @@ impl Engine {
     /// Removes names from every tier below, so that nothing older is read from there again.
     ///
     /// The lowest first: who still finds an entry in a tier has taken its fences of the tiers above before they are
-    /// voided, and cannot promote it there.
+    /// voided, and cannot promote it there. One that fails does not keep the others from it; the first failure is returned.
     pub(super) async fn remove_below(&self, inner: &Door, names: &[EntryName]) -> Result<()> {
+        let mut result = Ok(());
         for tier in self.tiers.iter().rev() {
-            tier.remove(names, |kind| self.report(Some(&inner.tenant), kind)).await?;
+            // for want of a reason to write them: their fences are what keeps them out
+            if self.rules.has(Rule::BehindKeepsFence) {
+                let dropped = tier.behind.forget(inner.tenant.scope_low, names);
+                TierCounters::add(&tier.counters.writes_coalesced, dropped);
+            }
+            result = result.and(tier.remove(names, |kind| self.report(Some(&inner.tenant), kind)).await);
         }
-        Ok(())
+        result
     }
 
     /// Removes keys once more from the tiers below if an insert of them may have come between their removal and their

@@ -15,10 +15,11 @@ use stratacache_core::{
 use super::{
     Door, Engine, Standing,
     catch::run_loader,
-    fill::{Filling, Kept, Put},
+    fill::{Filling, Kept},
     lease::{Refresh, Right, fence_of},
     lower::{Below, Found, LeaseLife, Wanted},
     make::Making,
+    promote::Rising,
     refresh::Outdated,
 };
 use crate::{
@@ -204,8 +205,9 @@ impl<V: CacheValue> Leader<V> {
         }
         let (engine, call) = (self.engine(), &self.call);
         // what was asked for is not taken
-        let asked = lease.is_some() || (call.behind && engine.leased_tier().is_some());
+        let asked = lease.is_some() || (call.behind && engine.leased_for(&call.policy).is_some());
         let life = if asked { LeaseLife::None } else { LeaseLife::Renewed };
+        engine.fences_of_unread(&call.ns, name, &call.policy, &mut fences).await;
         let others = engine.fences_below::<V>(&call.ns, &[name], &call.policy, fences.len(), life).await;
         fences.extend(others.into_iter().flatten());
         if let Some((index, lease)) = engine.leased_tier().zip(lease)
@@ -233,7 +235,8 @@ impl<V: CacheValue> Leader<V> {
         let ns = &self.call.ns;
         let engine = self.engine();
         if self.call.policy.promotes() {
-            engine.promote(ns, &self.call.key, name, found, fences, &self.call.policy, self.fill.began()).await;
+            let rising = Rising { key: &self.call.key, name, found, fences, began: self.fill.began() };
+            engine.promote(ns, &self.call.policy, rising).await;
         }
         tracing::debug!(tier = %engine.tiers[found.tier].name, "hit below memory");
         Landed { entry: Arc::clone(&found.entry), freshness: Freshness::Fresh }
@@ -243,7 +246,8 @@ impl<V: CacheValue> Leader<V> {
     /// refresh here would have loaded.
     async fn take_over(&self, name: EntryName, found: Found<V>) -> Landed<V> {
         let (engine, call) = (self.engine(), &self.call);
-        let kept = engine.promote(&call.ns, &call.key, name, &found, &[], &call.policy, self.fill.began()).await;
+        let rising = Rising { key: &call.key, name, found: &found, fences: &[], began: self.fill.began() };
+        let kept = engine.promote(&call.ns, &call.policy, rising).await;
         if kept != Kept::Yes {
             self.look_again_later();
         }
@@ -268,7 +272,8 @@ impl<V: CacheValue> Leader<V> {
         }
         if let Some(policy) = loaded.policy {
             policy.check(&engine.ceilings).map_err(LoadError::Invalid)?;
-            self.call.policy = *policy;
+            // the tiers of the call were read, and the fences of those it writes are taken
+            self.call.policy = policy.tiers(self.call.policy.tiers_used());
             self.call.ttl = policy.fresh_time();
         }
         if let Some(ttl) = loaded.ttl {
@@ -346,53 +351,5 @@ impl<V: CacheValue> Leader<V> {
 
     pub(super) fn count(&self, counter: Counter) {
         self.call.ns.count(&self.call.key, counter);
-    }
-}
-
-impl Engine {
-    /// Fills memory, and the tiers above the one that had it, with an entry found below.
-    #[allow(clippy::too_many_arguments)]
-    pub(super) async fn promote<V: CacheValue>(
-        &self,
-        ns: &Door,
-        key: &Key<V>,
-        name: EntryName,
-        found: &Found<V>,
-        fences: &[Option<Fence>],
-        policy: &Policy,
-        began: stratacache_core::stamp::Seq,
-    ) -> Kept {
-        let entry = &found.entry;
-        #[cfg(feature = "mutants")]
-        let entry = &match self.rules.has(Rule::PromotionKeepsStamp) {
-            true => Arc::clone(entry),
-            false => self.restamped(ns, entry).await,
-        };
-        let kept = self.put_memory(ns, key.as_bytes(), entry, began, policy.weight_limit());
-        if kept != Kept::Yes {
-            return kept;
-        }
-        let mut head = found.head.clone();
-        head.older_than_token = true;
-        for index in 0..found.tier {
-            if let Ok(envelope) = stratacache_core::envelope::encode(&head, &found.body) {
-                let fence = fences.get(index).copied().flatten();
-                let put = Put { place: 0, name, envelope, fence, slot: &**entry, policy };
-                let _ = self.put_below(ns, index, &[put]).await;
-            }
-        }
-        kept
-    }
-
-    /// What the rule forbids: the entry under a stamp taken after it was judged.
-    #[cfg(feature = "mutants")]
-    async fn restamped<V: CacheValue>(&self, ns: &Door, entry: &Arc<Entry<V>>) -> Arc<Entry<V>> {
-        tokio::task::yield_now().await;
-        let stamp = self.mirror.stamp(&ns.tenant.marks);
-        let (key, scopes) = (entry.head.key.clone(), Arc::clone(&entry.meta.scopes));
-        let held = Held::Of(entry.origin());
-        let mut restamped = Entry::new(key, &stamp, 0, crate::memory::Slot::times(&**entry), scopes, None, held);
-        restamped.meta.weight = entry.meta.weight;
-        Arc::new(restamped)
     }
 }

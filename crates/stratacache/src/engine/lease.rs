@@ -95,7 +95,8 @@ impl<V: CacheValue> Leader<V> {
     /// Asks for the right to load, and waits for another node that has it.
     pub(super) async fn right_to_load(&self, name: EntryName, below: &mut Below<V>) -> Right<V> {
         let engine = self.engine();
-        let Some(index) = engine.leased_tier().filter(|_| !below.failed) else { return Right::Load(None) };
+        let leased = engine.leased_for(&self.call.policy);
+        let Some(index) = leased.filter(|_| !below.failed) else { return Right::Load(None) };
         let turns = self.take_turns(name, index, below);
         match timeout(self.call.policy.lease_wait_time(), turns).await {
             Ok(right) => right,
@@ -150,7 +151,8 @@ impl<V: CacheValue> Leader<V> {
         let (ns, key) = (Arc::clone(&self.call.ns), self.call.key.clone());
         let engine = Arc::clone(&ns.engine);
         let goes_below = engine.goes_below::<V>(&self.call.policy);
-        let Some(index) = engine.leased_tier().filter(|_| goes_below) else { return Refresh::Load(None) };
+        let leased = engine.leased_for(&self.call.policy);
+        let Some(index) = leased.filter(|_| goes_below) else { return Refresh::Load(None) };
         let mut below = Below::nothing();
         // a second time where another node filled in between
         for _ in 0..2 {

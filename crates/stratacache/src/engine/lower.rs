@@ -7,7 +7,7 @@ use std::{
 
 use bytes::Bytes;
 use stratacache_core::{
-    Consistency, EntryName, KeyspaceInfo, MemoryForm, Policy, Stamp,
+    Consistency, EntryName, KeyspaceInfo, MemoryForm, Policy, Stamp, WriteMode,
     clock::Millis,
     envelope::{self, Head},
     event::EventKind,
@@ -30,12 +30,14 @@ pub(super) struct Found<V> {
     pub(super) fresh: bool,
     pub(super) head: Head,
     pub(super) body: Bytes,
+    /// Bytes of its envelope.
+    pub(super) size: usize,
 }
 
 /// What the tiers below said of one key: at most one entry, and the fences for filling.
 pub(super) struct Below<V> {
     pub(super) found: Option<Found<V>>,
-    /// One for each tier that was read, from the top.
+    /// One for each tier from the top, up to the last that was read.
     pub(super) fences: Vec<Option<Fence>>,
     /// The id of the envelope that the tier with leases had, whatever it was worth.
     pub(super) seen: Option<u64>,
@@ -71,8 +73,6 @@ pub(super) enum LeaseLife {
     Renewed,
     /// As long as a load may take: it is not renewed.
     Loading,
-    /// As long as writing takes.
-    Writing,
 }
 
 /// What one tier has of a key, unjudged.
@@ -99,7 +99,8 @@ impl Engine {
 
     /// Tells whether values of `V` under this policy are kept below memory at all.
     pub(super) fn goes_below<V: CacheValue>(&self, policy: &Policy) -> bool {
-        !self.tiers.is_empty() && V::PORTABLE && policy.write_mode() != stratacache_core::WriteMode::MemoryOnly
+        let used = |tier: &TierHandle| tier.is_read(policy) || tier.is_written(policy);
+        V::PORTABLE && policy.write_mode() != WriteMode::MemoryOnly && self.tiers.iter().any(used)
     }
 
     /// Reads one key from the tiers, until one has a usable entry.
@@ -108,7 +109,11 @@ impl Engine {
             return Below::nothing();
         }
         let mut below = Below::nothing();
-        for index in 0..self.tiers.len() {
+        for (index, tier) in self.tiers.iter().enumerate() {
+            if !tier.is_read(wanted.policy) {
+                below.fences.push(None);
+                continue;
+            }
             self.ask_tier(index, wanted, &mut below).await;
             if below.found.as_ref().is_some_and(|found| found.fresh) {
                 break;
@@ -159,6 +164,10 @@ impl Engine {
             return fences;
         }
         for tier in self.tiers.iter().skip(first) {
+            if !tier.is_written(policy) {
+                fences.iter_mut().for_each(|all| all.push(None));
+                continue;
+            }
             let life = match life {
                 LeaseLife::None if tier.capability.leased => {
                     fences.iter_mut().for_each(|all| all.push(None));
@@ -167,7 +176,6 @@ impl Engine {
                 LeaseLife::None => Duration::ZERO, // means nothing for other fences
                 LeaseLife::Loading => tier.load_life(policy, names.len()),
                 LeaseLife::Renewed => policy.lease_time(),
-                LeaseLife::Writing => tier.write_life(names.len()),
             };
             let of_tier = tier.fences(names, life).await.unwrap_or_else(|error| {
                 tier.note("fence", &error, |kind| self.report(Some(&ns.tenant), kind));
@@ -176,6 +184,25 @@ impl Engine {
             fences.iter_mut().zip(of_tier).for_each(|(all, fence)| all.push(fence));
         }
         fences
+    }
+
+    /// Takes the fences of the tiers among the first that were not read, and are to be written.
+    pub(super) async fn fences_of_unread(
+        &self,
+        ns: &Door,
+        name: EntryName,
+        policy: &Policy,
+        fences: &mut [Option<Fence>],
+    ) {
+        for (tier, fence) in self.tiers.iter().zip(fences) {
+            if tier.is_read(policy) || !tier.is_written(policy) {
+                continue;
+            }
+            match tier.fences(&[name], policy.lease_time()).await {
+                Ok(taken) => *fence = taken.into_iter().next().flatten(),
+                Err(error) => tier.note("fence", &error, |kind| self.report(Some(&ns.tenant), kind)),
+            }
+        }
     }
 
     async fn read_tier<V: 'static>(&self, tier: &TierHandle, wanted: &Wanted<'_, V>) -> Raw {
@@ -247,7 +274,7 @@ impl Engine {
             }
         };
         let entry = self.promoted_entry(wanted, &head, times, held, &body);
-        Some(Found { entry, tier: index, fresh: now < times.fresh_until, head, body })
+        Some(Found { entry, tier: index, fresh: now < times.fresh_until, head, body, size: bytes.len() })
     }
 
     /// Returns `Some` with the time of an `expire` if the envelope is valid.
@@ -328,6 +355,7 @@ impl Engine {
         let map_key = MapKey::from(ns.lookup(wanted.key));
         let mut entry = Entry::new(map_key, &stamp, head.own, life.times, scopes, cold, held);
         entry.meta.load_ms = head.load_ms;
+        entry.meta.kept_out = self.kept_out(wanted.policy);
         let encoded = wanted.keyspace.is_some_and(|k| k.memory_form() == MemoryForm::Encoded);
         // copied: the envelope is a part of something larger
         let body = (encoded && !head.absent).then(|| Body {

@@ -48,6 +48,7 @@ impl<V: CacheValue> Making<'_, V> {
         let mut entry = Entry::new(map_key, self.stamp, self.own, life.times, scopes, life.cold(self.etag), held);
         entry.meta.load_ms = load_ms;
         entry.meta.loaded_here = self.began.is_some();
+        entry.meta.kept_out = engine.kept_out(self.policy);
         engine.finished(entry, keyspace, self.policy, None)
     }
 }

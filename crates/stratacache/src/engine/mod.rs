@@ -1,6 +1,7 @@
 //! The engine: where memory, flights, coherence, codecs, guards and counters meet.
 
 mod answer;
+mod behind;
 mod bucket;
 mod bulk;
 mod bulk_load;
@@ -20,6 +21,7 @@ mod maintenance;
 mod make;
 mod packing;
 mod probe;
+mod promote;
 mod queue;
 mod read;
 mod recent_scopes;
@@ -33,6 +35,7 @@ mod tenants;
 mod tier;
 mod timeline;
 mod touch;
+mod used;
 mod write;
 mod write_many;
 
@@ -50,6 +53,7 @@ use stratacache_core::{
 
 use parking_lot::Mutex;
 
+pub(crate) use behind::{Behind, BehindLimits};
 pub(crate) use bulk_load::{BulkCall, BulkLoad, BulkRequest};
 pub(crate) use door::{Door, nearest};
 pub(crate) use hit::{Quick, Seen};
@@ -66,6 +70,7 @@ pub(crate) use tenant::{Limits, Tenant};
 pub(crate) use tenants::Tenants;
 pub(crate) use tier::TierHandle;
 pub(crate) use timeline::Timeline;
+pub(crate) use used::{MOST_TIERS, check_names};
 pub(crate) use write::{WriteItem, WriteRequest};
 pub(crate) use write_many::error_of_item;
 
@@ -90,6 +95,8 @@ pub(crate) struct Engine {
     pub(crate) arbiter: Arbiter,
     pub(crate) memory_fraction: Option<f64>,
     pub(crate) flights: Arc<FlightTable<MapKey>>,
+    /// How much may wait for a tier.
+    pub(crate) behind: BehindLimits,
     /// Invalidations that could not be ordered yet.
     pub(crate) queue: Queue,
     pub(crate) tiers: Vec<TierHandle>,
@@ -155,8 +162,9 @@ impl Engine {
         if self.closed.swap(true, std::sync::atomic::Ordering::AcqRel) {
             return Ok(());
         }
-        self.spawner.close().await;
+        self.close_tasks().await;
         let mut result = self.close_queue().await;
+        result = result.and(self.close_behind());
         // the coordinator first: its journal lives in a tier
         result = result.and(self.coordinator.close().await);
         for tier in &self.tiers {

@@ -10,6 +10,7 @@ use super::{
     answer::FromMemory,
     lead::{Landed, LoadOutcome},
     lower::Wanted,
+    promote::Rising,
 };
 use crate::{
     Cached, Freshness, LoadError,
@@ -195,7 +196,8 @@ impl Engine {
         let below = self.read_below::<V>(&wanted).await;
         let found = below.found.filter(|f| f.fresh)?;
         if policy.promotes() {
-            self.promote(inner, key, name, &found, &below.fences, policy, fill.began()).await;
+            let rising = Rising { key, name, found: &found, fences: &below.fences, began: fill.began() };
+            self.promote(inner, policy, rising).await;
         }
         Some(found.entry)
     }

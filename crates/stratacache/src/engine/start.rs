@@ -17,14 +17,20 @@ use crate::{
 };
 
 impl Engine {
-    /// Returns the key of a flight; `alone` is 0 for one that others may join.
-    pub(super) fn flight_key<V, E>(ns: &Door, key: &Key<V>, forced: bool, alone: u64) -> FlightKey<MapKey>
+    /// Returns the key of a flight; `alone` is 0 for one that others may join, who leave the same tiers out.
+    pub(super) fn flight_key<V, E>(
+        ns: &Door,
+        key: &Key<V>,
+        forced: bool,
+        alone: u64,
+        left_out: u16,
+    ) -> FlightKey<MapKey>
     where
         V: CacheValue,
         E: Send + Sync + 'static,
     {
         let map_key = MapKey::from(ns.lookup(key.as_bytes()));
-        FlightKey::new::<LoadOutcome<V, E>>(ns.tenant.number, map_key, forced, alone)
+        FlightKey::new::<LoadOutcome<V, E>>(ns.tenant.number, map_key, forced, alone).leaving_out(left_out)
     }
 
     pub(super) fn flight_key_of<V, E>(&self, request: &Request<V, E>) -> FlightKey<MapKey>
@@ -35,7 +41,7 @@ impl Engine {
         let call = &request.call;
         // a load that is not shared has a key nobody else has
         let alone = if call.share { 0 } else { self.jitter.next() | 1 };
-        Self::flight_key::<V, E>(&call.ns, &call.key, call.forced, alone)
+        Self::flight_key::<V, E>(&call.ns, &call.key, call.forced, alone, self.left_out(&call.policy))
     }
 
     /// Joins the flight of a key if there is one and `may_join` agrees, else leads one.

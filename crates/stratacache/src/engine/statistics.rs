@@ -51,7 +51,10 @@ impl Engine {
             used_bytes: Some(weight),
             ..TierStats::default()
         };
-        let below = self.tiers.iter().map(|t| TierStats::from_counters(&t.name, &t.counters, t.tier.used_bytes()));
+        let below = self.tiers.iter().map(|tier| {
+            let used = tier.tier.used_bytes();
+            TierStats::from_counters(&tier.name, &tier.counters, tier.behind.waiting(), used)
+        });
         stats.tiers = std::iter::once(memory).chain(below).collect();
         stats
     }

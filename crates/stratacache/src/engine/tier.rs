@@ -22,6 +22,7 @@ use stratacache_core::{
     tier::{AnyTier, Capability, Fence, GetMany, RemoveMany, Tier, TierError},
 };
 
+use super::{Behind, BehindLimits};
 use crate::observe::TierCounters;
 
 /// More missed removals than this and the tier stays unused until the process ends.
@@ -46,6 +47,8 @@ pub(crate) struct TierHandle {
     pub(crate) capability: Capability,
     pub(crate) journal: Option<Arc<dyn MarkJournal>>,
     pub(crate) counters: Arc<TierCounters>,
+    /// The writes that wait for it.
+    pub(crate) behind: Behind,
     /// Names whose removal failed: neither read nor written until it has been made up for.
     missed: Arc<Mutex<HashSet<EntryName, RandomState>>>,
     quarantined: Arc<AtomicBool>,
@@ -61,6 +64,7 @@ impl TierHandle {
         capability: Capability,
         journal: Option<Arc<dyn MarkJournal>>,
         counters: Arc<TierCounters>,
+        behind: BehindLimits,
     ) -> Self {
         Self {
             tier,
@@ -68,6 +72,7 @@ impl TierHandle {
             capability,
             journal,
             counters,
+            behind: Behind::new(behind),
             missed: Arc::default(),
             quarantined: Arc::default(),
             misses: Mutex::default(),

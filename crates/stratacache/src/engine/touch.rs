@@ -5,9 +5,12 @@ use std::sync::{
     atomic::Ordering::{AcqRel, Relaxed},
 };
 
-use stratacache_core::Key;
+use stratacache_core::{
+    EntryName, Key,
+    tier::{Fence, GetMany, Tier},
+};
 
-use super::{Door, Engine, fill::Filling, lower::LeaseLife};
+use super::{Door, Engine, TierHandle, fill::Filling};
 use crate::{codec::CacheValue, memory::Entry};
 
 impl Engine {
@@ -29,11 +32,16 @@ impl Engine {
 
     async fn write_again<V: CacheValue>(&self, ns: &Door, key: &Key<V>, entry: &Arc<Entry<V>>) {
         let Ok(policy) = ns.policy_of(key, None) else { return };
+        if !self.goes_below::<V>(&policy) {
+            return;
+        }
         // the fence first, then the judgement: a removal in between voids the fence
         let (fill, _) = self.mirror.begin_fill(&ns.tenant.marks);
         let name = self.name(ns, key.as_bytes());
-        let fences = self.fences_below::<V>(ns, &[name], &policy, 0, LeaseLife::Writing).await;
-        let fences = fences.into_iter().next().unwrap_or_default();
+        let mut fences = Vec::with_capacity(self.tiers.len());
+        for tier in &self.tiers {
+            fences.push(if tier.is_written(&policy) { self.fence_to_touch(ns, tier, name).await } else { None });
+        }
         let right = self.right_among(ns, name, &fences, &policy);
         if !self.may_stand_in(ns, key.as_bytes(), entry, fill.began()) {
             return self.give_back(right).await;
@@ -53,5 +61,24 @@ impl Engine {
         if !self.fill_below(ns, &[filling]).await.iter().any(|one| one.lease_spent) {
             self.give_back(right).await;
         }
+    }
+
+    /// Takes the fence for writing again what a tier has.
+    ///
+    /// Only what it still has: an invalidation removes the name and is ordered a moment later, and a fence that is taken in
+    /// between would be good for the old value. A tier with leases is shared, and what it holds is judged by its own mark.
+    async fn fence_to_touch(&self, ns: &Door, tier: &TierHandle, name: EntryName) -> Option<Fence> {
+        let taken = if tier.capability.leased {
+            tier.fences(&[name], tier.write_life(1)).await.map(|fences| fences.into_iter().next().flatten())
+        } else if tier.capability.fenced && tier.may_use(name) {
+            let got = tier.tier.get_many(GetMany::new(vec![name])).await;
+            got.map(|got| got.into_iter().next().and_then(|got| got.fence.filter(|_| got.envelope.is_some())))
+        } else {
+            return None;
+        };
+        taken.unwrap_or_else(|error| {
+            tier.note("fence", &error, |kind| self.report(Some(&ns.tenant), kind));
+            None
+        })
     }
 }

@@ -4,9 +4,9 @@ use std::{sync::Arc, time::Duration};
 
 use smallvec::SmallVec;
 use stratacache_core::{
-    EntryName, Error, ErrorKind, Key, OnWriteError, Policy, Result, Stamp, Tag, Token,
+    EntryName, Error, ErrorKind, Key, OnWriteError, Policy, Result, Stamp, Tag, Token, WriteMode,
     coordinator::{Lease, Strength},
-    tier::{Fence, TierError, TierErrorKind},
+    tier::{Fence, TierError},
 };
 
 use super::{
@@ -37,8 +37,10 @@ pub(crate) struct WriteItem<V: 'static> {
     pub(crate) ttl: Duration,
 }
 
+/// What fails when the call has returned is not its error.
 fn mode_of(policy: &Policy) -> OnWriteError {
-    policy.on_write_error_mode().unwrap_or(OnWriteError::Strict)
+    let usual = if policy.write_mode() == WriteMode::Behind { OnWriteError::BestEffort } else { OnWriteError::Strict };
+    policy.on_write_error_mode().unwrap_or(usual)
 }
 
 /// Mostly one.
@@ -63,14 +65,15 @@ struct WrittenBelow {
 
 /// Why inserts failed.
 pub(super) struct WriteFailure {
-    /// The item's place among those written together, and what stands for its key in logs; `None` for all of them.
-    pub(super) item: Option<(usize, u64)>,
+    /// The items' places among those written together, and what stands for their keys in logs; none means all of them.
+    pub(super) items: Few<(usize, u64)>,
+    /// The first failure.
     pub(super) error: Error,
 }
 
 impl From<Error> for WriteFailure {
     fn from(error: Error) -> Self {
-        Self { item: None, error }
+        Self { items: Few::new(), error }
     }
 }
 
@@ -110,11 +113,7 @@ impl Engine {
         self.remove_below(inner, &names).await?;
         let fences = self.fences_to_write(inner, &items, &names).await?;
         let targets: Few<Target> = keys().map(|key| Target::key(self.key_scope(inner, key))).collect();
-        // the right to write an item that is not written is given back, so that nobody waits for it
-        let right = |place: usize| {
-            items.get(place).and_then(|item| self.right_among(inner, names[place], &fences[place], &item.policy))
-        };
-        let rights: Few<Option<Lease>> = (0..items.len()).map(right).collect();
+        let rights = self.rights_to_write(inner, &items, &names, &fences);
         let token = match self.order(inner, &targets, Strength::Hard).await {
             Ok(token) => token,
             Err(error) => {
@@ -150,11 +149,11 @@ impl Engine {
         let spent = written.iter().zip(&filled).filter(|(_, filled)| filled.lease_spent);
         spent.for_each(|(one, _)| unused[one.place] = None);
         self.give_all_back(unused).await;
-        let mut failure = None;
+        let mut failure: Option<WriteFailure> = None;
         for (one, filled) in written.iter().zip(filled) {
             if let Err(error) = filled.result {
-                let item = Some((one.place, inner.key_hash(one.key.as_bytes())));
-                failure = failure.or(Some(WriteFailure { item, error }));
+                let failure = failure.get_or_insert_with(|| error.into());
+                failure.items.push((one.place, inner.key_hash(one.key.as_bytes())));
                 continue;
             }
             let (key, max_weight) = (one.key.as_bytes(), one.policy.weight_limit());
@@ -164,6 +163,19 @@ impl Engine {
             }
         }
         failure.map_or(Ok(tokens), Err)
+    }
+
+    /// Returns the rights to write among the fences of items. That of one that is not written is given back, so that nobody
+    /// waits for it.
+    fn rights_to_write<V: 'static>(
+        &self,
+        ns: &Door,
+        items: &[WriteItem<V>],
+        names: &[EntryName],
+        fences: &[Vec<Option<Fence>>],
+    ) -> Few<Option<Lease>> {
+        let each = items.iter().zip(names).zip(fences);
+        each.map(|((item, name), fences)| self.right_among(ns, *name, fences, &item.policy)).collect()
     }
 
     async fn give_all_back(&self, rights: Few<Option<Lease>>) {
@@ -182,11 +194,18 @@ impl Engine {
         let mut fences: Few<_> = items.iter().map(|_| vec![None; self.tiers.len()]).collect();
         let below: Few<usize> = (0..items.len()).filter(|i| self.goes_below::<V>(&items[*i].policy)).collect();
         let strict = |item: &WriteItem<V>| mode_of(&item.policy) == OnWriteError::Strict;
-        let names: Few<EntryName> = below.iter().map(|place| names[*place]).collect();
         for (index, tier) in self.tiers.iter().enumerate() {
-            match tier.fences(&names, tier.write_life(names.len())).await {
+            let below: Few<usize> = below.iter().copied().filter(|i| tier.is_written(&items[*i].policy)).collect();
+            let asked: Few<EntryName> = below.iter().map(|place| names[*place]).collect();
+            if asked.is_empty() {
+                continue;
+            }
+            match tier.fences(&asked, tier.write_life(asked.len())).await {
                 Ok(taken) => below.iter().zip(taken).for_each(|(place, fence)| fences[*place][index] = fence),
-                Err(error) if below.iter().any(|place| strict(&items[*place])) => return Err(error.into()),
+                Err(error) if below.iter().any(|place| strict(&items[*place])) => {
+                    self.give_all_back(self.rights_to_write(ns, items, names, &fences)).await;
+                    return Err(error.into());
+                }
                 Err(error) => tier.note("fence", &error, |kind| self.report(Some(&ns.tenant), kind)),
             }
         }
@@ -215,8 +234,8 @@ impl Engine {
         // in no tier: what a lost reply may have left behind is removed, or can never be served
         let strict = |one: &Written<V>| one.mode == OnWriteError::Strict;
         let failed = written.iter().zip(&filled).filter(|(one, filled)| filled.result.is_err() && strict(one));
-        let failed: Few<EntryName> = failed.map(|(one, _)| one.name).collect();
-        let gone = self.remove_below(ns, &failed).await;
+        let failed: Few<&Written<V>> = failed.map(|(one, _)| one).collect();
+        let gone = self.retract(ns, &failed).await;
         let results = written.iter().zip(filled).map(|(one, filled)| {
             let result = match filled.result {
                 Err(error) if strict(one) => Err(of_a_strict_insert(error, gone.is_ok())),
@@ -226,13 +245,28 @@ impl Engine {
         });
         results.collect()
     }
+
+    /// Makes sure that values which some tier may hold are served from none. They are removed, and a mark of their own
+    /// overtakes them: a reader may have promoted one meanwhile, and a write that was lost may land yet.
+    async fn retract<V: CacheValue>(&self, ns: &Door, written: &[&Written<V>]) -> Result<()> {
+        if written.is_empty() {
+            return Ok(());
+        }
+        let names: Few<EntryName> = written.iter().map(|one| one.name).collect();
+        let keys = || written.iter().map(|one| one.key.as_bytes());
+        let removed = self.remove_below(ns, &names).await;
+        let targets: Few<Target> = keys().map(|key| Target::key(self.key_scope(ns, key))).collect();
+        let token = self.order(ns, &targets, Strength::Hard).await?;
+        keys().for_each(|key| self.drop_older(ns, &ns.lookup(key), token.position().seq));
+        removed
+    }
 }
 
 fn of_a_strict_insert(error: TierError, gone: bool) -> Error {
-    let lost = matches!(error.kind(), TierErrorKind::Timeout | TierErrorKind::ReplyLost);
-    if lost && !gone {
-        let message = "a tier did not answer: it may hold the value, until the next invalidation of its key";
-        return Error::new(ErrorKind::WriteUnknown, message).with_source(error);
+    if gone {
+        return error.into();
     }
-    error.into()
+    let message = "a tier failed, and the value could not be removed everywhere: some tier may hold it, until the next \
+                   invalidation of its key";
+    Error::new(ErrorKind::WriteUnknown, message).with_source(error)
 }

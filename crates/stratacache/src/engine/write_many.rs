@@ -11,6 +11,9 @@ use super::{
 };
 use crate::codec::CacheValue;
 
+/// So many of the items that failed are named.
+const NAMED: usize = 32;
+
 /// Says which of many items an error is about: by its index, and by what stands for its key in logs.
 pub(crate) fn error_of_item(index: usize, key_hash: u64, error: Error) -> Error {
     Error::new(error.kind(), format!("item {index} (key hash {key_hash}): {}", error.message())).with_source(error)
@@ -56,9 +59,21 @@ impl Engine {
 impl WriteFailure {
     /// Returns the error, naming the items by their indices in the call.
     fn named(self, indices: &[usize]) -> Error {
-        let Self { item, error } = self;
-        if let Some((place, key_hash)) = item {
+        let Self { items, error } = self;
+        if let [(place, key_hash)] = items[..] {
             return error_of_item(indices[place], key_hash, error);
+        }
+        if !items.is_empty() {
+            let mut named: Vec<String> = items
+                .iter()
+                .take(NAMED)
+                .map(|(place, hash)| format!("{} (key hash {hash})", indices[*place]))
+                .collect();
+            if items.len() > NAMED {
+                named.push(format!("{} more", items.len() - NAMED));
+            }
+            let message = format!("items {}: {}", named.join(", "), error.message());
+            return Error::new(error.kind(), message).with_source(error);
         }
         let (first, last) = (indices.first().unwrap_or(&0), indices.last().unwrap_or(&0));
         Error::new(error.kind(), format!("items {first} to {last}: {}", error.message())).with_source(error)

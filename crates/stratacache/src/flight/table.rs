@@ -27,12 +27,19 @@ pub(crate) struct FlightKey<K> {
     types: TypeId,
     forced: bool,
     alone: u64,
+    /// Tiers that are not used, a bit for each way.
+    left_out: u16,
 }
 
 impl<K> FlightKey<K> {
     /// `forced` keeps loads that must not be answered from a tier apart from reads; `alone` is 0 for a load that others may join.
     pub(crate) fn new<T: Outcome>(tenant: u64, key: K, forced: bool, alone: u64) -> Self {
-        Self { tenant, key, types: TypeId::of::<T>(), forced, alone }
+        Self { tenant, key, types: TypeId::of::<T>(), forced, alone, left_out: 0 }
+    }
+
+    /// Keeps loads apart that do not use the same tiers; 0 for all of them.
+    pub(crate) fn leaving_out(self, left_out: u16) -> Self {
+        Self { left_out, ..self }
     }
 }
 

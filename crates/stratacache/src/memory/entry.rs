@@ -146,6 +146,8 @@ pub(crate) struct Meta {
     pub(super) queue: AtomicU8,
     /// A loader of this node brought it: neither inserted nor found below.
     pub(crate) loaded_here: bool,
+    /// The tiers below that its value is not written to, a bit for each.
+    pub(crate) kept_out: u8,
     pub(crate) weight: u32,
     pub(crate) load_ms: u32,
     revalidate_ms: u32,
@@ -253,6 +255,7 @@ impl<V> Entry<V> {
             ticket: AtomicU32::new(0),
             queue: AtomicU8::new(0),
             loaded_here: false,
+            kept_out: 0,
             weight: 0,
             load_ms: 0,
             revalidate_ms: times.revalidate_ms,

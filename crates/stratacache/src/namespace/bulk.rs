@@ -72,8 +72,8 @@ impl Namespace {
     ///
     /// # Errors
     /// As [`insert`](Self::insert); the message names the item by its index and the hash of its key. An invalid key, tag or
-    /// policy is found before anything is written. When a tier fails for some of the values, the first is named, every one
-    /// that failed is in no tier, and the others of its batch are stored; later batches are not.
+    /// policy is found before anything is written. When a tier fails for some of the values, each is named (32 at most),
+    /// every one that failed is in no tier, and the others of its batch are stored; later batches are not.
     ///
     /// # Cancel safety
     /// As [`insert`](Self::insert), for each value; those that are not yet written are written all the same.

@@ -13,8 +13,10 @@ impl Namespace {
     /// `let stamp = ns.stamp();` before reading or writing the source, and add `.stamped(stamp)`.
     ///
     /// # Errors
-    /// By default (`OnWriteError::Strict`) the failure of any tier is the error, and the value is then in no tier; after a
-    /// lost reply [`ErrorKind::WriteUnknown`](crate::ErrorKind::WriteUnknown). An invalid key, tag or policy is
+    /// By default (`OnWriteError::Strict`) the failure of any tier is the error, and the value is then in no tier. After a
+    /// lost reply, and where the value could not be removed again from all of them, it is
+    /// [`ErrorKind::WriteUnknown`](crate::ErrorKind::WriteUnknown): some tier may hold it, never past an invalidation of the
+    /// key that succeeded. An invalid key, tag or policy is
     /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput).
     ///
     /// # Cancel safety

@@ -142,6 +142,8 @@ pub(crate) struct TierCounters {
     pub(crate) read_failures: AtomicU64,
     pub(crate) write_failures: AtomicU64,
     pub(crate) fenced: AtomicU64,
+    pub(crate) writes_coalesced: AtomicU64,
+    pub(crate) writes_lost: AtomicU64,
     pub(crate) foreign_envelopes: AtomicU64,
     pub(crate) corrupt_envelopes: AtomicU64,
     pub(crate) unknown_envelopes: AtomicU64,
@@ -151,5 +153,9 @@ pub(crate) struct TierCounters {
 impl TierCounters {
     pub(crate) fn count(counter: &AtomicU64) {
         counter.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn add(counter: &AtomicU64, n: usize) {
+        counter.fetch_add(n as u64, Relaxed);
     }
 }

@@ -118,6 +118,13 @@ pub struct TierStats {
     pub write_failures: u64,
     /// Writes refused because the key had been invalidated or written meanwhile.
     pub fenced: u64,
+    /// Writes that wait for it now ([`WriteMode::Behind`](crate::WriteMode::Behind)); those under way are none of them.
+    pub writes_waiting: u64,
+    /// Writes that waited, and were dropped for something newer of their key: a write, an insert or an invalidation.
+    pub writes_coalesced: u64,
+    /// Writes behind that never came to it: it failed, the queue was full, they ended while they waited, or the cache was
+    /// closed.
+    pub writes_lost: u64,
     /// Entries of another key, namespace or tenant found under a name, and not served.
     pub foreign_envelopes: u64,
     /// Damaged entries found, and not served.
@@ -186,7 +193,12 @@ impl Stats {
 }
 
 impl TierStats {
-    pub(crate) fn from_counters(name: &str, counters: &TierCounters, used_bytes: Option<u64>) -> Self {
+    pub(crate) fn from_counters(
+        name: &str,
+        counters: &TierCounters,
+        writes_waiting: usize,
+        used_bytes: Option<u64>,
+    ) -> Self {
         let read = |c: &std::sync::atomic::AtomicU64| c.load(std::sync::atomic::Ordering::Relaxed);
         Self {
             name: name.to_owned(),
@@ -197,6 +209,9 @@ impl TierStats {
             read_failures: read(&counters.read_failures),
             write_failures: read(&counters.write_failures),
             fenced: read(&counters.fenced),
+            writes_waiting: writes_waiting as u64,
+            writes_coalesced: read(&counters.writes_coalesced),
+            writes_lost: read(&counters.writes_lost),
             foreign_envelopes: read(&counters.foreign_envelopes),
             corrupt_envelopes: read(&counters.corrupt_envelopes),
             unknown_envelopes: read(&counters.unknown_envelopes),

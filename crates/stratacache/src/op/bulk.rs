@@ -55,6 +55,7 @@ fn strictest<V: 'static>(door: &Door, keys: &[Key<V>], options: &Options, first:
 
 impl<V: 'static> GetMany<'_, V> {
     options!(consistency);
+    options!(tiers);
 }
 
 impl<'a, V: CacheValue> IntoFuture for GetMany<'a, V> {
@@ -98,6 +99,7 @@ impl<K, V: 'static, F> GetOrLoadMany<'_, K, V, F> {
     options!(policy);
     options!(tags);
     options!(consistency);
+    options!(tiers);
 }
 
 impl<'a, K, V, E, F, Fut, I> IntoFuture for GetOrLoadMany<'a, K, V, F>
@@ -175,6 +177,7 @@ impl<'a, V: 'static> InsertMany<'a, V> {
 impl<V: 'static> InsertMany<'_, V> {
     options!(policy);
     options!(tags);
+    options!(tiers);
 
     /// Fences every insert with a position taken before the source was read or written. As [`Insert::stamped`](super::Insert::stamped).
     pub fn stamped(mut self, stamp: stratacache_core::Stamp) -> Self {

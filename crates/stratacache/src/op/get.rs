@@ -32,6 +32,7 @@ impl<'a, V: 'static> Get<'a, V> {
 
 impl<V: 'static> Get<'_, V> {
     options!(consistency);
+    options!(tiers);
 }
 
 impl<'a, V: CacheValue> IntoFuture for Get<'a, V> {

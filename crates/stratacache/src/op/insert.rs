@@ -33,6 +33,7 @@ impl<'a, V: 'static> Insert<'a, V> {
 impl<V: 'static> Insert<'_, V> {
     options!(policy);
     options!(tags);
+    options!(tiers);
 
     /// Fences the insert with a position taken by [`Namespace::stamp`](crate::Namespace::stamp) before the source was read or written.
     ///

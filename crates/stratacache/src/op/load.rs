@@ -42,6 +42,7 @@ macro_rules! load_operation {
             options!(policy);
             options!(tags);
             options!(consistency);
+            options!(tiers);
             options!(share_load);
         }
 

@@ -38,6 +38,7 @@ impl<'a, V: 'static> LookupOp<'a, V> {
 
 impl<V: 'static> LookupOp<'_, V> {
     options!(consistency);
+    options!(tiers);
 }
 
 impl<'a, V: CacheValue> IntoFuture for LookupOp<'a, V> {

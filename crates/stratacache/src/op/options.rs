@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use smallvec::SmallVec;
-use stratacache_core::{Consistency, Policy, Result, Stamp, Tag};
+use stratacache_core::{Consistency, Policy, Result, Stamp, Tag, Tiers};
 
 use crate::engine::{Door, nearest};
 
@@ -13,6 +13,7 @@ pub(crate) struct Rare {
     pub(crate) policy: Option<Policy>,
     pub(crate) tier_ttl: SmallVec<[(&'static str, Duration); 1]>,
     pub(crate) consistency: Option<Consistency>,
+    pub(crate) tiers: Option<Tiers>,
     pub(crate) stamp: Option<Stamp>,
     pub(crate) alone: bool,
 }
@@ -61,10 +62,11 @@ impl Options {
         self.rare.get_or_insert_default()
     }
 
-    /// Tells whether the call itself does not say how new the answer must be.
+    /// Tells whether the call itself says neither how new the answer must be, nor which tiers it uses.
     #[inline]
     pub(crate) fn is_plain(&self) -> bool {
-        self.rare.as_ref().is_none_or(|rare| rare.consistency.is_none() && rare.policy_is_plain())
+        let plain = |rare: &Rare| rare.consistency.is_none() && rare.tiers.is_none() && rare.policy_is_plain();
+        self.rare.as_deref().is_none_or(plain)
     }
 
     /// Returns the policy of the call, checked, its ttl in it.
@@ -78,12 +80,20 @@ impl Options {
             if let Some(consistency) = rare.consistency {
                 policy = policy.consistency(nearest([consistency, policy.consistency_mode()]));
             }
+            if let Some(tiers) = rare.tiers {
+                policy = policy.tiers(tiers);
+            }
         }
         if let Some(ttl) = self.ttl {
             policy = policy.with_ttl(ttl);
         }
         if self.ttl.is_some() || self.rare.is_some() {
             policy.check(&door.engine.ceilings)?;
+        }
+        if let Err(error) = door.engine.check_tiers(&policy.tiers_used()) {
+            // a read without a loader has no error to return
+            tracing::warn!(%error, "the operation is refused");
+            return Err(error);
         }
         door.check_tags(&self.tags)?;
         Ok(policy)
@@ -131,6 +141,18 @@ macro_rules! options {
         /// Says how new the answer must be.
         pub fn consistency(mut self, consistency: stratacache_core::Consistency) -> Self {
             self.options.rare().consistency = Some(consistency);
+            self
+        }
+    };
+    (tiers) => {
+        /// Reads and writes only these of the tiers below memory. What is invalidated or replaced is so in all of them.
+        ///
+        /// A load is shared only with calls that use the same tiers. The name of a tier that is not there is an error
+        /// ([`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput)) that names those there are; a read without a
+        /// loader misses instead, with a warning in the log
+        /// ([`Cache::check_tiers`](crate::Cache::check_tiers) tells before).
+        pub fn tiers(mut self, tiers: stratacache_core::Tiers) -> Self {
+            self.options.rare().tiers = Some(tiers);
             self
         }
     };

@@ -12,6 +12,8 @@ pub(crate) enum Below {
     Nothing,
     Disk(TempDir),
     Memory(MemoryTier),
+    /// Two that give fences, and one that does not and is shared, as an object store.
+    Three([MemoryTier; 3]),
 }
 
 impl Below {
@@ -25,6 +27,11 @@ impl Below {
 
     pub(crate) fn persistent_memory() -> Self {
         Self::Memory(MemoryTier::new("below").persistent(true))
+    }
+
+    pub(crate) fn three() -> Self {
+        let below = MemoryTier::new("below").persistent(true);
+        Self::Three([MemoryTier::new("near"), below, MemoryTier::unfenced("far").persistent(true)])
     }
 }
 
@@ -54,7 +61,7 @@ impl Setting {
 
     /// Tells whether entries are still there after the cache was closed and opened again.
     pub(crate) fn keeps(&self) -> bool {
-        !matches!(self.below, Below::Nothing) && self.policy.write_mode() == WriteMode::Through
+        !matches!(self.below, Below::Nothing) && self.policy.write_mode() != WriteMode::MemoryOnly
     }
 
     /// Opens a cache over what lies below.
@@ -69,6 +76,7 @@ impl Setting {
                 builder.tier(TierParts::from(disk)).tier_deadline("disk", patient)
             }
             Below::Memory(tier) => builder.tier(tier.with_journal()).tier_deadline("below", patient),
+            Below::Three([near, below, far]) => builder.tier(near.clone()).tier(below.with_journal()).tier(far.clone()),
         };
         builder.build().await.unwrap()
     }

@@ -1,12 +1,13 @@
 //! A node's own tier that outlives it, under an order that all share. DESIGN 5.3 (BELOW), R31.
 
-use stratacache::{Consistency, Key, minutes};
+use stratacache::{Consistency, Key, millis, minutes, tier::TierErrorKind};
 use stratacache_core::{coordinator::Coordinator, stamp::Lane};
 use stratacache_testkit::{
+    faulty::{Fault, FaultyTier, On},
     shared::{SharedStore, Step},
     tiers::MemoryTier,
 };
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use crate::{
     kit::{ALL, How, PLAIN, Peer, Source, lane, spawn},
@@ -125,8 +126,18 @@ async fn a_disk_never_brings_back_what_was_invalidated_while_its_node_was_deaf()
 /// R11, R31: every fill, overtaken at each of its steps; then the node starts again, and only its disk has anything.
 #[tokio::test(start_paused = true)]
 async fn a_disk_never_keeps_a_fill_that_was_overtaken() {
-    let ops =
-        [Op::Load, Op::Promotion, Op::Get, Op::Refresh, Op::Bulk, Op::BulkPromotion, Op::Insert, Op::StampedInsert];
+    let ops = [
+        Op::Load,
+        Op::Promotion,
+        Op::Get,
+        Op::Refresh,
+        Op::Bulk,
+        Op::BulkPromotion,
+        Op::Insert,
+        Op::StampedInsert,
+        Op::LoadBehind,
+        Op::InsertBehind,
+    ];
     for order in ORDERS {
         for op in ops {
             for stop in op.stops() {
@@ -258,4 +269,17 @@ async fn an_invalidation_leaves_nothing_on_the_disk_of_its_own_node() {
         sleep(minutes(1)).await;
         assert_eq!(here.read(&source).await, 2);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_insert_that_fails_before_it_is_ordered_keeps_nobody_waiting() {
+    let (store, source) = (SharedStore::new(1), Source::new());
+    let (disk, faults) = FaultyTier::new(disk(), 5);
+    let here = Peer::with(&store, |node, builder| builder.tier(node.parts()).tier(disk)).await;
+    let there = Peer::new(&store).await;
+    faults.next(1, On::Get, Fault::Error(TierErrorKind::Unavailable)); // the disk does not say its fence
+    here.ns().insert(PLAIN.key(&1), 7).await.unwrap_err();
+    let began = Instant::now();
+    assert_eq!(there.read(&source).await, 1);
+    assert_eq!((began.elapsed(), there.cache.stats().lease_waits), (millis(0), 0));
 }

@@ -164,3 +164,27 @@ async fn a_stamped_insert_never_outlives_what_another_node_says_after_its_stamp(
 async fn a_touch_never_brings_back_what_another_node_invalidates_meanwhile() {
     every_order(Op::Touch).await;
 }
+
+/// R2: a write that waits carries its lease, and DEL_FENCE voids it. DESIGN 5.3 (WRITES).
+#[tokio::test(start_paused = true)]
+async fn a_load_written_behind_never_outlives_what_another_node_invalidates_meanwhile() {
+    every_order(Op::LoadBehind).await;
+}
+
+/// R1, R2.
+#[tokio::test(start_paused = true)]
+async fn a_forced_load_written_behind_never_outlives_what_another_node_invalidates_meanwhile() {
+    every_order(Op::RefreshBehind).await;
+}
+
+/// R27.
+#[tokio::test(start_paused = true)]
+async fn an_insert_written_behind_never_outlives_what_another_node_says_after_it_was_called() {
+    every_order(Op::InsertBehind).await;
+}
+
+/// R27.
+#[tokio::test(start_paused = true)]
+async fn a_stamped_insert_written_behind_never_outlives_what_another_node_says_after_its_stamp() {
+    every_order(Op::StampedInsertBehind).await;
+}

@@ -13,7 +13,7 @@ use std::{
 };
 
 use stratacache::{
-    Cache, Consistency, Keyspace, Namespace, Policy, Tag, Target, TenantId, Token,
+    Cache, Consistency, Keyspace, Namespace, Policy, Tag, Target, TenantId, Token, WriteMode,
     clock::{Clock, SystemClock},
     millis, seconds,
 };
@@ -38,6 +38,7 @@ const POLICY: Policy = Policy::ttl(millis(400))
     .lease_wait(millis(300))
     .consistency(Consistency::Bounded(BOUND));
 const ROWS: Keyspace<u32, Value> = Keyspace::new("rows", POLICY);
+const BEHIND: Keyspace<u32, Value> = Keyspace::new("rows behind", POLICY.write(WriteMode::Behind));
 
 /// Small random numbers (xorshift64*).
 struct Random(AtomicU64);
@@ -101,8 +102,13 @@ impl Spot {
         ns.with_tag(("t", self.key % TAGS)).with_tag(Tag::global("g"))
     }
 
+    /// One key of three is written behind.
+    fn rows(self) -> &'static Keyspace<u32, Value> {
+        if self.key % 3 == 1 { &BEHIND } else { &ROWS }
+    }
+
     fn key(self) -> stratacache::Key<Value> {
-        ROWS.key(&(self.key as u32))
+        self.rows().key(&(self.key as u32))
     }
 }
 
@@ -216,7 +222,7 @@ async fn read(world: &Arc<World>, random: &Random) {
         _ => {
             let row = spot.key as u32;
             let load = async move |_: Vec<u32>| load.await.map(|value| vec![(row, value)]);
-            let many = ns.get_or_load_many(&ROWS, [row], load).consistency(how_new).await;
+            let many = ns.get_or_load_many(spot.rows(), [row], load).consistency(how_new).await;
             many.ok().and_then(|many| many.get(&row).map(|value| **value))
         }
     };

@@ -11,7 +11,7 @@ use std::{
 
 use stratacache::{
     Cache, CacheBuilder, Consistency, Invalidation, Keyspace, LoadError, Namespace, Policy, Queued, Tag, Target,
-    TenantId, Token, minutes, seconds,
+    TenantId, Token, WriteMode, minutes, seconds,
 };
 use stratacache_core::stamp::Lane;
 use stratacache_testkit::{
@@ -29,6 +29,8 @@ pub const PLAIN: Row = Keyspace::new("plain", POLICY);
 pub const BEHIND: Row =
     Keyspace::new("behind", Policy::ttl(seconds(10)).jitter(0.0).stale_while_revalidate(minutes(30)));
 pub const ON_ERROR: Row = Keyspace::new("on error", Policy::ttl(seconds(10)).jitter(0.0).stale_if_error(minutes(30)));
+/// Written behind.
+pub const LATER: Row = Keyspace::new("later", POLICY.write(WriteMode::Behind));
 pub const IDLE: Row = Keyspace::new("idle", POLICY.idle_ttl(seconds(40)));
 
 /// What the caches are about: one row with a version, and a hand on those who load it.

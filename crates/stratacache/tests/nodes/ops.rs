@@ -7,7 +7,7 @@ use stratacache_testkit::shared::{At, SharedStore, Step};
 use tokio::time::advance;
 
 use crate::{
-    kit::{BEHIND, IDLE, PLAIN, Peer, Row, Source, Stop},
+    kit::{BEHIND, IDLE, LATER, PLAIN, Peer, Row, Source, Stop},
     support::settle,
 };
 
@@ -34,6 +34,11 @@ pub enum Op {
     StampedInsert,
     /// What is read while it is idle is written below again.
     Touch,
+    /// As `Load`, `Refresh`, `Insert` and `StampedInsert`, written behind.
+    LoadBehind,
+    RefreshBehind,
+    InsertBehind,
+    StampedInsertBehind,
 }
 
 impl Op {
@@ -41,6 +46,7 @@ impl Op {
         match self {
             Self::Behind => &BEHIND,
             Self::Touch => &IDLE,
+            Self::LoadBehind | Self::RefreshBehind | Self::InsertBehind | Self::StampedInsertBehind => &LATER,
             _ => &PLAIN,
         }
     }
@@ -49,13 +55,17 @@ impl Op {
     pub fn stops(self) -> Vec<Stop> {
         let (get, take, lease) = ([Step::Get].as_slice(), [Step::Take].as_slice(), [Step::Get, Step::Lease].as_slice());
         let (before, loads, after): (&[Step], bool, &[Step]) = match self {
-            Self::Load | Self::Negative => (lease, true, &[Step::Fill]),
+            Self::Load | Self::LoadBehind | Self::Negative => (lease, true, &[Step::Fill]),
             Self::Promotion | Self::Get | Self::BulkPromotion => (get, false, &[]),
-            Self::Refresh => (take, true, &[Step::Fill]),
+            Self::Refresh | Self::RefreshBehind => (take, true, &[Step::Fill]),
             Self::Behind => (lease, true, &[Step::Fill]),
             Self::Bulk => (&[Step::Get, Step::Take], true, &[Step::Fill]),
-            Self::Insert => (&[Step::DelFence, Step::Take, Step::Invalidate], false, &[Step::Fill]),
-            Self::StampedInsert => (&[], true, &[Step::DelFence, Step::Take, Step::Invalidate, Step::Fill]),
+            Self::Insert | Self::InsertBehind => {
+                (&[Step::DelFence, Step::Take, Step::Invalidate], false, &[Step::Fill])
+            }
+            Self::StampedInsert | Self::StampedInsertBehind => {
+                (&[], true, &[Step::DelFence, Step::Take, Step::Invalidate, Step::Fill])
+            }
             Self::Touch => (take, false, &[Step::Fill]),
         };
         let mut stops = Vec::new();
@@ -92,9 +102,9 @@ impl Op {
         let for_load = source.clone();
         let load = async move || Ok::<_, Infallible>(for_load.load().await);
         match self {
-            Self::Load | Self::Promotion | Self::Behind => drop(ns.get_or_load(key, load).await),
+            Self::Load | Self::LoadBehind | Self::Promotion | Self::Behind => drop(ns.get_or_load(key, load).await),
             Self::Get | Self::Touch => drop(ns.get(key).await),
-            Self::Refresh => drop(ns.refresh(key, load).await),
+            Self::Refresh | Self::RefreshBehind => drop(ns.refresh(key, load).await),
             Self::Negative => {
                 let load = async move || Ok::<_, Infallible>(Some(source.load().await).filter(|version| *version > 1));
                 drop(ns.get_or_load_optional(key, load).await);
@@ -106,8 +116,8 @@ impl Op {
                 };
                 drop(ns.get_or_load_many(self.row(), [1, 2], load).await);
             }
-            Self::Insert => drop(ns.insert(key, source.version()).await),
-            Self::StampedInsert => {
+            Self::Insert | Self::InsertBehind => drop(ns.insert(key, source.version()).await),
+            Self::StampedInsert | Self::StampedInsertBehind => {
                 let stamp = ns.stamp();
                 let version = source.load().await;
                 drop(ns.insert(key, version).stamped(stamp).await);

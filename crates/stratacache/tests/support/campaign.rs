@@ -15,10 +15,12 @@ use std::{
 };
 
 use stratacache::{
-    Cache, CacheBuilder, Key, Keyspace, LoadContext, Loaded, MemoryForm, Namespace, Policy, Tag, Target, TenantId,
-    millis, seconds,
+    Cache, CacheBuilder, Key, Keyspace, LoadContext, Loaded, MemoryForm, Namespace, OnWriteError, Policy, Tag, Target,
+    TenantId, WriteMode, millis, seconds,
+    tier::{TierErrorKind, TierParts},
 };
 use stratacache_testkit::{
+    faulty::{Fault, Faults, FaultyTier, On},
     history::{History, HistoryBuilder, Report, ScopeId, Value},
     tiers::MemoryTier,
 };
@@ -46,6 +48,9 @@ pub struct Plan {
     pub workers: u64,
     /// Whether memory holds the values as bytes.
     pub encoded: bool,
+    pub write: WriteMode,
+    /// The lower tier loses, refuses and delays writes.
+    pub faulty: bool,
     /// Changes the builder, to switch a rule off.
     pub configure: fn(CacheBuilder) -> CacheBuilder,
 }
@@ -82,6 +87,7 @@ struct World {
     history: History,
     scopes: Scopes,
     encoded: bool,
+    policy: Policy,
 }
 
 /// One key of the campaign: its tags follow from its number.
@@ -134,7 +140,7 @@ impl Spot {
 }
 
 impl World {
-    fn new(encoded: bool) -> Self {
+    fn new(encoded: bool, policy: Policy) -> Self {
         let mut plan = HistoryBuilder::new();
         let mut scopes = Scopes {
             key: HashMap::new(),
@@ -156,7 +162,7 @@ impl World {
                 }
             }
         }
-        Self { history: plan.build(), scopes, encoded }
+        Self { history: plan.build(), scopes, encoded, policy }
     }
 
     async fn load(self: Arc<Self>, spot: Spot, yields: u32) -> Value {
@@ -171,14 +177,23 @@ impl World {
 
 /// Runs a campaign and returns what the checker says.
 pub async fn run(plan: Plan) -> Report {
-    println!("campaign: seed {}, {} operations, {} restarts", plan.seed, plan.operations, plan.restarts);
-    let world = Arc::new(World::new(plan.encoded));
+    let Plan { seed, operations, restarts, encoded, write, faulty, .. } = plan;
+    println!("campaign: seed {seed}, {operations} operations, {restarts} restarts, {write:?}, faulty {faulty}");
+    let policy = POLICY.write(write);
+    // a strict insert may fail then
+    let policy = if faulty { policy.on_write_error(OnWriteError::BestEffort) } else { policy };
+    let world = Arc::new(World::new(encoded, policy));
     let below = MemoryTier::new("disk").persistent(true);
     let segments = plan.restarts + 1;
     let each = plan.operations / segments / plan.workers;
     for segment in 0..segments {
-        let builder = Cache::builder().seed(plan.seed + segment).memory(8 << 20).default_policy(POLICY);
-        let cache = (plan.configure)(builder.tier(below.with_journal())).build().await.expect("the cache builds");
+        let builder = Cache::builder().seed(plan.seed + segment).memory(8 << 20).default_policy(policy);
+        let (tier, faults) = FaultyTier::new(below.clone(), plan.seed + segment);
+        if faulty {
+            disturb(&faults);
+        }
+        let builder = builder.tier(TierParts::new(tier).with_journal(Arc::new(below.journal())));
+        let cache = (plan.configure)(builder).build().await.expect("the cache builds");
         let workers: Vec<_> = (0..plan.workers)
             .map(|worker| {
                 let random = Random::new(plan.seed.wrapping_add(segment * 1_000_003 + worker * 7919));
@@ -194,9 +209,24 @@ pub async fn run(plan: Plan) -> Report {
             invalidate(&cache, &world, &mut random).await;
         }
         cache.close().await.expect("the cache closes");
+        faults.settle().await;
         assert_eq!(cache.active_tasks(), 0, "no task is left");
     }
     world.history.report()
+}
+
+/// Writes fail, or take effect and say that they failed, or take effect late.
+fn disturb(faults: &Faults) {
+    for fault in [
+        Fault::Error(TierErrorKind::Unavailable),
+        Fault::EachError(TierErrorKind::Full),
+        Fault::LostReply,
+        Fault::Slow(millis(2)),
+        Fault::SlowReply(millis(2)),
+        Fault::Late(millis(5)),
+    ] {
+        faults.sometimes(0.01, On::Put, fault);
+    }
 }
 
 async fn work(cache: Cache, world: Arc<World>, mut random: Random, operations: u64) {
@@ -293,6 +323,7 @@ async fn bulk(cache: &Cache, world: &Arc<World>, random: &mut Random) {
         .tag(spot.tag())
         .tag(spot.late_tag())
         .tag(Tag::global("g"))
+        .policy(world.policy)
         .await
         .unwrap_or_default();
     for (key, read) in seen {

@@ -7,7 +7,7 @@ use std::{
 
 use rand::{Rng as _, RngExt as _, SeedableRng as _, rngs::StdRng};
 use serde::{Deserialize, Serialize};
-use stratacache::{Cache, CacheBuilder, Codec, Disk, Namespace, Policy, Result, TenantId, hours, seconds};
+use stratacache::{Cache, CacheBuilder, Codec, Disk, Namespace, Policy, Result, TenantId, WriteMode, hours, seconds};
 
 pub const TENANTS: u32 = 3;
 /// Namespaces of a tenant: `a`, `b`, and `a/b`, which is cleared with `a` too.
@@ -194,6 +194,8 @@ pub struct Setup {
     pub capacity: u64,
     /// Opens the cache without the rule that marks are persisted, in builds that can.
     pub forgetful: bool,
+    /// Writes behind.
+    pub behind: bool,
 }
 
 impl Setup {
@@ -203,10 +205,11 @@ impl Setup {
             0 => Disk::open(dir).await?,
             capacity => Disk::builder(dir).capacity(capacity).open().await?,
         };
+        let write = if self.behind { WriteMode::Behind } else { WriteMode::Through };
         let builder = Cache::builder()
             .memory(1 << 20)
             .seed(self.seed)
-            .default_policy(Policy::ttl(hours(1)).codec(Codec::Postcard))
+            .default_policy(Policy::ttl(hours(1)).codec(Codec::Postcard).write(write))
             // a busy machine must not look like a hung disk, which would then be left alone
             .tier_deadline("disk", seconds(20))
             .tier(disk);
