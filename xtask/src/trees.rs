@@ -35,7 +35,9 @@ pub(crate) fn check(workspace: &Workspace) -> Outcome {
             // a check that looks for the wrong name finds nothing, whatever is there
             if may && !has(&tree, heavy) {
                 let feature = feature.unwrap_or_default();
-                return Err(format!("the feature `{feature}` does not bring `{heavy}`: the list of heavy crates is wrong"));
+                return Err(format!(
+                    "the feature `{feature}` does not bring `{heavy}`: the list of heavy crates is wrong"
+                ));
             }
         }
     }

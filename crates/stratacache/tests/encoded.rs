@@ -12,7 +12,7 @@ use campaign::{Plan, run};
 use serde::{Deserialize, Serialize};
 use stratacache::{
     Cache, Cached, Compress, Freshness, Keyspace, LoadContext, Loaded, Local, Lookup, MemoryForm, Namespace, Policy,
-    event::EventKind, hours, millis, minutes, seconds,
+    WriteMode, event::EventKind, hours, millis, minutes, seconds,
 };
 use stratacache_testkit::tiers::MemoryTier;
 use support::{Loads, builder, settle, tenant};
@@ -296,8 +296,16 @@ async fn keyspaces_of_both_forms_read_what_the_other_put_there() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_million_concurrent_operations_break_no_promise() {
-    let plan =
-        Plan { seed: 20_261_122, operations: 1_000_000, restarts: 4, workers: 8, encoded: true, configure: |b| b };
+    let plan = Plan {
+        seed: 20_261_122,
+        operations: 1_000_000,
+        restarts: 4,
+        workers: 8,
+        encoded: true,
+        write: WriteMode::Through,
+        faulty: false,
+        configure: |b| b,
+    };
     let report = run(plan).await;
     println!("{report}");
     report.verdict(10_000).unwrap();

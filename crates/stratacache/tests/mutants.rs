@@ -13,7 +13,16 @@ use stratacache::{CacheBuilder, Rule, WriteMode};
 async fn is_noticed(rule: Rule, write: WriteMode, configure: fn(CacheBuilder) -> CacheBuilder) {
     let mut operations = 0;
     for seed in 1..=10 {
-        let plan = Plan { seed, operations: 100_000, restarts: 4, workers: 8, encoded: false, write, faulty: false, configure };
+        let plan = Plan {
+            seed,
+            operations: 100_000,
+            restarts: 4,
+            workers: 8,
+            encoded: false,
+            write,
+            faulty: false,
+            configure,
+        };
         let report = run(plan).await;
         operations += report.operations;
         if report.stale > 0 {

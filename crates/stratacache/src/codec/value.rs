@@ -68,7 +68,8 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> CacheValue for T {
             Codec::MessagePack => {
                 // borrows strings and bytes, which a reader would copy twice
                 let mut reader = rmp_serde::Deserializer::from_read_ref(bytes);
-                let value = T::deserialize(&mut reader).map_err(|e| CodecError::decode(CANNOT_DECODE).with_source(e))?;
+                let value =
+                    T::deserialize(&mut reader).map_err(|e| CodecError::decode(CANNOT_DECODE).with_source(e))?;
                 // whatever is behind it: only where nothing is, not even the kind of a next value can be read
                 match <()>::deserialize(&mut reader) {
                     Err(InvalidMarkerRead(end)) if end.kind() == io::ErrorKind::UnexpectedEof => Ok(value),
