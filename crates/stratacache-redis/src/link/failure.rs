@@ -136,18 +136,16 @@ impl Refusal {
             (Some(ServerErrorKind::ReadOnly), None) => {
                 "the redis server is a replica (READONLY); connect to the primary".to_owned()
             }
-            _ if self.code == "OOM" => {
-                "redis is out of memory; raise maxmemory or set maxmemory-policy volatile-lru".to_owned()
-            }
-            _ if self.code == "MISCONF" => {
-                "redis cannot save its snapshots and takes no writes (MISCONF); its log says \
-                 why, and `stop-writes-on-bgsave-error no` lets it go on without"
-                    .to_owned()
-            }
-            _ if self.code == "NOREPLICAS" => "redis has too few replicas to take writes (NOREPLICAS); mend them, or \
-                 lower min-replicas-to-write"
-                .to_owned(),
-            _ => format!("redis refused ({})", self.code),
+            _ => match self.code.as_str() {
+                "OOM" => "redis is out of memory; raise maxmemory or set maxmemory-policy volatile-lru".to_owned(),
+                "MISCONF" => "redis cannot save its snapshots and takes no writes (MISCONF); its log says \
+                     why, and `stop-writes-on-bgsave-error no` lets it go on without"
+                    .to_owned(),
+                "NOREPLICAS" => "redis has too few replicas to take writes (NOREPLICAS); mend them, or \
+                     lower min-replicas-to-write"
+                    .to_owned(),
+                code => format!("redis refused ({code})"),
+            },
         }
     }
 }

@@ -78,10 +78,7 @@ async fn lag(master: usize, replica: usize, stage: &Stage, random: &mut Random) 
     tokio::time::sleep(behind).await;
     cluster.node(master).kill().await?;
     cluster.failover(replica, Failover::Force).await?;
-    let mut node = stage.node(number).await;
-    stage.restart_node(&mut node, 0).await?;
-    node.until_ready().await?;
-    drop(node);
+    start_anew(number, stage).await?;
     tokio::time::sleep(random.millis(50, 300)).await;
     cluster.node(master).restart().await?;
     cluster.node(master).until_synced(cluster.node(replica)).await?;
@@ -96,7 +93,8 @@ async fn isolate(stage: &Stage, random: &mut Random) -> Result<()> {
     let old = cluster.owner_of(last).await?;
     let new = (old + cluster.nodes().len() / 2) % cluster.nodes().len();
     let (master, replica) = (cluster.node(old), cluster.node(new));
-    let number = random.below(stage.settings.nodes.into()) as u32;
+    let drawn = random.below(stage.settings.nodes.into()) as u32;
+    let number = if stage.settings.aim == Aim::Readers { 0 } else { drawn }; // the one that writes
     stage.injected(
         Fault::ClusterIsolate,
         1,
@@ -141,19 +139,25 @@ async fn isolate(stage: &Stage, random: &mut Random) -> Result<()> {
     told
 }
 
-/// Starts a node anew, which finds the new master; then all nodes miss messages for a while. Where others only read, the one
-/// that writes finds it by itself, before they do.
+/// Starts a node that remembers nothing, and waits until it works.
+async fn start_anew(number: u32, stage: &Stage) -> Result<()> {
+    let mut node = stage.node(number).await;
+    stage.restart_node(&mut node, 0).await?;
+    node.until_ready().await
+}
+
+/// Lets a node find the new master; then all nodes miss messages for a while.
 async fn tell(stage: &Stage, number: u32, random: &mut Random) -> Result<()> {
-    let apart = if stage.settings.aim == Aim::Readers {
-        10..30
-    } else {
-        let mut node = stage.node(number).await;
-        stage.restart_node(&mut node, 0).await?;
-        node.until_ready().await?;
-        40..100
+    // who writes where others only read finds it by itself, before they do
+    let (least, most) = match stage.settings.aim {
+        Aim::Readers => (10, 30),
+        _ => {
+            start_anew(number, stage).await?;
+            (40, 100)
+        }
     };
     for _ in 0..10 {
-        tokio::time::sleep(random.millis(apart.start, apart.end)).await;
+        tokio::time::sleep(random.millis(least, most)).await;
         for server in stage.cluster().nodes() {
             for lane in super::lane::lanes() {
                 // refused by all but one

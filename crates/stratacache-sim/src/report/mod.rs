@@ -93,12 +93,16 @@ impl Segment {
         self.violations.values().sum()
     }
 
+    const fn servers(&self) -> &'static str {
+        if self.cluster { "a cluster" } else { "one server" }
+    }
+
     /// Returns in a few lines what came of the run.
     pub(crate) fn verdict(&self) -> String {
-        let where_to = if self.cluster { "a cluster" } else { "one server" };
         let mut text = format!(
-            "seed {} on {where_to}: {} operations, {} faults, {} overlaps, {} violations {:?}",
+            "seed {} on {}: {} operations, {} faults, {} overlaps, {} violations {:?}",
             self.seed,
+            self.servers(),
             self.operations,
             self.faults(),
             self.overlaps,
@@ -112,9 +116,8 @@ impl Segment {
 
 impl fmt::Display for Segment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let where_to = if self.cluster { "a cluster" } else { "one server" };
         let rate = self.operations as f64 / self.seconds.max(0.001);
-        writeln!(f, "seed {}: {} nodes on {where_to}, {:.0} s", self.seed, self.nodes, self.seconds)?;
+        writeln!(f, "seed {}: {} nodes on {}, {:.0} s", self.seed, self.nodes, self.servers(), self.seconds)?;
         writeln!(
             f,
             "  {} operations ({rate:.0}/s): reads {:?}, {} without a value",
