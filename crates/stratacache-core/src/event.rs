@@ -145,6 +145,11 @@ pub enum EventKind {
         /// What is unknown about it.
         reason: &'static str,
     },
+    /// The keys of a tenant could not be had: its tiers below memory are neither read nor written meanwhile.
+    KeysUnavailable {
+        /// The failure.
+        message: String,
+    },
     /// A value in a cache has another type, shape or codec than the one asked for; it counts as a miss.
     TypeChanged {
         /// The tier.

@@ -7,6 +7,7 @@ pub mod breaker;
 pub mod clock;
 mod codec;
 pub mod coordinator;
+pub mod encryption;
 pub mod envelope;
 mod error;
 pub mod event;

@@ -60,11 +60,15 @@ pub use op::Lookup;
 pub use stratacache_core::{
     Ceilings, Codec, CodecError, CodecErrorKind, Compress, Consistency, Error, ErrorKind, IntoKey, IntoTag,
     IntoTargets, Key, KeyPart, Keyspace, MemoryForm, OnDisconnect, OnWriteError, OwnCodec, PartEncoder, Policy,
-    RefreshAhead, Result, Stamp, Tag, Target, TenantId, Tiers, Token, ValueCodec, WriteMode, clock, event, hours,
-    millis, minutes, parse_duration, seconds, tier,
+    RefreshAhead, Result, Stamp, Tag, Target, TenantId, Tiers, Token, ValueCodec, WriteMode, clock, encryption, event,
+    hours, millis, minutes, parse_duration, seconds, tier,
 };
 #[cfg(feature = "disk")]
 pub use stratacache_disk::{Disk, DiskBuilder};
+#[cfg(feature = "encryption")]
+pub use stratacache_encryption::{
+    FileKeys, FileKeysBuilder, KeyWrap, MasterKey, MasterKeys, MemoryKeys, aes_256_gcm_siv,
+};
 #[cfg(feature = "object")]
 pub use stratacache_object::{
     Object, ObjectBuilder, PrefixError as ObjectPrefixError, Sweep as ObjectSweep, SweepCursor as ObjectSweepCursor,

@@ -4,18 +4,32 @@ use bytes::Bytes;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::{
-    Compression, EnvelopeError, FLAG_ABSENT, FLAG_OLDER, HEAD, Head, MAGIC, MAX_BODY, MAX_ETAG, TAIL, VERSION,
+    Compression, EnvelopeError, FLAG_ABSENT, FLAG_OLDER, FLAG_SEALED, HEAD, Head, MAGIC, MAX_BODY, MAX_ETAG, SEAL,
+    TAIL, VERSION,
 };
 use crate::{
     Codec, EntryCheck, Scope,
     stamp::{Incarnation, Position},
 };
 
-/// Reads an envelope into its head and body. The body is a slice of `bytes`, not a copy.
-///
-/// # Errors
-/// [`EnvelopeError`] for anything that this version did not write, or that was damaged since.
-pub fn decode(bytes: &Bytes) -> Result<(Head, Bytes), EnvelopeError> {
+/// How an envelope is divided: its lengths add up to the bytes there are.
+pub(super) struct Frame {
+    /// ETag and body are encrypted.
+    pub(super) sealed: bool,
+    /// How many tags, global ones included.
+    pub(super) tags: usize,
+    /// The length of the ETag.
+    pub(super) etag: usize,
+    /// The length of the body as stored.
+    pub(super) body: usize,
+}
+
+fn half(fixed: &[u8], at: usize) -> u32 {
+    u32::from_le_bytes(std::array::from_fn(|i| fixed[at + i]))
+}
+
+/// Checks magic, version, checksum and lengths.
+pub(super) fn frame(bytes: &Bytes) -> Result<Frame, EnvelopeError> {
     let (fixed, _) = bytes.split_first_chunk::<HEAD>().ok_or(EnvelopeError::NotOurs)?;
     if fixed[..2] != MAGIC {
         return Err(EnvelopeError::NotOurs);
@@ -27,26 +41,35 @@ pub fn decode(bytes: &Bytes) -> Result<(Head, Bytes), EnvelopeError> {
     if xxh3_64(covered) != u64::from_le_bytes(*sum) {
         return Err(EnvelopeError::Checksum);
     }
-    let word = |at: usize| u64::from_le_bytes(std::array::from_fn(|i| fixed[at + i]));
-    let half = |at: usize| u32::from_le_bytes(std::array::from_fn(|i| fixed[at + i]));
-    let position = |at: usize| Position { incarnation: Incarnation(word(at)), seq: word(at + 8) };
-
     let flags = fixed[3];
-    if flags & !(FLAG_ABSENT | FLAG_OLDER) != 0 {
+    if flags & !(FLAG_ABSENT | FLAG_OLDER | FLAG_SEALED) != 0 {
         return Err(EnvelopeError::Malformed("unknown flags"));
     }
-    let codec = Codec::from_byte(fixed[4]).ok_or(EnvelopeError::UnknownCodec(fixed[4]))?;
-    let compression = Compression::from_byte(fixed[5]).ok_or(EnvelopeError::UnknownCompression(fixed[5]))?;
-    let (tags, global_tags) = (fixed[6] as usize, fixed[7] as usize);
-    let etag_len = u16::from_le_bytes([fixed[116], fixed[117]]) as usize;
-    let (body_len, raw_len) = (half(120) as usize, half(124));
-    if etag_len > MAX_ETAG || body_len > MAX_BODY || raw_len as usize > MAX_BODY {
+    let sealed = flags & FLAG_SEALED != 0;
+    let tags = usize::from(fixed[6]) + usize::from(fixed[7]);
+    let etag = usize::from(u16::from_le_bytes([fixed[116], fixed[117]]));
+    let (body, raw_len) = (half(fixed, 120) as usize, half(fixed, 124) as usize);
+    if etag > MAX_ETAG || body > MAX_BODY || raw_len > MAX_BODY {
         return Err(EnvelopeError::Malformed("a length is out of range"));
     }
-    if HEAD + (tags + global_tags) * 16 + etag_len + body_len + TAIL != bytes.len() {
+    let seal = if sealed { SEAL } else { 0 };
+    if HEAD + tags * 16 + etag + body + seal + TAIL != bytes.len() {
         return Err(EnvelopeError::Malformed("lengths do not add up"));
     }
-    if compression == Compression::None && raw_len as usize != body_len {
+    Ok(Frame { sealed, tags, etag, body })
+}
+
+/// Reads the head of an envelope that is divided as it should be; its ETag may lie elsewhere.
+pub(super) fn head_of(bytes: &Bytes, etag: &[u8]) -> Result<Head, EnvelopeError> {
+    let (fixed, _) = bytes.split_first_chunk::<HEAD>().ok_or(EnvelopeError::NotOurs)?;
+    let word = |at: usize| u64::from_le_bytes(std::array::from_fn(|i| fixed[at + i]));
+    let position = |at: usize| Position { incarnation: Incarnation(word(at)), seq: word(at + 8) };
+    let flags = fixed[3];
+    let codec = Codec::from_byte(fixed[4]).ok_or(EnvelopeError::UnknownCodec(fixed[4]))?;
+    let compression = Compression::from_byte(fixed[5]).ok_or(EnvelopeError::UnknownCompression(fixed[5]))?;
+    let (tags, global_tags) = (usize::from(fixed[6]), usize::from(fixed[7]));
+    let (body_len, raw_len) = (half(fixed, 120), half(fixed, 124));
+    if compression == Compression::None && raw_len != body_len {
         return Err(EnvelopeError::Malformed("raw length of an uncompressed body"));
     }
     let mut scopes = bytes[HEAD..]
@@ -55,13 +78,11 @@ pub fn decode(bytes: &Bytes) -> Result<(Head, Bytes), EnvelopeError> {
         .map(|chunk| Scope::from_bytes(std::array::from_fn(|i| chunk[i])));
     let tags: Vec<Scope> = scopes.by_ref().take(tags).collect();
     let global_tags: Vec<Scope> = scopes.collect();
-    let etag_at = HEAD + (tags.len() + global_tags.len()) * 16;
-    let body_at = etag_at + etag_len;
-    let etag = match &bytes[etag_at..body_at] {
+    let etag = match etag {
         [] => None,
         text => Some(std::str::from_utf8(text).map_err(|_| EnvelopeError::Malformed("ETag is not UTF-8"))?.to_owned()),
     };
-    let head = Head {
+    Ok(Head {
         absent: flags & FLAG_ABSENT != 0,
         older_than_token: flags & FLAG_OLDER != 0,
         codec,
@@ -76,11 +97,26 @@ pub fn decode(bytes: &Bytes) -> Result<(Head, Bytes), EnvelopeError> {
         fresh_until: word(88),
         revalidate_until: word(96),
         error_until: word(104),
-        load_ms: half(112),
+        load_ms: half(fixed, 112),
         tags,
         global_tags,
         etag,
         raw_len,
-    };
-    Ok((head, bytes.slice(body_at..body_at + body_len)))
+    })
+}
+
+/// Reads an envelope into its head and body. The body is a slice of `bytes`, not a copy.
+///
+/// # Errors
+/// [`EnvelopeError`] for anything that this version did not write, or that was damaged since; [`EnvelopeError::Sealed`] for
+/// an encrypted one, which [`open`](super::open) reads.
+pub fn decode(bytes: &Bytes) -> Result<(Head, Bytes), EnvelopeError> {
+    let Frame { sealed, tags, etag, body } = frame(bytes)?;
+    if sealed {
+        return Err(EnvelopeError::Sealed);
+    }
+    let etag_at = HEAD + tags * 16;
+    let body_at = etag_at + etag;
+    let head = head_of(bytes, &bytes[etag_at..body_at])?;
+    Ok((head, bytes.slice(body_at..body_at + body)))
 }

@@ -18,15 +18,32 @@ pub enum EnvelopeError {
     Malformed(&'static str),
     /// The checksum does not match.
     Checksum,
+    /// It is encrypted, and whoever reads it has no keys.
+    Sealed,
+    /// It is not encrypted, and whoever reads it takes only what is.
+    NotSealed,
+    /// It is encrypted with a key that is not, or no longer, one of the tenant's.
+    UnknownKey,
+    /// It is whole, but was not sealed with this key for this place: it was copied from elsewhere, or forged.
+    Unauthentic,
     /// A field is too large to be written.
     TooLarge(&'static str),
 }
 
 impl EnvelopeError {
-    /// Tells whether the envelope may be whole, but says that it is of another release: version, codec or compression.
+    /// Tells whether the envelope may be whole, but is not one that this reader can know: of another version, codec or
+    /// compression, encrypted where the reader's are not or the other way round, or under a key that is gone.
     #[must_use]
     pub const fn is_unknown(self) -> bool {
-        matches!(self, Self::Version(_) | Self::UnknownCodec(_) | Self::UnknownCompression(_))
+        matches!(
+            self,
+            Self::Version(_)
+                | Self::UnknownCodec(_)
+                | Self::UnknownCompression(_)
+                | Self::Sealed
+                | Self::NotSealed
+                | Self::UnknownKey
+        )
     }
 
     /// Returns a short reason without any content.
@@ -39,6 +56,10 @@ impl EnvelopeError {
             Self::UnknownCompression(_) => "unknown compression",
             Self::Malformed(what) | Self::TooLarge(what) => what,
             Self::Checksum => "checksum",
+            Self::Sealed => "encrypted",
+            Self::NotSealed => "not encrypted",
+            Self::UnknownKey => "encrypted with a key that the tenant does not have",
+            Self::Unauthentic => "not sealed for this place",
         }
     }
 }
@@ -51,7 +72,9 @@ impl fmt::Display for EnvelopeError {
             Self::UnknownCompression(byte) => write!(f, "envelope with the unknown compression {byte}"),
             Self::Malformed(what) => write!(f, "malformed envelope: {what}"),
             Self::TooLarge(what) => write!(f, "too large for an envelope: {what}"),
-            Self::NotOurs | Self::Checksum => f.write_str(self.reason()),
+            Self::NotOurs | Self::Checksum | Self::Sealed | Self::NotSealed | Self::UnknownKey | Self::Unauthentic => {
+                f.write_str(self.reason())
+            }
         }
     }
 }

@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | 0 | 2 | magic `SC` |
 //! | 2 | 1 | version, 1 |
-//! | 3 | 1 | flags: 1 absent, 2 older than its token |
+//! | 3 | 1 | flags: 1 absent, 2 older than its token, 4 encrypted |
 //! | 4 | 1 | codec: 1 MessagePack, 2 JSON, 3 Postcard, 128 to 255 own |
 //! | 5 | 1 | compression: 0 none, 1 LZ4, 2 zstd |
 //! | 6 | 1 | number of tags |
@@ -25,17 +25,23 @@
 //! | 120 | 4 | length of the body as stored |
 //! | 124 | 4 | length of the body when decompressed |
 //! | 128 | 16 each | tags, then global tags |
+//! | | | if encrypted: key id (8), nonce (12) |
 //! | | | ETag, body |
+//! | | | if encrypted: authentication tag (16) |
 //! | end | 8 | XXH3-64 of everything before |
 //!
 //! Integers are little-endian. A head of another version is a miss, not an error. Namespaces and the tenant's name are not
 //! stored: the check proves them, and the reader knows their scopes. The half of the tenant's scope lets an operator's
 //! sweep tell whose an entry is.
+//!
+//! Of an encrypted envelope the head and the tags are as they would be in the clear, and are authenticated with the rest;
+//! the lengths of ETag and body are those of the text.
 
 mod decode;
 mod encode;
 mod error;
 mod outline;
+mod seal;
 
 use crate::{
     Codec, EntryCheck, Scope,
@@ -43,10 +49,12 @@ use crate::{
     stamp::{Position, Seq},
 };
 
+use decode::Frame;
 pub use decode::decode;
 pub use encode::encode;
 pub use error::EnvelopeError;
 pub use outline::Outline;
+pub use seal::{SEAL, open, seal, sealed_by};
 
 /// The version this build writes.
 pub const VERSION: u8 = 1;
@@ -61,11 +69,14 @@ pub const MAX_ETAG: usize = 1024;
 /// Longest body in bytes, stored or decompressed.
 pub const MAX_BODY: usize = 1 << 30;
 
+/// Where the check lies.
+const CHECK_AT: usize = 8;
 /// Where the id lies.
 const ID_AT: usize = 24;
 const MAGIC: [u8; 2] = *b"SC";
 const FLAG_ABSENT: u8 = 1;
 const FLAG_OLDER: u8 = 2;
+const FLAG_SEALED: u8 = 4;
 
 /// How a body is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -142,6 +153,13 @@ pub struct Head {
 pub fn id_of(envelope: &[u8]) -> Option<u64> {
     let id = envelope.get(ID_AT..ID_AT + 8)?;
     Some(u64::from_le_bytes(id.try_into().ok()?))
+}
+
+/// Returns the check of an envelope without judging it; `None` if it is too short to have one.
+#[must_use]
+pub fn check_of(envelope: &[u8]) -> Option<EntryCheck> {
+    let check = envelope.get(CHECK_AT..CHECK_AT + 16)?;
+    Some(EntryCheck::from_bytes(check.try_into().ok()?))
 }
 
 impl Head {

@@ -1,6 +1,6 @@
 //! What the first bytes of an envelope tell.
 
-use super::{EnvelopeError, HEAD, MAGIC, TAIL, VERSION};
+use super::{EnvelopeError, FLAG_SEALED, HEAD, MAGIC, SEAL, TAIL, VERSION};
 use crate::{
     Scope,
     stamp::{Incarnation, Position, Seq},
@@ -56,6 +56,7 @@ impl Outline {
         let word = |at: usize| u64::from_le_bytes(std::array::from_fn(|i| fixed[at + i]));
         let position = |at: usize| Position { incarnation: Incarnation(word(at)), seq: word(at + 8) };
         let etag = usize::from(u16::from_le_bytes([fixed[116], fixed[117]]));
+        let seal = if fixed[3] & FLAG_SEALED == 0 { 0 } else { SEAL };
         let body = u32::from_le_bytes(std::array::from_fn(|i| fixed[120 + i]));
         Ok(Self {
             stamp: position(32),
@@ -64,7 +65,7 @@ impl Outline {
             tenant: word(72),
             tags: scopes.by_ref().take(tags).collect(),
             global_tags: scopes.collect(),
-            length: end + etag + body as usize + TAIL,
+            length: end + etag + body as usize + seal + TAIL,
         })
     }
 }

@@ -79,6 +79,11 @@ impl Marks {
         exact.max(self.sketch.as_ref().map_or(0, |s| s.mark(scope)))
     }
 
+    /// Returns the position of the last hard mark of a namespace or tenant; these are never folded.
+    pub(super) fn of_namespace(&self, scope: Scope) -> Seq {
+        self.namespaces.get(&scope).map_or(0, |mark| mark.seq)
+    }
+
     pub(super) fn soft(&self, scope: Scope) -> Option<Mark> {
         self.soft.get(&scope).copied()
     }

@@ -217,6 +217,11 @@ impl Mirror {
         others.max(self.last_key_mark(tenant, key))
     }
 
+    /// Returns the position at which a tenant was last cleared; 0 where it was not, or long ago.
+    pub(crate) fn tenant_mark(&self, tenant: &TenantMarks, scope: Scope) -> Seq {
+        tenant.lane.marks.read().of_namespace(scope)
+    }
+
     /// Returns the last known mark of a key, for `inspect`.
     pub(crate) fn last_key_mark(&self, tenant: &TenantMarks, key: Scope) -> Seq {
         tenant.lane.keys.lock().last(key)

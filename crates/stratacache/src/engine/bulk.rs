@@ -6,8 +6,8 @@ use std::{
 };
 
 use stratacache_core::{
-    EntryName, Key, Policy, Stamp,
-    tier::{Fence, Tier},
+    EntryName, Key, Policy, Stamp, envelope,
+    tier::{Fence, Got, Tier},
 };
 
 use super::{
@@ -99,6 +99,8 @@ impl Engine {
                     }
                 }
             }
+            let first = replies.values().find_map(|got: &Got| envelope::sealed_by(got.envelope.as_ref()?));
+            let seal = if replies.is_empty() { self.no_seal() } else { self.seal_of(ns, first).await };
             open.retain(|(index, name)| {
                 let got = replies.remove(index).unwrap_or_default();
                 fences.entry(*index).or_default().push(got.fence);
@@ -116,7 +118,7 @@ impl Engine {
                     policy,
                     keyspace: key.keyspace(),
                 };
-                match self.judge_envelope(tier, tier_index, &wanted, &envelope) {
+                match self.judge_envelope(tier, tier_index, &wanted, &envelope, &seal) {
                     Some(entry) if entry.fresh => {
                         TierCounters::count(&tier.counters.hits);
                         found.insert(*index, entry);

@@ -20,6 +20,7 @@ use super::{
     promote::Rising,
     read::new_enough,
     refresh::Outdated,
+    seal::Seal,
 };
 use crate::{
     Freshness, LoadError,
@@ -154,7 +155,8 @@ impl Engine {
         E: Send + Sync + 'static,
     {
         let BulkRequest { call, load } = request;
-        let mut leader = BulkLeader { engine: Arc::clone(self), call, standing, led: BTreeMap::new() };
+        let mut leader =
+            BulkLeader { engine: Arc::clone(self), call, standing, seal: self.no_seal(), led: BTreeMap::new() };
         let awaited = wishes.into_iter().filter_map(|wish| leader.join_or_lead(wish, start)).collect();
         if !leader.led.is_empty() {
             self.spawner.start(leader.run(load));
@@ -168,6 +170,8 @@ struct BulkLeader<V: CacheValue, E: Send + Sync + 'static> {
     engine: Arc<Engine>,
     call: BulkCall<V>,
     standing: Standing,
+    /// Taken before the load.
+    seal: Seal,
     /// By their index, which is also the order in which their fills began.
     led: BTreeMap<usize, Led<V, E>>,
 }
@@ -204,6 +208,9 @@ impl<V: CacheValue, E: Send + Sync + 'static> BulkLeader<V, E> {
 
     /// Runs the flights to their end. Dropped half-way, they land as abandoned.
     async fn run(mut self, load: BulkLoad<V, E>) {
+        if self.engine.goes_below::<V>(&self.call.policy) {
+            self.seal = self.engine.seal_of(&self.call.ns, None).await;
+        }
         if self.standing.uses_tiers() {
             self.look_below().await;
         }
@@ -336,7 +343,7 @@ impl<V: CacheValue, E: Send + Sync + 'static> BulkLeader<V, E> {
 
     /// Puts what was loaded into memory, lands the flights, and fills the tiers below behind them.
     fn store(self, mut values: HashMap<usize, V>, began: Millis) {
-        let Self { engine, call, led, .. } = self;
+        let Self { engine, call, led, seal, .. } = self;
         let BulkCall { ns, keys, policy, ttl, tags } = call;
         let mut to_fill = Vec::with_capacity(led.len());
         let mut unused = Vec::new();
@@ -379,6 +386,7 @@ impl<V: CacheValue, E: Send + Sync + 'static> BulkLeader<V, E> {
                     name: *name,
                     entry,
                     fences,
+                    seal: &seal,
                     policy: &policy,
                     mode,
                     carried: false,

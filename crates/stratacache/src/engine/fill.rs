@@ -17,7 +17,7 @@ use stratacache_core::{
     tier::{Fence, PutItem, PutMany, PutOutcome, Tier, TierError, TierErrorKind},
 };
 
-use super::{Door, Engine, Tenant, TierHandle};
+use super::{Door, Engine, Tenant, TierHandle, seal::Seal};
 use crate::{
     codec::CacheValue,
     coherence::Rule,
@@ -47,6 +47,8 @@ pub(super) struct Filling<'a, V: 'static> {
     pub(super) entry: &'a Entry<V>,
     /// One for each tier.
     pub(super) fences: &'a [Option<Fence>],
+    /// Taken before its load.
+    pub(super) seal: &'a Seal,
     pub(super) policy: &'a Policy,
     pub(super) mode: OnWriteError,
     /// The value may be older than the permission it is written under.
@@ -66,8 +68,10 @@ pub(super) struct Put<'a> {
     /// Its place among those that come along.
     pub(super) place: usize,
     pub(super) name: EntryName,
+    /// In the clear.
     pub(super) envelope: Bytes,
     pub(super) fence: Option<Fence>,
+    pub(super) seal: &'a Seal,
     pub(super) slot: &'a dyn Slot,
     pub(super) policy: &'a Policy,
 }
@@ -96,6 +100,23 @@ fn value_weight<V: CacheValue>(weigher: Option<fn(&V) -> usize>, value: Option<&
             size_of::<V>() + heap.unwrap_or(0)
         }
     }
+}
+
+/// The failure of what is not written for want of keys.
+pub(super) fn no_keys() -> TierError {
+    TierError::new(
+        TierErrorKind::Unavailable,
+        "the keys of the tenant cannot be had, and it is not written unencrypted",
+    )
+}
+
+/// Returns what a tier is given.
+fn sealed(ns: &Door, tier: &TierHandle, put: &Put<'_>, item: PutItem) -> Result<PutItem, TierError> {
+    let envelope = put
+        .seal
+        .close(&ns.tenant.id, &tier.name, put.name, &item.envelope)
+        .map_err(|error| TierError::new(TierErrorKind::Corrupt, "the entry cannot be encrypted").with_source(error))?;
+    Ok(PutItem::new(item.name, envelope, item.expires_at, item.fence))
 }
 
 impl Engine {
@@ -206,7 +227,6 @@ impl Engine {
             etag: meta.etag().map(str::to_owned),
             raw_len: packing.as_ref().map_or(0, |p| p.raw_len),
         };
-        // the body is whole here: what encrypts it comes before the envelope is put together, with the head beside it
         let body = packing.as_ref().map_or(&[][..], |p| &p.body);
         envelope::encode(&envelope, body).map(Some).map_err(|e| CodecError::encode(e.reason()).with_source(e))
     }
@@ -218,14 +238,18 @@ impl Engine {
         let mut filled: Vec<_> = entries.iter().map(|_| Filled { result: Ok(()), lease_spent: false }).collect();
         let mut puts = Vec::with_capacity(if self.tiers.is_empty() { 0 } else { entries.len() });
         for (place, filling) in entries.iter().enumerate() {
-            let Filling { name, entry, policy, .. } = filling;
+            let Filling { name, entry, seal, policy, .. } = filling;
             if !self.goes_below::<V>(policy) {
+                continue;
+            }
+            if seal.is_missing() {
+                filled[place].result = Err(no_keys());
                 continue;
             }
             match self.envelope_of(ns, filling) {
                 Ok(None) => {} // overtaken
                 Ok(Some(envelope)) => {
-                    puts.push(Put { place, name: *name, envelope, fence: None, slot: *entry, policy })
+                    puts.push(Put { place, name: *name, envelope, fence: None, seal, slot: *entry, policy })
                 }
                 Err(error) => {
                     self.report(Some(&ns.tenant), EventKind::NotStored { reason: "the value cannot be encoded" });
@@ -262,6 +286,13 @@ impl Engine {
         let mut asked = Vec::new();
         for put in puts {
             let Some(item) = self.put_item(index, put) else { continue };
+            let item = match sealed(ns, tier, put, item) {
+                Ok(item) => item,
+                Err(error) => {
+                    asked.push((put.place, Err(error)));
+                    continue;
+                }
+            };
             if put.policy.write_mode() == WriteMode::Behind {
                 self.write_behind(ns, index, put, item);
                 asked.push((put.place, Ok(())));
@@ -316,11 +347,15 @@ impl Engine {
     /// Returns what a tier is asked to store; `None` if it is not for this tier.
     fn put_item(&self, index: usize, put: &Put<'_>) -> Option<PutItem> {
         let tier = &self.tiers[index];
-        let Put { name, envelope, fence, slot, policy, .. } = put;
+        let Put { name, envelope, fence, seal, slot, policy, .. } = put;
         let rule = policy.tier_rule(&tier.name);
         let unfenced = tier.capability.fenced && fence.is_none();
         let kept_out = slot.meta().kept_out & (1 << index) != 0 || !tier.is_written(policy);
-        if kept_out || unfenced || envelope.len() as u64 > tier.heaviest(policy) || !tier.may_use(*name) {
+        if kept_out
+            || unfenced
+            || (envelope.len() + seal.overhead()) as u64 > tier.heaviest(policy)
+            || !tier.may_use(*name)
+        {
             return None;
         }
         let now = self.timeline.now();

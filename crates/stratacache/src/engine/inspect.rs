@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 use stratacache_core::{
-    EntryCheck,
     clock::Millis,
-    envelope,
+    envelope::{self, Head},
     tier::{GetMany, Tier},
 };
 
@@ -81,8 +80,13 @@ impl Engine {
         for tier in &self.tiers {
             let Ok(reply) = tier.tier.get_many(GetMany::new(vec![name])).await else { continue };
             let Some(envelope) = reply.into_iter().next().and_then(|got| got.envelope) else { continue };
-            let view = self.view(inner, bytes, &tier.name, check, &envelope, now);
-            tiers.extend(view.map(|view| TierView { valid: view.valid && usable.uses_tiers(), ..view }));
+            let seal = self.seal_of(inner, envelope::sealed_by(&envelope)).await;
+            let Ok((head, _)) = seal.open(&inner.tenant.id, &tier.name, name, &envelope) else { continue };
+            if head.check != check {
+                continue;
+            }
+            let view = self.view(inner, bytes, &tier.name, &head, envelope.len() as u64, now);
+            tiers.push(TierView { valid: view.valid && usable.uses_tiers(), ..view });
         }
         let scope = self.key_scope(inner, bytes);
         let marks = &inner.tenant.marks;
@@ -90,16 +94,7 @@ impl Engine {
         Inspection { tiers, last_key_mark, applied: marks.lane.applied() }
     }
 
-    fn view(
-        &self,
-        inner: &Door,
-        key: &[u8],
-        tier: &str,
-        check: EntryCheck,
-        envelope: &bytes::Bytes,
-        now: Millis,
-    ) -> Option<TierView> {
-        let (head, _) = envelope::decode(envelope).ok().filter(|(head, _)| head.check == check)?;
+    fn view(&self, inner: &Door, key: &[u8], tier: &str, head: &Head, size: u64, now: Millis) -> TierView {
         let marks = &inner.tenant.marks;
         let depends = crate::coherence::Depends {
             path: inner.space.scopes.path(),
@@ -113,7 +108,7 @@ impl Engine {
             && self.mirror.judge(marks, &depends) != crate::coherence::Verdict::Invalid
             && self.mirror.last_key_mark(marks, self.key_scope(inner, key)) <= head.stamp.seq.max(head.own)
             && head.useful_until() > now;
-        Some(TierView {
+        TierView {
             tier: tier.to_owned(),
             valid,
             absent: head.absent,
@@ -123,7 +118,7 @@ impl Engine {
             tags: head.tags.len() + head.global_tags.len(),
             stamp: head.stamp.seq,
             own: head.own,
-            weight: envelope.len() as u64,
-        })
+            weight: size,
+        }
     }
 }

@@ -21,6 +21,7 @@ use super::{
     make::Making,
     promote::Rising,
     refresh::Outdated,
+    seal::Seal,
 };
 use crate::{
     Cached, Freshness, LoadContext, LoadError, Loaded,
@@ -108,6 +109,9 @@ impl<V: CacheValue> Leader<V> {
         let engine = Arc::clone(&ns.engine);
         let name = engine.name(&ns, self.call.key.as_bytes());
         let uses_tiers = self.call.standing.uses_tiers();
+        let goes_below = engine.goes_below::<V>(&self.call.policy);
+        // before the load, as the fences
+        let seal = if goes_below { engine.seal_of(&ns, None).await } else { engine.no_seal() };
         let mut below = match uses_tiers && !self.call.forced {
             true => engine.read_below(&self.wanted(name)).await,
             false => Below::nothing(),
@@ -144,7 +148,7 @@ impl<V: CacheValue> Leader<V> {
                     return;
                 }
             };
-        } else if uses_tiers && !self.call.forced && engine.goes_below::<V>(&self.call.policy) {
+        } else if uses_tiers && !self.call.forced && goes_below {
             lease = match self.right_to_load(name, &mut below).await {
                 Right::Load(lease) => lease,
                 Right::Found(found) => {
@@ -174,7 +178,7 @@ impl<V: CacheValue> Leader<V> {
                 lead.land(Ok(Landed { entry: Arc::clone(&entry), freshness: Freshness::Loaded }));
                 if store && kept != Kept::Overtaken {
                     // closing waits for what is being written
-                    engine.spawner.start_lasting(async move { self.fill(name, &entry, &fences, right).await });
+                    engine.spawner.start_lasting(async move { self.fill(name, &entry, &fences, &seal, right).await });
                 } else {
                     engine.give_back(right).await;
                 }
@@ -323,13 +327,20 @@ impl<V: CacheValue> Leader<V> {
         kept
     }
 
-    async fn fill(&self, name: EntryName, entry: &Entry<V>, fences: &[Option<Fence>], right: Option<Lease>) {
+    async fn fill(
+        &self,
+        name: EntryName,
+        entry: &Entry<V>,
+        fences: &[Option<Fence>],
+        seal: &Seal,
+        right: Option<Lease>,
+    ) {
         let ns = &self.call.ns;
         let key = self.call.key.as_bytes();
         let mode = self.call.policy.on_write_error_mode().unwrap_or(OnWriteError::BestEffort);
         // failures are counted and reported where they happen; the callers have their value
         let (keyspace, policy) = (self.call.key.keyspace(), &self.call.policy);
-        let filling = Filling { key, keyspace, name, entry, fences, policy, mode, carried: false };
+        let filling = Filling { key, keyspace, name, entry, fences, seal, policy, mode, carried: false };
         let filled = self.engine().fill_below(ns, &[filling]).await;
         if !filled.iter().any(|one| one.lease_spent) {
             self.engine().give_back(right).await;

@@ -9,13 +9,13 @@ use bytes::Bytes;
 use stratacache_core::{
     Consistency, EntryName, KeyspaceInfo, MemoryForm, Policy, Stamp, WriteMode,
     clock::Millis,
-    envelope::{self, Head},
+    envelope::{self, EnvelopeError, Head},
     event::EventKind,
     stamp::Seq,
     tier::{Fence, GetMany, Got, Tier},
 };
 
-use super::{Door, Engine, Life, TierHandle};
+use super::{Door, Engine, Life, TierHandle, seal::Seal};
 use crate::{
     codec::CacheValue,
     coherence::{Depends, Verdict},
@@ -32,6 +32,8 @@ pub(super) struct Found<V> {
     pub(super) body: Bytes,
     /// Bytes of its envelope.
     pub(super) size: usize,
+    /// What it was opened with.
+    pub(super) seal: Seal,
 }
 
 /// What the tiers below said of one key: at most one entry, and the fences for filling.
@@ -138,9 +140,9 @@ impl Engine {
             below.failed = failed;
             below.seen = got.envelope.as_deref().and_then(envelope::id_of);
         }
-        let Some(found) = got.envelope.and_then(|bytes| self.judge_envelope(tier, index, wanted, &bytes)) else {
-            return;
-        };
+        let Some(bytes) = got.envelope else { return };
+        let seal = self.seal_of(wanted.ns, envelope::sealed_by(&bytes)).await;
+        let Some(found) = self.judge_envelope(tier, index, wanted, &bytes, &seal) else { return };
         if found.fresh {
             TierCounters::count(&tier.counters.hits);
             below.found = Some(found);
@@ -233,6 +235,7 @@ impl Engine {
         index: usize,
         wanted: &Wanted<'_, V>,
         bytes: &Bytes,
+        seal: &Seal,
     ) -> Option<Found<V>> {
         let ns = wanted.ns;
         let report = |kind| self.report(Some(&ns.tenant), kind);
@@ -240,17 +243,29 @@ impl Engine {
             TierCounters::count(&tier.counters.misses);
             None
         };
-        let (head, body) = match envelope::decode(bytes) {
+        if seal.is_missing() {
+            return miss(); // was reported when the keys could not be had
+        }
+        let check = self.deployment.check(&ns.tenant.id, ns.space.prefix.path(), wanted.key);
+        let foreign = || {
+            TierCounters::count(&tier.counters.foreign_envelopes);
+            report(EventKind::ForeignEnvelope { tier: tier.name.clone() });
+            miss()
+        };
+        let (head, body) = match seal.open(&ns.tenant.id, &tier.name, wanted.name, bytes) {
             Ok(read) => read,
+            Err(EnvelopeError::Unauthentic) => return foreign(),
+            // another tenant's key is not known here
+            Err(EnvelopeError::UnknownKey) if envelope::check_of(bytes).is_some_and(|of| of != check) => {
+                return foreign();
+            }
             Err(error) => {
                 self.unreadable(ns, tier, error);
                 return miss();
             }
         };
-        if head.check != self.deployment.check(&ns.tenant.id, ns.space.prefix.path(), wanted.key) {
-            TierCounters::count(&tier.counters.foreign_envelopes);
-            report(EventKind::ForeignEnvelope { tier: tier.name.clone() });
-            return miss();
+        if head.check != check {
+            return foreign();
         }
         let Some(expired_at) = self.envelope_verdict(tier, wanted, &head) else { return miss() };
         let now = self.timeline.now();
@@ -274,7 +289,15 @@ impl Engine {
             }
         };
         let entry = self.promoted_entry(wanted, &head, times, held, &body);
-        Some(Found { entry, tier: index, fresh: now < times.fresh_until, head, body, size: bytes.len() })
+        Some(Found {
+            entry,
+            tier: index,
+            fresh: now < times.fresh_until,
+            head,
+            body,
+            size: bytes.len(),
+            seal: seal.clone(),
+        })
     }
 
     /// Returns `Some` with the time of an `expire` if the envelope is valid.

@@ -26,6 +26,7 @@ mod queue;
 mod read;
 mod recent_scopes;
 mod refresh;
+mod seal;
 mod space;
 mod standing;
 mod start;
@@ -64,6 +65,7 @@ pub(crate) use life::{Jitter, Life};
 pub(crate) use maintenance::maintain;
 pub(crate) use probe::{Asked, Prober};
 pub(crate) use queue::{Floor, Queue, QueueLimits, What, Work};
+pub(crate) use seal::{KeySlot, Sealing};
 pub(crate) use space::Space;
 pub(crate) use standing::{Standing, stricter};
 pub(crate) use tenant::{Limits, Tenant};
@@ -100,6 +102,8 @@ pub(crate) struct Engine {
     /// Invalidations that could not be ordered yet.
     pub(crate) queue: Queue,
     pub(crate) tiers: Vec<TierHandle>,
+    /// What is below memory is encrypted.
+    pub(crate) sealing: Option<Sealing>,
     pub(crate) tenants: Tenants,
     pub(crate) ledger: Ledger,
     pub(crate) events: Arc<EventHub>,

@@ -69,7 +69,8 @@ impl Engine {
             }
             let head = Head { older_than_token: true, ..found.head.clone() };
             if let Ok(envelope) = envelope::encode(&head, &found.body) {
-                puts.push(Put { place, name: *name, envelope, fence: None, slot: &*found.entry, policy });
+                let (seal, slot) = (&found.seal, &*found.entry);
+                puts.push(Put { place, name: *name, envelope, fence: None, seal, slot, policy });
             }
         }
         let mut spent = vec![false; rising.len()];

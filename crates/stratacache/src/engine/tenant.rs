@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use stratacache_core::{Error, ErrorKind, NamespacePath, Result, TenantId, clock::Millis, stamp::Lane};
 use tokio::sync::Semaphore;
 
-use super::{Floor, Space, bucket::Bucket};
+use super::{Floor, KeySlot, Space, bucket::Bucket};
 use crate::{
     coherence::TenantMarks,
     memory::{Arbiter, Partition, Quota},
@@ -52,6 +52,7 @@ pub(crate) struct Tenant {
     /// Up to when nothing is served, as long as its invalidations wait.
     pub(crate) floor: Floor,
     partition: OnceLock<Arc<Partition>>,
+    keys: OnceLock<Arc<KeySlot>>,
     waiting: AtomicUsize,
     spaces: Mutex<HashMap<NamespacePath, Arc<Space>, RandomState>>,
     invalidations: Mutex<Bucket>,
@@ -76,6 +77,7 @@ impl Tenant {
             loads: Arc::new(Semaphore::new(limits.max_loads)),
             floor: Floor::default(),
             partition: OnceLock::new(),
+            keys: OnceLock::new(),
             waiting: AtomicUsize::new(0),
             spaces: Mutex::default(),
             invalidations: Mutex::new(Bucket::full()),
@@ -99,6 +101,11 @@ impl Tenant {
         });
         drop(leaving); // values of others, dropped when nothing is locked
         partition
+    }
+
+    /// What this node has of the tenant's keys, where it encrypts.
+    pub(crate) fn keys(&self) -> &Arc<KeySlot> {
+        self.keys.get_or_init(Arc::default)
     }
 
     pub(crate) fn space(&self, path: &NamespacePath, make: impl FnOnce() -> Space) -> Arc<Space> {

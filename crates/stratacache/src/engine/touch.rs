@@ -38,6 +38,7 @@ impl Engine {
         // the fence first, then the judgement: a removal in between voids the fence
         let (fill, _) = self.mirror.begin_fill(&ns.tenant.marks);
         let name = self.name(ns, key.as_bytes());
+        let seal = self.seal_of(ns, None).await;
         let mut fences = Vec::with_capacity(self.tiers.len());
         for tier in &self.tiers {
             fences.push(if tier.is_written(&policy) { self.fence_to_touch(ns, tier, name).await } else { None });
@@ -54,6 +55,7 @@ impl Engine {
             name,
             entry,
             fences: &fences,
+            seal: &seal,
             policy: &policy,
             mode,
             carried: true,

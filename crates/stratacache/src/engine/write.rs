@@ -11,9 +11,10 @@ use stratacache_core::{
 
 use super::{
     Door, Engine,
-    fill::{Filling, Kept},
+    fill::{Filling, Kept, no_keys},
     invalidate::Target,
     make::Making,
+    seal::Seal,
 };
 use crate::{
     codec::CacheValue,
@@ -103,6 +104,7 @@ impl Engine {
                 "the stamp is another tenant's; take it with stamp() of a namespace of the tenant that is written";
             return Err(Error::invalid(message).into());
         }
+        let seal = self.seal_to_write(inner, &items).await?;
         // registered before anything else: marks that these fills may need are kept
         let (fill, now_stamp) = self.mirror.begin_fill(&inner.tenant.marks);
         let began = stamp.map_or(fill.began(), |s| s.lane.seq);
@@ -144,7 +146,7 @@ impl Engine {
                 written.push(Written { place, key, name, policy, mode: mode_of(&policy), entry });
             }
         }
-        let filled = self.write_below(inner, &written, &fences).await;
+        let filled = self.write_below(inner, &written, &fences, &seal).await;
         let mut unused = rights;
         let spent = written.iter().zip(&filled).filter(|(_, filled)| filled.lease_spent);
         spent.for_each(|(one, _)| unused[one.place] = None);
@@ -163,6 +165,19 @@ impl Engine {
             }
         }
         failure.map_or(Ok(tokens), Err)
+    }
+
+    /// Takes the keys for what goes below. Without them a strict write fails before anything is changed.
+    async fn seal_to_write<V: CacheValue>(&self, ns: &Door, items: &[WriteItem<V>]) -> Result<Seal> {
+        let below = || items.iter().filter(|item| self.goes_below::<V>(&item.policy));
+        if below().next().is_none() {
+            return Ok(self.no_seal());
+        }
+        let seal = self.seal_of(ns, None).await;
+        if seal.is_missing() && below().any(|item| mode_of(&item.policy) == OnWriteError::Strict) {
+            return Err(no_keys().into());
+        }
+        Ok(seal)
     }
 
     /// Returns the rights to write among the fences of items. That of one that is not written is given back, so that nobody
@@ -218,6 +233,7 @@ impl Engine {
         ns: &Door,
         written: &[Written<V>],
         fences: &[Vec<Option<Fence>>],
+        seal: &Seal,
     ) -> Vec<WrittenBelow> {
         let fillings = written.iter().map(|Written { place, key, name, policy, mode, entry }| Filling {
             key: key.as_bytes(),
@@ -225,6 +241,7 @@ impl Engine {
             name: *name,
             entry,
             fences: &fences[*place],
+            seal,
             policy,
             mode: *mode,
             carried: true,

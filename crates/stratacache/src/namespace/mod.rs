@@ -2,6 +2,7 @@
 
 mod bulk;
 mod forget;
+mod keys;
 mod load;
 mod read;
 mod write;

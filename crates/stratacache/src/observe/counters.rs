@@ -38,7 +38,7 @@ counters! {
     memory_hits, lower_hits, misses, stale_hits, absent_hits, loads, load_errors, load_timeouts, flights_joined, lease_waits,
     promotions, expirations, invalidations, refreshes, refresh_errors, inserts, not_stored, type_changes, overloads, bypasses,
     probes, probes_unanswered, probes_dropped, coherence_violations,
-    invalidations_queued,
+    invalidations_queued, key_failures,
 }
 
 const COUNTERS: usize = Counter::ALL.len();

@@ -78,6 +78,8 @@ pub struct Stats {
     pub invalidations_queued: u64,
     /// Invalidations that wait now; those that are the same count once.
     pub invalidations_waiting: Option<u64>,
+    /// Requests for the keys of a tenant that failed; its tiers below memory were left alone for a while after each.
+    pub key_failures: u64,
     /// Lanes whose marks were taken over anew since invalidations may have been missed.
     pub resyncs: Option<u64>,
     /// Entries evicted from memory for want of capacity.
@@ -125,11 +127,13 @@ pub struct TierStats {
     /// Writes behind that never came to it: it failed, the queue was full, they ended while they waited, or the cache was
     /// closed.
     pub writes_lost: u64,
-    /// Entries of another key, namespace or tenant found under a name, and not served.
+    /// Entries of another key, namespace or tenant found under a name, and encrypted ones that were not written to this place or
+    /// were changed since; not served.
     pub foreign_envelopes: u64,
     /// Damaged entries found, and not served.
     pub corrupt_envelopes: u64,
-    /// Entries of another release found, with a version, codec or compression that this node does not have, and not served.
+    /// Entries found that this node cannot know, and not served: of another release (version, codec or compression), encrypted
+    /// where this cache does not or the other way round, or under a key that is gone.
     pub unknown_envelopes: u64,
     /// How often its breaker opened.
     pub breaker_opens: u64,
@@ -165,6 +169,7 @@ impl Stats {
             probes_dropped: sums.probes_dropped,
             coherence_violations: sums.coherence_violations,
             invalidations_queued: sums.invalidations_queued,
+            key_failures: sums.key_failures,
             ..Self::default()
         }
     }
