@@ -65,7 +65,13 @@ impl Stage {
 /// Runs a scenario, which tells whether what must not happen did.
 async fn without(rule: Rule, scenario: impl AsyncFn(Stage) -> bool) {
     assert!(!scenario(Stage::new(None).await).await, "with all rules in force nothing is wrong");
-    assert!(scenario(Stage::new(Some(rule)).await).await, "without {rule:?} something is");
+    // what goes wrong may need one thing to come before another, which a busy machine may be too slow for
+    for _ in 0..5 {
+        if scenario(Stage::new(Some(rule)).await).await {
+            return;
+        }
+    }
+    panic!("without {rule:?} nothing is wrong, either");
 }
 
 fn key_mark(n: u64) -> Marked {

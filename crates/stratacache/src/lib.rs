@@ -33,6 +33,8 @@ mod coherence;
 mod engine;
 mod flight;
 mod guard;
+#[cfg(doctest)]
+mod guide;
 mod invalidation;
 mod load_error;
 mod loaded;
@@ -81,26 +83,3 @@ pub use stratacache_redis::{
     SweepReport as RedisSweepReport,
 };
 pub use value::IntoValue;
-
-/// The snippets of the README compile.
-#[cfg(doctest)]
-#[doc = include_str!("../../../README.md")]
-pub struct Readme;
-
-/// The snippets of the guide compile, and the permissions it prints are those that the code names.
-///
-/// ```
-/// let guide = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/guide/many-nodes.md"));
-/// assert!(guide.contains(stratacache::REDIS_ACL));
-/// ```
-#[cfg(all(doctest, feature = "redis"))]
-#[doc = include_str!("../../../docs/guide/many-nodes.md")]
-#[doc = include_str!("../../../docs/guide/when-redis-is-down.md")]
-#[doc = include_str!("../../../docs/guide/cluster.md")]
-#[doc = include_str!("../../../docs/guide/write-modes.md")]
-pub struct Guide;
-
-/// The snippets of the guide to object stores compile.
-#[cfg(all(doctest, feature = "redis", feature = "object"))]
-#[doc = include_str!("../../../docs/guide/object.md")]
-pub struct ObjectGuide;

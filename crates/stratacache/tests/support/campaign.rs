@@ -87,6 +87,7 @@ struct World {
     history: History,
     scopes: Scopes,
     encoded: bool,
+    faulty: bool,
     policy: Policy,
 }
 
@@ -140,7 +141,7 @@ impl Spot {
 }
 
 impl World {
-    fn new(encoded: bool, policy: Policy) -> Self {
+    fn new(encoded: bool, faulty: bool, policy: Policy) -> Self {
         let mut plan = HistoryBuilder::new();
         let mut scopes = Scopes {
             key: HashMap::new(),
@@ -162,7 +163,7 @@ impl World {
                 }
             }
         }
-        Self { history: plan.build(), scopes, encoded, policy }
+        Self { history: plan.build(), scopes, encoded, faulty, policy }
     }
 
     async fn load(self: Arc<Self>, spot: Spot, yields: u32) -> Value {
@@ -182,7 +183,7 @@ pub async fn run(plan: Plan) -> Report {
     let policy = POLICY.write(write);
     // a strict insert may fail then
     let policy = if faulty { policy.on_write_error(OnWriteError::BestEffort) } else { policy };
-    let world = Arc::new(World::new(encoded, policy));
+    let world = Arc::new(World::new(encoded, faulty, policy));
     let below = MemoryTier::new("disk").persistent(true);
     let segments = plan.restarts + 1;
     let each = plan.operations / segments / plan.workers;
@@ -353,13 +354,17 @@ async fn insert(cache: &Cache, world: &Arc<World>, random: &mut Random) {
     let stamp = ns.stamp();
     let value = Arc::clone(world).load(spot, random.below(4)).await;
     // an insert is an invalidation of its key too, but only for what was loaded before its stamp
-    ns.insert(spot.key_in(world), value)
+    let inserted = ns
+        .insert(spot.key_in(world), value)
         .stamped(stamp)
         .tag(spot.tag())
         .tag(spot.late_tag())
         .tag(Tag::global("g"))
-        .await
-        .expect("nothing fails here");
+        .await;
+    match inserted {
+        Err(error) if world.faulty && error.is_transient() => {} // the breaker had opened
+        done => drop(done.expect("nothing fails here")),
+    }
 }
 
 async fn negative(cache: &Cache, world: &Arc<World>, random: &mut Random) {
