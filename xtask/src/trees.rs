@@ -10,19 +10,21 @@ const FACADE: &str = "stratacache";
 /// A crate of the world, and the only features of the facade that may bring it.
 const HEAVY: &[(&str, &[&str])] = &[
     ("redis", &["redis"]),
+    ("stratacache-encryption", &["encryption"]),
     ("zstd", &["zstd"]),
     ("object_store", &["object"]),
     ("reqwest", &["object"]),
     ("hyper", &["object"]),
     ("rustls", &["redis", "object"]),
-    ("aws-lc-rs", &["redis", "object"]),
+    ("aws-lc-rs", &["redis", "object", "encryption"]),
 ];
 
 /// Lists the dependencies of the facade without features and with each feature that must not bring a heavy crate.
 pub(crate) fn check(workspace: &Workspace) -> Outcome {
     let mut found = Vec::new();
-    let without = [None, Some("disk"), Some("uuid"), Some("mutants"), Some("zstd"), Some("redis"), Some("object")];
-    for feature in without {
+    let features = ["disk", "uuid", "mutants", "zstd", "redis", "object", "encryption"];
+    let without: Vec<Option<&str>> = std::iter::once(None).chain(features.map(Some)).collect();
+    for feature in without.iter().copied() {
         let tree = tree(workspace, feature)?;
         for (heavy, own) in HEAVY {
             let may = feature.is_some_and(|feature| own.contains(&feature));

@@ -15,7 +15,7 @@ use std::{fmt::Write as _, fs, io::Write as _, path::PathBuf};
 use anyhow::{Context as _, Result};
 use clap::{Parser, ValueEnum};
 
-use bench::{encoded, footprint, hit, insert, latency, load, neighbour, ratio, tags, tenants, waiters};
+use bench::{encoded, encryption, footprint, hit, insert, latency, load, neighbour, ratio, tags, tenants, waiters};
 use measure::Effort;
 use table::Table;
 
@@ -32,6 +32,8 @@ enum Name {
     Memory,
     /// What memory held encoded gains in bytes, and costs at each hit
     Encoded,
+    /// What encryption costs at hits below memory and at inserts
+    Encryption,
     /// Tag invalidation at 1,000 and 1,000,000 entries
     Tags,
     /// 10,000 callers on a cold key
@@ -126,6 +128,7 @@ fn run(name: Name, effort: Effort) -> Result<Vec<Table>> {
         Name::Insert => vec![insert::run(effort)?],
         Name::Memory => footprint::run(effort)?,
         Name::Encoded => encoded::run(effort)?,
+        Name::Encryption => vec![encryption::run(effort)?],
         Name::Tags => vec![tags::run(effort)?],
         Name::Waiters => vec![waiters::run(effort)?],
         Name::Latency => vec![latency::run(effort)?],

@@ -49,3 +49,61 @@ impl Cipher for Aes {
 pub fn aes_256_gcm_siv(key: &DataKey) -> Result<Box<dyn Cipher>> {
     Ok(Box::new(Aes::new(key.secret())?))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use stratacache_core::encryption::KeyId;
+
+    use super::*;
+    use crate::hex;
+
+    fn cipher() -> Box<dyn Cipher> {
+        aes_256_gcm_siv(&DataKey::take(KeyId(1), &mut [7; 32])).unwrap()
+    }
+
+    #[test]
+    fn a_test_vector_of_rfc_8452_is_opened() {
+        let mut secret = [0; 32];
+        secret[0] = 1;
+        let cipher = Aes::new(&secret).unwrap();
+        let mut nonce = [0; NONCE];
+        nonce[0] = 3;
+        let sealed = hex::decode("c2ef328e5c71c83b843122130f7364b761e0b97427e3df28").unwrap();
+        let (text, tag) = sealed.split_at(8);
+        let mut text = text.to_vec();
+        cipher.open(&[], &Sealed { nonce, tag: tag.try_into().unwrap() }, &mut text).unwrap();
+        assert_eq!(text, [1, 0, 0, 0, 0, 0, 0, 0]);
+    }
+
+    #[test]
+    fn texts_of_any_length_are_read_back_and_only_in_their_context() {
+        let cipher = cipher();
+        for length in [0, 1, 15, 16, 17, 1_000, 100_000] {
+            let plain: Vec<u8> = (0..length).map(|i| i as u8).collect();
+            let mut text = plain.clone();
+            let sealed = cipher.seal(b"here", &mut text).unwrap();
+            assert!(length < 16 || text != plain);
+            let mut elsewhere = text.clone();
+            assert_eq!(cipher.open(b"there", &sealed, &mut elsewhere), Err(CipherError));
+            cipher.open(b"here", &sealed, &mut text).unwrap();
+            assert_eq!(text, plain);
+        }
+    }
+
+    #[test]
+    fn no_two_of_100_000_nonces_are_the_same() {
+        let cipher = cipher();
+        let nonces: HashSet<_> = (0..100_000).map(|_| cipher.seal(&[], &mut []).unwrap().nonce).collect();
+        assert_eq!(nonces.len(), 100_000);
+    }
+
+    #[test]
+    fn a_text_of_another_key_is_refused() {
+        let mut text = *b"text";
+        let sealed = cipher().seal(&[], &mut text).unwrap();
+        let other = aes_256_gcm_siv(&DataKey::take(KeyId(1), &mut [8; 32])).unwrap();
+        assert_eq!(other.open(&[], &sealed, &mut text), Err(CipherError));
+    }
+}

@@ -21,3 +21,8 @@ pub struct Guide;
 #[cfg(all(feature = "redis", feature = "object"))]
 #[doc = include_str!("../../../docs/guide/object.md")]
 pub struct ObjectGuide;
+
+/// The snippets of the guide to encryption compile.
+#[cfg(all(feature = "redis", feature = "encryption"))]
+#[doc = include_str!("../../../docs/guide/encryption.md")]
+pub struct EncryptionGuide;

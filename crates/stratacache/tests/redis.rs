@@ -8,6 +8,8 @@ mod away;
 mod cut;
 #[path = "redis/deployments.rs"]
 mod deployments;
+#[path = "redis/encrypted.rs"]
+mod encrypted;
 #[path = "redis/expiry.rs"]
 mod expiry;
 #[path = "redis/flight.rs"]

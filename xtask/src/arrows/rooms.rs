@@ -37,8 +37,16 @@ const ROOMS: &[(&str, u8)] = &[
 const LEAF: u8 = 1;
 
 /// Tier crates and clients, which only `lib.rs` may name (it re-exports them behind features).
-const CONCRETE: &[&str] =
-    &["stratacache_redis", "stratacache_disk", "stratacache_object", "redis", "fjall", "object_store"];
+const CONCRETE: &[&str] = &[
+    "stratacache_redis",
+    "stratacache_disk",
+    "stratacache_encryption",
+    "stratacache_object",
+    "redis",
+    "fjall",
+    "object_store",
+    "aws_lc_rs",
+];
 
 fn floor(room: &str) -> Option<u8> {
     ROOMS.iter().find(|(name, _)| *name == room).map(|(_, floor)| *floor)

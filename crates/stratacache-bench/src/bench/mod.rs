@@ -1,6 +1,7 @@
 //! One bench in each file.
 
 pub(crate) mod encoded;
+pub(crate) mod encryption;
 pub(crate) mod footprint;
 pub(crate) mod hit;
 pub(crate) mod insert;

@@ -23,13 +23,9 @@ async fn no_byte_of_a_value_or_etag_is_readable_in_any_tier_below_whatever_the_w
         cache.global().insert("global", CANARY.to_owned()).await.unwrap();
         let keys = ["a".to_owned(), "b".to_owned()];
         acme(&cache)
-            .get_or_load_many(
-                &BULK,
-                keys,
-                async |missing: Vec<String>| {
-                    Ok::<_, Infallible>(missing.into_iter().map(|key| (key, CANARY.to_owned())).collect::<Vec<_>>())
-                },
-            )
+            .get_or_load_many(&BULK, keys, async |missing: Vec<String>| {
+                Ok::<_, Infallible>(missing.into_iter().map(|key| (key, CANARY.to_owned())).collect::<Vec<_>>())
+            })
             .policy(policy().write(mode))
             .await
             .unwrap();
@@ -125,7 +121,9 @@ async fn a_key_rotated_elsewhere_is_fetched_when_an_entry_under_it_is_met() {
     load(&acme(&other), "k").await;
     disk.put_raw(name, other_disk.raw(name).unwrap());
     tokio::time::sleep(minutes(1)).await;
-    let reads = async || acme(&cache).inspect::<String>("k").await.unwrap().tiers.iter().filter(|view| view.tier == "disk").count();
+    let reads = async || {
+        acme(&cache).inspect::<String>("k").await.unwrap().tiers.iter().filter(|view| view.tier == "disk").count()
+    };
     assert_eq!(reads().await, 1, "it can be read");
 }
 
