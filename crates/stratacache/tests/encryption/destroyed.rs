@@ -3,7 +3,10 @@
 use std::{convert::Infallible, sync::Arc};
 
 use bytes::Bytes;
-use stratacache::{Cache, ErrorKind, MemoryKeys, Namespace, TenantId, WriteMode, encryption::KeyProvider};
+use stratacache::{
+    Cache, Consistency, ErrorKind, MemoryKeys, Namespace, TenantId, WriteMode, encryption::KeyProvider, minutes,
+    seconds,
+};
 use stratacache_core::{EntryName, envelope};
 use stratacache_testkit::{
     shared::{SharedNode, SharedStore},
@@ -121,8 +124,12 @@ async fn a_load_under_way_on_a_node_that_has_not_heard_never_leaves_a_readable_c
             nodes.there_hears.tail(false); // the mark does not come
             acme(&nodes.here).destroy().await.unwrap();
             if read_through {
-                // other loads of that node meet the new key meanwhile
+                // that node meets the new key meanwhile, and still has not heard why there is one
                 load(&acme(&nodes.here), "later").await;
+                tokio::time::sleep(seconds(2)).await;
+                let old_news = Consistency::Bounded(minutes(1));
+                let later = acme(&nodes.there).get::<String>("later").consistency(old_news).await;
+                assert_eq!(later.as_deref().map(String::as_str), Some(CANARY));
             }
             go.notify_one();
             assert_eq!(loading.await.unwrap(), CANARY);
