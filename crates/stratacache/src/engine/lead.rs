@@ -139,7 +139,7 @@ impl<V: CacheValue> Leader<V> {
             lease = match self.right_to_refresh(name).await {
                 Refresh::Load(lease) => lease,
                 Refresh::Found(found) => {
-                    let landed = self.take_over(name, found).await;
+                    let landed = self.take_over(name, *found).await;
                     lead.land(Ok(landed));
                     return;
                 }

@@ -31,7 +31,7 @@ pub(super) enum Right<V> {
     /// By a load here; without a lease its value stays in memory.
     Load(Option<Lease>),
     /// Another node has loaded it.
-    Found(Found<V>),
+    Found(Box<Found<V>>),
 }
 
 /// How a refresh behind a reader goes on.
@@ -39,7 +39,7 @@ pub(super) enum Refresh<V> {
     /// It loads here; without a lease its value stays in memory.
     Load(Option<Lease>),
     /// Another node has refreshed it.
-    Found(Found<V>),
+    Found(Box<Found<V>>),
     /// Another node does: what there is serves meanwhile.
     Elsewhere(Landed<V>),
 }
@@ -136,7 +136,7 @@ impl<V: CacheValue> Leader<V> {
             }
             let again = engine.read_again(&self.wanted(name), index).await;
             match again.found.filter(|found| found.fresh) {
-                Some(found) if self.answers(&found) => return Right::Found(found),
+                Some(found) if self.answers(&found) => return Right::Found(Box::new(found)),
                 _ => {}
             }
             if again.failed {
@@ -161,7 +161,7 @@ impl<V: CacheValue> Leader<V> {
                 return Refresh::Load(None);
             }
             if let Some(found) = below.found.take_if(|found| found.fresh && self.is_newer(found)) {
-                return Refresh::Found(found);
+                return Refresh::Found(Box::new(found));
             }
             match engine.coordinator.lease(self.lease_request(name, below.seen)).await {
                 Ok(LeaseReply::Granted(lease)) => return Refresh::Load(Some(lease)),
