@@ -1,6 +1,6 @@
 //! Loads, hits, time and invalidations on one node.
 
-use stratacache::{Freshness, Lookup, minutes, seconds};
+use stratacache::{Freshness, Lookup, MemoryForm, minutes, seconds};
 
 use crate::{
     axes::Squeeze,
@@ -18,8 +18,19 @@ pub(crate) async fn loads_once_and_then_hits(play: &Play) {
     let views = acme.views("k").await;
     assert!(views.iter().all(|view| view.fresh_for == views[0].fresh_for && view.tags == 2), "{views:?}");
     let case = &play.stack.case;
-    let compressed = play.opened.cache.stats().compression.unwrap().compressed;
-    assert_eq!(compressed > 0, case.makes_bytes() && case.squeeze != Squeeze::Off);
+    let squeezes = case.squeeze != Squeeze::Off;
+    let before = play.opened.cache.stats();
+    assert!(acme.has("k").await);
+    let after = play.opened.cache.stats();
+    assert_eq!(after.memory_hits, before.memory_hits + 1);
+    let (before, after) = (before.compression.unwrap(), after.compression.unwrap());
+    assert_eq!(after.compressed > 0, case.makes_bytes() && squeezes);
+    let unpacked = after.decompressed > before.decompressed;
+    assert_eq!(
+        unpacked,
+        case.form == MemoryForm::Encoded && squeezes,
+        "a hit in memory decompresses where it holds bytes"
+    );
 }
 
 pub(crate) async fn tells_tenants_apart(play: &Play) {
