@@ -51,7 +51,7 @@ pub(crate) async fn hold(play: &Play) {
     assert_eq!(stats.entries, Some(entries), "every entry is known");
     // the maps' own blocks are charged too
     let weight = stats.weight.unwrap();
-    let blocks = entries * 256 + (16 << 10);
+    let blocks = entries * 64 + 512;
     assert!((bytes..=bytes + blocks).contains(&weight), "bytes accounted are bytes held: {weight} for {bytes}");
     for ((tier, faults), (level, held)) in
         stats.tiers.iter().skip(1).zip(&opened.faults).zip(stack.case.order.below.iter().zip(below))
@@ -80,7 +80,7 @@ pub(crate) async fn hold_at_the_end(play: &Play) {
     }
     let stats = opened.cache.stats();
     assert_eq!(stats.entries, Some(0), "a cleared cache holds nothing");
-    assert!(stats.weight.unwrap() <= 16 << 10, "and weighs next to nothing");
+    assert!(stats.weight.unwrap() <= 1 << 10, "and weighs next to nothing");
     assert_eq!(stats.loads_in_flight, 0);
     for (source, key) in acme.known().into_iter().chain(globex.known()) {
         assert!(source.views(&key).await.is_empty(), "{key}: no tier serves what was cleared");

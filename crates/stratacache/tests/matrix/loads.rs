@@ -18,19 +18,20 @@ pub(crate) async fn loads_once_and_then_hits(play: &Play) {
     let views = acme.views("k").await;
     assert!(views.iter().all(|view| view.fresh_for == views[0].fresh_for && view.tags == 2), "{views:?}");
     let case = &play.stack.case;
-    let squeezes = case.squeeze != Squeeze::Off;
+    let compressed = play.opened.cache.stats().compression.unwrap().compressed;
+    assert_eq!(compressed > 0, case.makes_bytes() && case.squeeze != Squeeze::Off);
+    memory_has_it_as_declared(play, acme, "k").await;
+}
+
+/// Checks the form in which memory has a value: where it holds compressed bytes, each hit decompresses them.
+pub(crate) async fn memory_has_it_as_declared(play: &Play, source: &Source, key: &str) {
+    let case = &play.stack.case;
     let before = play.opened.cache.stats();
-    assert!(acme.has("k").await);
+    assert!(source.has(key).await);
     let after = play.opened.cache.stats();
-    assert_eq!(after.memory_hits, before.memory_hits + 1);
-    let (before, after) = (before.compression.unwrap(), after.compression.unwrap());
-    assert_eq!(after.compressed > 0, case.makes_bytes() && squeezes);
-    let unpacked = after.decompressed > before.decompressed;
-    assert_eq!(
-        unpacked,
-        case.form == MemoryForm::Encoded && squeezes,
-        "a hit in memory decompresses where it holds bytes"
-    );
+    assert_eq!(after.memory_hits, before.memory_hits + 1, "{key}: memory has it");
+    let unpacked = after.compression.unwrap().decompressed > before.compression.unwrap().decompressed;
+    assert_eq!(unpacked, case.form == MemoryForm::Encoded && case.squeeze != Squeeze::Off, "{key}: its form in memory");
 }
 
 pub(crate) async fn tells_tenants_apart(play: &Play) {
@@ -78,6 +79,15 @@ pub(crate) async fn an_invalidation_during_a_load_wins(play: &Play) {
         assert!(acme.views(&key).await.is_empty(), "{how:?}: the old value was kept in no tier");
         assert!(!acme.has(&key).await, "{how:?}");
         assert_eq!(*acme.read(&key).await, acme.now(&key));
+    }
+}
+
+/// Leaves some entries for the invariants to be about.
+pub(crate) async fn reads_some_more(play: &Play) {
+    for source in [&play.acme, &play.globex] {
+        for key in ["one", "two", "three", "four"] {
+            assert_eq!(*source.read(key).await, source.now(key));
+        }
     }
 }
 

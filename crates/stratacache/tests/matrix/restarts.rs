@@ -1,11 +1,14 @@
 //! What a closed cache leaves behind, and what the next one finds.
 
-use stratacache::{Freshness, Tiers, minutes, seconds};
+use stratacache::{Freshness, Tiers, millis, minutes, seconds};
+use stratacache_testkit::faulty::{Fault, On};
 
 use crate::{loads::stale, promotions::put_lowest, script::Play, source::How};
 
 /// What comes back, and is then served fresh.
 const KEPT: [&str; 2] = ["kept", "kept too"];
+/// What was being written when the cache was closed.
+const CLOSING: [&str; 2] = ["being written", "about to be written"];
 const STALE: &str = "kept for long";
 
 /// Leaves things in the tiers, and invalidates in every way.
@@ -25,8 +28,23 @@ pub(crate) async fn prepare(play: &Play) {
     }
     acme.insert("inserted", Tiers::all()).await.unwrap();
     put_lowest(play, acme).await;
-    play.calm().await;
     play.pass(seconds(60)).await;
+    play.calm().await;
+    close_in_the_middle(play).await;
+}
+
+/// Leaves one value on its way into the lowest tier, and another one behind it, for the close to wait for.
+async fn close_in_the_middle(play: &Play) {
+    let acme = &play.acme;
+    if let Some((_, faults, _)) = play.lowest() {
+        let before = faults.calls(On::Put);
+        faults.next(1, On::Put, Fault::Slow(millis(5)));
+        acme.read(CLOSING[0]).await;
+        while faults.calls(On::Put) == before {
+            tokio::task::yield_now().await;
+        }
+    }
+    acme.read(CLOSING[1]).await;
 }
 
 pub(crate) async fn a_restart_brings_back_only_what_is_valid(play: &Play) {
@@ -38,7 +56,9 @@ pub(crate) async fn a_restart_brings_back_only_what_is_valid(play: &Play) {
     assert!(!globex.has("kept").await, "it is another tenant's");
     let kept = stack.case.survives_restarts();
     assert_eq!(acme.has("kept").await, kept, "kept where something keeps it");
-    assert_eq!(acme.has("inserted").await, kept);
+    for key in CLOSING.into_iter().chain(["inserted"]) {
+        assert_eq!(acme.has(key).await, kept, "{key}");
+    }
     let loads = acme.loads();
     let again = acme.read("kept too").await;
     let expected = if kept { (loads, Freshness::Fresh) } else { (loads + 1, Freshness::Loaded) };

@@ -18,7 +18,7 @@ use crate::{
 /// Cases under way at once: they wait for Redis and the disk more than they compute.
 const AT_ONCE: usize = 8;
 /// A case that takes longer hangs.
-const LONGEST: Duration = Duration::from_secs(120);
+const LONGEST: Duration = Duration::from_secs(60);
 
 tokio::task_local! {
     /// The case that runs in a task, for its panic to say.

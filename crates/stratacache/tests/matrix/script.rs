@@ -76,7 +76,7 @@ impl Play {
     }
 }
 
-/// Plays the whole script, with the invariants checked whenever all is calm.
+/// Plays the whole script, and checks the invariants now and then, and at the end.
 pub(crate) async fn play(stack: Stack) {
     let mut play = Play::begin(stack).await;
     loads::loads_once_and_then_hits(&play).await;
@@ -84,6 +84,8 @@ pub(crate) async fn play(stack: Stack) {
     nodes::hears_of_another_node(&play).await;
     failures::a_write_that_a_tier_refuses(&play).await;
     loads::an_invalidation_during_a_load_wins(&play).await;
+    loads::reads_some_more(&play).await;
+    hold(&play).await;
     promotions::a_promotion_that_races_an_invalidation_loses(&play).await;
     loads::a_tier_serves_for_as_long_as_its_cap(&play).await;
     loads::serves_stale_while_the_source_is_down(&play).await;
