@@ -96,3 +96,16 @@ fn there_are_at_least_1_500_cases_and_no_two_are_the_same() {
     assert_eq!(names.len(), counted, "each has a name of its own");
     assert!(counted >= 1_500, "{counted} cases");
 }
+
+/// The checker can fail: without a rule of coherence the simplest case of a stack with a disk does.
+#[cfg(feature = "mutants")]
+#[test]
+fn a_case_fails_without_a_rule_of_coherence() {
+    use stratacache::Rule;
+
+    let [case, ..] = axes::expand(memory_disk::ORDER, Newness::Bounded)[..] else { unreachable!("it has cases") };
+    assert!(run::passes(case, None));
+    for rule in [Rule::StampBeforeLoad, Rule::JudgeAfterPut, Rule::PersistMarks, Rule::PromotionKeepsStamp] {
+        assert!(!run::passes(case, Some(rule)), "nobody noticed that {rule:?} is off");
+    }
+}

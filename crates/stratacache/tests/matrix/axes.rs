@@ -215,10 +215,13 @@ impl Case {
 
     /// Tells whether each value of it can make a difference.
     fn is_worthwhile(&self) -> bool {
+        // how new a read must be has little to do with bytes: half of the pairs of these, each value among them
+        let pairs =
+            self.newness == Newness::Bounded || (self.coding as usize + self.squeeze as usize).is_multiple_of(2);
         let bytes = self.makes_bytes() || (self.coding, self.squeeze) == (Coding::MessagePack, Squeeze::Off);
         // without a tier below all ways of writing are one
         let writing = !self.order.below.is_empty() || self.writing == Writing::Through;
-        bytes && writing
+        pairs && bytes && writing
     }
 }
 

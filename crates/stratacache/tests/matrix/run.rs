@@ -77,3 +77,12 @@ async fn run(cases: Vec<Case>) -> Vec<String> {
     failed.sort();
     failed
 }
+
+/// Tells whether a case that needs no Redis passes, without a rule of coherence if one is given.
+#[cfg(feature = "mutants")]
+pub(crate) fn passes(case: Case, without: Option<stratacache::Rule>) -> bool {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let mut stack = Stack::new(case, 0, Arc::new(Server(None)));
+    stack.without = without;
+    runtime.block_on(async { tokio::spawn(script::play(stack)).await.is_ok() })
+}

@@ -45,6 +45,9 @@ pub(crate) struct Stack {
     passed: AtomicU64,
     folder: TempDir,
     prefix: String,
+    /// A rule of coherence that the caches do without, to see the script notice.
+    #[cfg(feature = "mutants")]
+    pub(crate) without: Option<stratacache::Rule>,
 }
 
 /// The Redis that all cases of a process share, where they need one.
@@ -66,7 +69,17 @@ impl Stack {
         }
         let keyspaces = Keyspaces::of(&case);
         let prefix = format!("case-{number}");
-        Self { case, keyspaces, redis, clock, passed: AtomicU64::new(0), folder: folder(), prefix }
+        Self {
+            case,
+            keyspaces,
+            redis,
+            clock,
+            passed: AtomicU64::new(0),
+            folder: folder(),
+            prefix,
+            #[cfg(feature = "mutants")]
+            without: None,
+        }
     }
 
     /// Opens a cache over all tiers.
@@ -93,6 +106,10 @@ impl Stack {
             .seed(7)
             .flush_deadline(PATIENCE)
             .keyspace(self.keyspaces.usual);
+        #[cfg(feature = "mutants")]
+        if let Some(rule) = self.without {
+            builder = builder.without_rule(rule);
+        }
         let mut handles = Vec::new();
         for level in levels {
             let mut parts = self.parts(*level, disk).await;
