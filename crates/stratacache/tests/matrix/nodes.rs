@@ -28,8 +28,9 @@ pub(crate) async fn hears_of_another_node(play: &Play) {
 }
 
 /// Bounded reads may be behind for a second; the others never are.
-fn wait_for_the_bound(play: &Play) {
+async fn wait_for_the_bound(play: &Play) {
     if play.stack.case.newness == Newness::Bounded {
+        play.calm().await;
         play.stack.pass(seconds(2));
     }
 }
@@ -43,7 +44,7 @@ async fn what_it_invalidates_is_gone(play: &Play, elsewhere: &Cache, there: &Sou
     let shares = play.stack.case.writes_below();
     assert_eq!(there.has(&key).await, shares, "{how:?}: what one node loaded the other finds");
     there.change(elsewhere, how, &key).await;
-    wait_for_the_bound(play);
+    wait_for_the_bound(play).await;
     assert!(!acme.has(&key).await, "{how:?}: the other node invalidated it");
     assert!(!there.has(&key).await, "{how:?}");
 }
@@ -57,7 +58,7 @@ async fn what_it_invalidates_during_a_load_is_not_kept(play: &Play, elsewhere: &
     let old = begun.old.clone();
     assert_eq!(begun.end().await, old, "{how:?}: it came before");
     play.calm().await;
-    wait_for_the_bound(play);
+    wait_for_the_bound(play).await;
     assert!(!acme.has(&key).await, "{how:?}: the old value was kept in no tier");
     assert!(!there.has(&key).await, "{how:?}: nor for the other node");
 }

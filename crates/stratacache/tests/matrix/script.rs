@@ -40,8 +40,9 @@ impl Play {
         self.catch_up().await;
     }
 
-    /// Lets time pass.
+    /// Lets time pass, when nothing is under way that has a deadline by that clock.
     pub(crate) async fn pass(&self, time: Duration) {
+        self.calm().await;
         self.stack.pass(time);
         self.catch_up().await;
     }
@@ -71,7 +72,7 @@ impl Play {
     /// The lowest tier with the handle to make it fail, and what says of a call that it uses no other; none where nothing is
     /// written below.
     pub(crate) fn lowest(&self) -> Option<(Level, &Faults, Tiers)> {
-        let (level, faults) = self.written().iter().zip(&self.opened.faults).last()?;
+        let (level, faults) = self.written().iter().zip(&self.opened.faults).next_back()?;
         Some((*level, faults, Tiers::memory_only().and(level.name())))
     }
 }
