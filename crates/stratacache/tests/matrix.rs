@@ -1,78 +1,111 @@
-//! One script over every combination of tiers, codec, compression, consistency and write mode.
+//! One script over every combination of tiers, consistency, codec, compression, form in memory and way of writing.
 //!
-//! The clock of the cache stands still unless the script moves it; the runtime's is the real one, since the disk is real.
-#![allow(clippy::unwrap_used, clippy::disallowed_methods)] // everything here is a test, and starts its own tasks
+//! A case is named `tiers/consistency/codec/compression/form/write`, as a failure prints it. To run some alone, by parts of
+//! their names, any of which fits:
+//!
+//! ```text
+//! STRATA_CASE='memory_redis/latest/json/zstd/encoded/strict memory_disk/since/own' cargo test --test matrix --all-features
+//! ```
+//!
+//! Each test below runs the cases of one stack of tiers and one consistency, some at once, on real disks, directories and one
+//! Redis, where each has a folder or a prefix of its own. The clock of the cache stands still unless the script moves it; the
+//! runtime's is the real one.
+#![cfg(all(feature = "disk", feature = "object", feature = "redis", feature = "zstd"))]
+// everything here is a test: it may panic, starts its own tasks, and tells people what fails
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, clippy::print_stdout, clippy::print_stderr)]
 
+#[path = "matrix/axes.rs"]
+mod axes;
+#[path = "matrix/failures.rs"]
+mod failures;
 #[path = "matrix/invariants.rs"]
 mod invariants;
+#[path = "matrix/loads.rs"]
+mod loads;
+#[path = "matrix/nodes.rs"]
+mod nodes;
+#[path = "matrix/promotions.rs"]
+mod promotions;
+#[path = "matrix/restarts.rs"]
+mod restarts;
+#[path = "matrix/rows.rs"]
+mod rows;
+#[path = "matrix/run.rs"]
+mod run;
 #[path = "matrix/script.rs"]
 mod script;
-#[path = "matrix/setting.rs"]
-mod setting;
+#[path = "matrix/source.rs"]
+mod source;
+#[path = "matrix/stack.rs"]
+mod stack;
 
-/// Makes a test of every combination, in modules named after its parts.
+use axes::{Newness, Order};
+
+/// Makes a test of each stack and consistency, which expands to the cases of the other axes, and the list of them all.
 macro_rules! matrix {
-    (@write $below:expr, $codec:expr, $compress:expr, $consistency:expr) => {
-        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-        async fn write_through() {
-            script::play(Setting::new($below, $codec, $compress, $consistency, WriteMode::Through)).await;
-        }
+    ($($order:ident: [$($level:ident),*];)*) => {
+        $(mod $order {
+            use super::{Newness, Order, run};
 
-        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-        async fn write_memory_only() {
-            script::play(Setting::new($below, $codec, $compress, $consistency, WriteMode::MemoryOnly)).await;
-        }
+            pub(super) const ORDER: Order = Order { name: stringify!($order), below: &[$(crate::axes::Level::$level),*] };
 
-        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-        async fn write_behind() {
-            script::play(Setting::new($below, $codec, $compress, $consistency, WriteMode::Behind)).await;
-        }
-    };
-    (@consistency $below:expr, $codec:expr, $compress:expr) => {
-        mod bounded {
-            use super::*;
-            matrix!(@write $below, $codec, $compress, Consistency::Bounded(seconds(1)));
-        }
-        mod latest {
-            use super::*;
-            matrix!(@write $below, $codec, $compress, Consistency::Latest);
-        }
-    };
-    (@compress $below:expr, $codec:expr) => {
-        mod uncompressed {
-            use super::*;
-            matrix!(@consistency $below, $codec, Compress::Off);
-        }
-        mod lz4 {
-            use super::*;
-            matrix!(@consistency $below, $codec, Compress::Lz4 { over: 16 });
-        }
-    };
-    ($($tiers:ident: $below:expr;)*) => {$(
-        mod $tiers {
-            use stratacache::{Codec, Compress, Consistency, WriteMode, seconds};
-
-            use crate::{script, setting::{Below, Setting}};
-
-            mod message_pack {
-                use super::*;
-                matrix!(@compress $below, Codec::MessagePack);
+            #[test]
+            fn bounded() {
+                run::all(ORDER, Newness::Bounded);
             }
-            mod json {
-                use super::*;
-                matrix!(@compress $below, Codec::Json);
+
+            #[test]
+            fn latest() {
+                run::all(ORDER, Newness::Latest);
             }
-            mod postcard {
-                use super::*;
-                matrix!(@compress $below, Codec::Postcard);
+
+            #[test]
+            fn since() {
+                run::all(ORDER, Newness::Since);
             }
-        }
-    )*};
+        })*
+
+        const ORDERS: &[Order] = &[$($order::ORDER),*];
+    };
 }
 
 matrix! {
-    memory: Below::nothing();
-    memory_and_disk: Below::disk();
-    memory_and_persistent_tier: Below::persistent_memory();
-    memory_and_three_tiers: Below::three();
+    memory: [];
+    memory_disk: [Disk];
+    memory_redis: [Redis];
+    memory_object: [Object];
+    memory_disk_redis: [Disk, Redis];
+    memory_redis_disk: [Redis, Disk];
+    memory_disk_object: [Disk, Object];
+    memory_redis_object: [Redis, Object];
+    memory_disk_redis_object: [Disk, Redis, Object];
+}
+
+#[test]
+fn there_are_at_least_1_500_cases_and_no_two_are_the_same() {
+    let mut names = std::collections::HashSet::new();
+    for order in ORDERS {
+        let of_order = Newness::ALL.iter().flat_map(|newness| axes::expand(*order, *newness));
+        let before = names.len();
+        names.extend(of_order.map(|case| case.to_string()));
+        println!("{}: {} cases", order.name, names.len() - before);
+    }
+    let counted: usize =
+        ORDERS.iter().flat_map(|order| Newness::ALL.map(|newness| axes::expand(*order, newness).len())).sum();
+    println!("{counted} cases");
+    assert_eq!(names.len(), counted, "each has a name of its own");
+    assert!(counted >= 1_500, "{counted} cases");
+}
+
+/// The checker can fail: without a rule of coherence the simplest case of a stack with a disk does.
+#[cfg(feature = "mutants")]
+#[test]
+fn a_case_fails_without_a_rule_of_coherence() {
+    use stratacache::Rule;
+
+    let [case, ..] = axes::expand(memory_disk::ORDER, Newness::Bounded)[..] else { unreachable!("it has cases") };
+    assert!(run::passes(case, None));
+    for rule in [Rule::StampBeforeLoad, Rule::JudgeAfterPut, Rule::PersistMarks, Rule::PromotionKeepsStamp] {
+        assert!(!run::passes(case, Some(rule)), "nobody noticed that {rule:?} is off");
+    }
 }
