@@ -1,16 +1,16 @@
-//! One script over every combination of tiers, consistency, codec, compression, form in memory and way of writing.
+//! One script over every combination of tiers, consistency, codec, compression, encryption, form in memory and way of writing.
 //!
-//! A case is named `tiers/consistency/codec/compression/form/write`, as a failure prints it. To run some alone, by parts of
+//! A case is named `tiers/consistency/codec/compression/encryption/form/write`, as a failure prints it. To run some alone, by parts of
 //! their names, any of which fits:
 //!
 //! ```text
-//! STRATA_CASE='memory_redis/latest/json/zstd/encoded/strict memory_disk/since/own' cargo test --test matrix --all-features
+//! STRATA_CASE='memory_redis/latest/json/zstd/clear/encoded/strict memory_disk/since/own' cargo test --test matrix --all-features
 //! ```
 //!
 //! Each test below runs the cases of one stack of tiers and one consistency, some at once, on real disks, directories and one
 //! Redis, where each has a folder or a prefix of its own. The clock of the cache stands still unless the script moves it; the
 //! runtime's is the real one.
-#![cfg(all(feature = "disk", feature = "object", feature = "redis", feature = "zstd"))]
+#![cfg(all(feature = "disk", feature = "encryption", feature = "object", feature = "redis", feature = "zstd"))]
 // everything here is a test: it may panic, starts its own tasks, and tells people what fails
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, clippy::print_stdout, clippy::print_stderr)]
 

@@ -106,6 +106,24 @@ impl Squeeze {
     }
 }
 
+/// Whether what is below memory is encrypted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Encryption {
+    Off,
+    On,
+}
+
+impl Encryption {
+    const ALL: [Self; 2] = [Self::Off, Self::On];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Off => "clear",
+            Self::On => "encrypted",
+        }
+    }
+}
+
 /// Where values are written, and what the failure of a tier means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Writing {
@@ -150,6 +168,7 @@ pub(crate) struct Case {
     pub(crate) newness: Newness,
     pub(crate) coding: Coding,
     pub(crate) squeeze: Squeeze,
+    pub(crate) encryption: Encryption,
     pub(crate) form: MemoryForm,
     pub(crate) writing: Writing,
 }
@@ -157,8 +176,8 @@ pub(crate) struct Case {
 impl fmt::Display for Case {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let form = if self.form == MemoryForm::Encoded { "encoded" } else { "decoded" };
-        let parts = [self.order.name, self.newness.name(), self.coding.name(), self.squeeze.name(), form];
-        write!(f, "{}/{}", parts.join("/"), self.writing.name())
+        let bytes = [self.coding.name(), self.squeeze.name(), self.encryption.name(), form].join("/");
+        write!(f, "{}/{}/{bytes}/{}", self.order.name, self.newness.name(), self.writing.name())
     }
 }
 
@@ -218,10 +237,14 @@ impl Case {
         // how new a read must be has little to do with bytes: half of the pairs of these, each value among them
         let pairs =
             self.newness == Newness::Bounded || (self.coding as usize + self.squeeze as usize).is_multiple_of(2);
+        // half of the triples of these, each pair among them; what is nowhere below memory is encrypted nowhere
+        let encrypted = self.encryption == Encryption::On;
+        let even = self.coding as usize + self.squeeze as usize + self.form as usize + usize::from(encrypted);
+        let encryption = if self.writes_below() { even.is_multiple_of(2) } else { !encrypted };
         let bytes = self.makes_bytes() || (self.coding, self.squeeze) == (Coding::MessagePack, Squeeze::Off);
         // without a tier below all ways of writing are one
         let writing = !self.order.below.is_empty() || self.writing == Writing::Through;
-        pairs && bytes && writing
+        pairs && encryption && bytes && writing
     }
 }
 
@@ -230,9 +253,11 @@ pub(crate) fn expand(order: Order, newness: Newness) -> Vec<Case> {
     let mut cases = Vec::new();
     for coding in Coding::ALL {
         for squeeze in Squeeze::ALL {
-            for form in [MemoryForm::Decoded, MemoryForm::Encoded] {
-                for writing in Writing::ALL {
-                    cases.push(Case { order, newness, coding, squeeze, form, writing });
+            for encryption in Encryption::ALL {
+                for form in [MemoryForm::Decoded, MemoryForm::Encoded] {
+                    for writing in Writing::ALL {
+                        cases.push(Case { order, newness, coding, squeeze, encryption, form, writing });
+                    }
                 }
             }
         }

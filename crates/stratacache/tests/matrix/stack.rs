@@ -9,7 +9,7 @@ use std::{
 };
 
 use stratacache::{
-    Cache, Disk, Object, Redis,
+    Cache, Disk, MemoryKeys, Object, Redis,
     clock::Clock as _,
     seconds,
     tier::{AnyTier, TierParts},
@@ -22,7 +22,7 @@ use stratacache_testkit::{
 use tempfile::TempDir;
 
 use crate::{
-    axes::{Case, Level},
+    axes::{Case, Encryption, Level},
     rows::Keyspaces,
 };
 
@@ -40,6 +40,7 @@ pub(crate) struct Stack {
     pub(crate) case: Case,
     pub(crate) keyspaces: Keyspaces,
     pub(crate) redis: Arc<Server>,
+    keys: MemoryKeys,
     clock: ManualClock,
     /// Milliseconds that the script has let pass.
     passed: AtomicU64,
@@ -73,6 +74,7 @@ impl Stack {
             case,
             keyspaces,
             redis,
+            keys: MemoryKeys::new(),
             clock,
             passed: AtomicU64::new(0),
             folder: folder(),
@@ -109,6 +111,9 @@ impl Stack {
         #[cfg(feature = "mutants")]
         if let Some(rule) = self.without {
             builder = builder.without_rule(rule);
+        }
+        if self.case.encryption == Encryption::On {
+            builder = builder.encryption(self.keys.clone());
         }
         let mut handles = Vec::new();
         for level in levels {
