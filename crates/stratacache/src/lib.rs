@@ -89,14 +89,11 @@ pub struct Readme;
 /// let guide = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/guide/many-nodes.md"));
 /// assert!(guide.contains(stratacache::REDIS_ACL));
 /// ```
-#[cfg(all(doctest, feature = "redis"))]
+#[cfg(all(doctest, feature = "disk", feature = "redis", feature = "object"))]
 #[doc = include_str!("../../../docs/guide/many-nodes.md")]
 #[doc = include_str!("../../../docs/guide/when-redis-is-down.md")]
 #[doc = include_str!("../../../docs/guide/cluster.md")]
 #[doc = include_str!("../../../docs/guide/write-modes.md")]
-pub struct Guide;
-
-/// The snippets of the guide to object stores compile.
-#[cfg(all(doctest, feature = "redis", feature = "object"))]
 #[doc = include_str!("../../../docs/guide/object.md")]
-pub struct ObjectGuide;
+#[doc = include_str!("../../../docs/guide/choosing-tiers.md")]
+pub struct Guide;
