@@ -1,6 +1,9 @@
 //! The options of the tier, checked when it connects.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::AtomicU64},
+    time::Duration,
+};
 
 use stratacache::{
     Error, ErrorKind, Result,
@@ -94,6 +97,7 @@ impl MemcachedBuilder {
         let max_weight = largest.saturating_sub(OVERHEAD);
         Ok(Memcached {
             pool: Pool::new(self.address, max_weight, self.connections),
+            next: AtomicU64::new(0),
             name: self.name,
             prefix: self.prefix,
             max_weight,

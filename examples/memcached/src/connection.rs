@@ -93,7 +93,7 @@ impl Connection {
         let (mut read, write) = stream.split();
         let mut write = BufWriter::new(write);
         let sending = async {
-            for Request { line, data } in requests {
+            for Request { line, data, .. } in requests {
                 write.write_all(line).await?;
                 if let Some(data) = data {
                     write.write_all(data).await?;
@@ -103,10 +103,12 @@ impl Connection {
             write.flush().await.map_err(Broken::Io)
         };
         let reading = async {
-            let mut number = 0;
+            // all settings are the reply to one request
+            let mut numbers = requests.iter().map(|request| request.number).chain(std::iter::repeat(0));
+            let mut number = numbers.next().unwrap_or_default();
             loop {
                 while let Some(reply) = protocol::take(come, number, *largest)? {
-                    number += 1;
+                    number = numbers.next().unwrap_or_default();
                     if each(reply).is_break() {
                         return Ok(());
                     }

@@ -49,8 +49,12 @@ async fn show(address: String) -> Result<(), Box<dyn Error>> {
     pause().await;
     check("and nobody else", page(&other, 1, "lost").await? == "other's" && cache.stats().lower_hits == 2)?;
 
-    acme.insert(PAGES.key(&2), "x".repeat(3 << 20)).await?;
-    check("a value larger than an item is in memory alone", acme.get(PAGES.key(&2)).await.is_some())?;
+    // that is more than 1 MiB, also when it is compressed
+    let large: String = (0..400_000_u32).map(|n| n.wrapping_mul(2_654_435_761).to_string()).collect();
+    acme.insert(PAGES.key(&2), large).await?;
+    let held = acme.inspect(PAGES.key(&2)).await?.tiers;
+    let memory_alone = held.len() == 1 && held[0].tier == "memory";
+    check("a value larger than an item is in memory alone", memory_alone)?;
     println!("\n{}", cache.stats());
     cache.close().await?;
     Ok(())

@@ -1,6 +1,7 @@
 //! The meta commands of Memcached's text protocol: what is sent, and what comes back.
 //!
-//! Every request has exactly one reply, in order; each that can carries its number, so that a reply is never taken for another's.
+//! Every request has exactly one reply, in order; each that can carries its number, which no other request of the tier has, so that
+//! a reply is never taken for another's.
 
 use std::io::Write as _;
 
@@ -14,42 +15,43 @@ const LONGEST_LIFE: u64 = 30 * 24 * 60 * 60;
 /// What is sent: a line, and data where it stores something.
 #[derive(Debug)]
 pub(crate) struct Request {
+    pub(crate) number: u64,
     pub(crate) line: Vec<u8>,
     pub(crate) data: Option<Bytes>,
 }
 
 impl Request {
     /// Asks for what is stored.
-    pub(crate) fn get(number: usize, key: &str) -> Self {
-        Self::line(format_args!("mg {key} v O{number}\r\n"))
+    pub(crate) fn get(number: u64, key: &str) -> Self {
+        Self::line(number, format_args!("mg {key} v O{number}\r\n"))
     }
 
     /// Stores for so many milliseconds, whatever is there.
-    pub(crate) fn set(number: usize, key: &str, data: Bytes, millis: u64) -> Self {
+    pub(crate) fn set(number: u64, key: &str, data: Bytes, millis: u64) -> Self {
         let (length, life) = (data.len(), life(millis));
-        Self { data: Some(data), ..Self::line(format_args!("ms {key} {length} T{life} O{number}\r\n")) }
+        Self { data: Some(data), ..Self::line(number, format_args!("ms {key} {length} T{life} O{number}\r\n")) }
     }
 
     /// Removes what is stored.
-    pub(crate) fn delete(number: usize, key: &str) -> Self {
-        Self::line(format_args!("md {key} O{number}\r\n"))
+    pub(crate) fn delete(number: u64, key: &str) -> Self {
+        Self::line(number, format_args!("md {key} O{number}\r\n"))
     }
 
     /// Does nothing, and is answered.
     pub(crate) fn no_op() -> Self {
-        Self::line(format_args!("mn\r\n"))
+        Self::line(0, format_args!("mn\r\n"))
     }
 
     /// Asks for the largest item, among other things; the only request that has many replies.
     pub(crate) fn settings() -> Self {
-        Self::line(format_args!("stats settings\r\n"))
+        Self::line(0, format_args!("stats settings\r\n"))
     }
 
-    fn line(line: std::fmt::Arguments<'_>) -> Self {
+    fn line(number: u64, line: std::fmt::Arguments<'_>) -> Self {
         let mut bytes = Vec::with_capacity(80);
         // writing to memory cannot fail
         let _ = bytes.write_fmt(line);
-        Self { line: bytes, data: None }
+        Self { number, line: bytes, data: None }
     }
 }
 
@@ -85,7 +87,7 @@ pub(crate) enum Reply {
 pub(crate) struct Nonsense(pub(crate) &'static str);
 
 /// Takes the reply to a request out of what has come; `None` if it is not all there. Values are at most so large.
-pub(crate) fn take(come: &mut BytesMut, number: usize, largest: u64) -> Result<Option<Reply>, Nonsense> {
+pub(crate) fn take(come: &mut BytesMut, number: u64, largest: u64) -> Result<Option<Reply>, Nonsense> {
     let Some(end) = come.windows(2).take(LONGEST_LINE).position(|two| two == b"\r\n") else {
         let nonsense = Nonsense("a line without end");
         return if come.len() > LONGEST_LINE { Err(nonsense) } else { Ok(None) };
@@ -136,7 +138,7 @@ pub(crate) fn take(come: &mut BytesMut, number: usize, largest: u64) -> Result<O
 }
 
 /// Checks that a reply is the one to a request.
-fn is_for(number: usize, flags: &str) -> Result<(), Nonsense> {
+fn is_for(number: u64, flags: &str) -> Result<(), Nonsense> {
     let said = flags.split(' ').find_map(|flag| flag.strip_prefix('O'));
     let same = said.is_some_and(|said| said.parse() == Ok(number));
     if same { Ok(()) } else { Err(Nonsense("the reply to another request")) }

@@ -1,6 +1,12 @@
 //! The tier: batches, lives, and what a failure means for each entry.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use stratacache::{
     Result,
@@ -20,6 +26,8 @@ use crate::{
 /// Memcached as a tier. Give it to `Cache::builder().tier(..)`.
 pub struct Memcached {
     pub(crate) pool: Pool,
+    /// The number of the next request.
+    pub(crate) next: AtomicU64,
     pub(crate) name: String,
     pub(crate) prefix: String,
     pub(crate) max_weight: u64,
@@ -46,6 +54,10 @@ impl Memcached {
         format!("{}{:032x}", self.prefix, u128::from_be_bytes(name.to_bytes()))
     }
 
+    fn number(&self) -> u64 {
+        self.next.fetch_add(1, Ordering::Relaxed)
+    }
+
     /// Sends a batch. `Err` if nothing is known of any of it, as the contract has it; otherwise there is a reply for some.
     async fn send(&self, requests: &[Request]) -> Result<Exchanged, TierError> {
         let exchanged = self.pool.exchange(requests).await?;
@@ -68,8 +80,7 @@ impl Tier for Memcached {
     async fn get_many(&self, request: GetMany) -> Result<Vec<Got>, TierError> {
         let asked = request.names.len();
         let wanted = if request.want == Want::Fence { Vec::new() } else { request.names };
-        let requests: Vec<_> =
-            wanted.into_iter().enumerate().map(|(number, name)| Request::get(number, &self.key(name))).collect();
+        let requests: Vec<_> = wanted.into_iter().map(|name| Request::get(self.number(), &self.key(name))).collect();
         let Exchanged { replies, failure } = self.send(&requests).await?;
         if let Some(error) = failure {
             tracing::debug!(%error, missing = requests.len() - replies.len(), "some entries could not be read: misses");
@@ -96,7 +107,7 @@ impl Tier for Memcached {
             outcomes.push((!fits).then_some(PutOutcome::TooLarge));
             if fits {
                 let life = expires_at.saturating_sub(now);
-                requests.push(Request::set(requests.len(), &self.key(name), envelope, life));
+                requests.push(Request::set(self.number(), &self.key(name), envelope, life));
             }
         }
         let Exchanged { replies, failure } = self.send(&requests).await?;
@@ -113,8 +124,8 @@ impl Tier for Memcached {
 
     async fn remove_many(&self, request: RemoveMany) -> Result<Vec<Result<(), TierError>>, TierError> {
         let asked = request.names.len();
-        let names = request.names.into_iter().enumerate();
-        let requests: Vec<_> = names.map(|(number, name)| Request::delete(number, &self.key(name))).collect();
+        let names = request.names.into_iter();
+        let requests: Vec<_> = names.map(|name| Request::delete(self.number(), &self.key(name))).collect();
         let Exchanged { replies, failure } = self.send(&requests).await?;
         let mut results: Vec<_> = replies
             .into_iter()

@@ -173,7 +173,7 @@ async fn an_idle_connection_that_a_restart_closed_is_no_failure() {
 }
 
 /// What looks like a Memcached and answers each connection with one script: so many requests are read, then these bytes are
-/// sent, and it is closed. The first connection is the tier's question for the largest item.
+/// sent, and it is closed. The tier numbers its requests from 0 on. The first connection is the tier's question for the largest item.
 async fn scripted(scripts: Vec<(usize, &'static [u8])>) -> (Memcached, tokio::task::JoinHandle<()>) {
     const SETTINGS: &[u8] = b"STAT item_size_max 1048576\r\nEND\r\n";
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -200,8 +200,8 @@ async fn a_batch_that_was_answered_in_part_says_which_names_failed() {
     const LOST: Option<TierErrorKind> = Some(TierErrorKind::ReplyLost);
     let scripts: Vec<(usize, &[u8])> = vec![
         (4, b"HD O0\r\nNF O1\r\nHD O"),
-        (8, b"HD O0\r\nSERVER_ERROR out of memory storing object\r\n"),
-        (4, b"EN\r\nVA 3 O1\r\nabc\r\nVA 3 O2\r\nx"),
+        (8, b"HD O4\r\nSERVER_ERROR out of memory storing object\r\n"),
+        (4, b"EN\r\nVA 3 O9\r\nabc\r\nVA 3 O10\r\nx"),
         (4, b""),
     ];
     let (tier, serving) = scripted(scripts).await;
@@ -225,10 +225,10 @@ async fn a_batch_that_was_answered_in_part_says_which_names_failed() {
 #[tokio::test]
 async fn replies_that_lie_cost_the_connection_and_little_memory() {
     let lies: [&[u8]; 6] = [
-        b"VA 3 O1\r\nabc\r\n",                   // to another request
-        b"VA 99999999999 O0\r\nabc\r\n",         // 100 GB
-        b"VA 3 O0\r\nabcdef\r\n",                // longer than it says
-        b"VA 3 O0\r\nabc\r\nVA 3 O0\r\nabc\r\n", // more than was asked for
+        b"VA 3 O9\r\nabc\r\n",                   // to another request
+        b"VA 99999999999 O1\r\nabc\r\n",         // 100 GB
+        b"VA 3 O2\r\nabcdef\r\n",                // longer than it says
+        b"VA 3 O3\r\nabc\r\nVA 3 O3\r\nabc\r\n", // more than was asked for
         b"ERROR Too many open connections\r\n",
         b"HTTP/1.1 400 Bad Request\r\n\r\n",
     ];

@@ -54,6 +54,11 @@ fn hits(cache: &Cache) -> Vec<u64> {
     cache.stats().tiers.iter().map(|tier| tier.hits).collect()
 }
 
+/// Returns a value that stays large when it is compressed.
+fn scan() -> String {
+    (0..200_000_u32).map(|n| n.wrapping_mul(2_654_435_761).to_string()).collect()
+}
+
 /// A value that must not be loaded again.
 async fn not_again() -> Result<String, io::Error> {
     Err(io::Error::other("it was loaded again"))
@@ -69,7 +74,7 @@ async fn which_tiers(ns: &Namespace) -> Outcome {
     check("`.tiers(..)` says otherwise for one call", held(ns, REPORTS.key("draft")).await? == ["memory"])?;
     ns.insert(REPORTS.key("archive"), "cold".to_owned()).tiers(Tiers::all().skip("disk")).await?;
     check("and leaves out one tier", held(ns, REPORTS.key("archive")).await? == ["memory", "object"])?;
-    ns.insert(SCANS.key("page"), "x".repeat(1 << 20)).await?;
+    ns.insert(SCANS.key("page"), scan()).await?;
     check(
         "`tier_max_weight` keeps what is large off the disk",
         held(ns, SCANS.key("page")).await? == ["memory", "object"],
