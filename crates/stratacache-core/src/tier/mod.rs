@@ -10,6 +10,7 @@ pub use any::AnyTier;
 pub use parts::TierParts;
 pub use request::{Fence, GetMany, Got, PutItem, PutMany, PutOutcome, RemoveMany, Want};
 
+pub use crate::EntryName;
 use crate::{Error, ErrorKind};
 
 /// A storage level below memory.
@@ -35,8 +36,10 @@ use crate::{Error, ErrorKind};
 /// one hung, others fail at once with [`TierErrorKind::Unavailable`] until a probe succeeds; and it tells of that by
 /// [`TierParts::turns`].
 ///
-/// Every operation is a batch, there are no default methods, and every future may
-/// be dropped at any point. The conformance suite is in `stratacache-testkit`.
+/// Every operation is a batch, and there are no default methods. Every future may be dropped at any point: what it had begun may take
+/// effect or not, also later; and where it was waiting for a reply, that reply must not meet a later request. Names are hashes, 16
+/// bytes each, fit for any store. The conformance suite is in `stratacache-testkit`; the example `memcached` is a tier written
+/// with what `stratacache` exports and nothing else. One that brings a journal, a coordinator or a breaker needs `stratacache-core`.
 pub trait Tier: Send + Sync + 'static {
     /// Returns the name, unique in a cache: `disk`, `redis`, ...
     fn name(&self) -> &str;
@@ -47,7 +50,7 @@ pub trait Tier: Send + Sync + 'static {
     /// Reads entries; the reply has one [`Got`] for each name, in order.
     ///
     /// # Errors
-    /// [`TierError`] when nothing could be read. A damaged entry is not an error: it is absent.
+    /// [`TierError`] when nothing could be read. What could not be read among others is absent, as is a damaged entry.
     fn get_many(&self, request: GetMany) -> impl Future<Output = Result<Vec<Got>, TierError>> + Send;
 
     /// Writes entries; the reply has one outcome for each item, in order.
@@ -90,7 +93,7 @@ pub struct Capability {
     pub fenced: bool,
     /// The fences are leases, which the coordinator of the tier grants; see [`Tier`].
     pub leased: bool,
-    /// Keeps entries when the process ends.
+    /// Keeps entries when this process ends: on a disk, or in a server, whether or not that survives its own end.
     pub persistent: bool,
     /// Is used by other nodes too.
     pub shared: bool,
@@ -175,6 +178,9 @@ impl Default for Capability {
 }
 
 /// Classes of a tier's failure.
+///
+/// The breaker that the engine puts around a tier opens at once after a `Timeout`, and after others when half of the operations within
+/// 5 s failed, and at least 5. To it `Full` and `Corrupt` are answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum TierErrorKind {

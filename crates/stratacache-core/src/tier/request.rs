@@ -92,9 +92,10 @@ pub struct PutItem {
     pub name: EntryName,
     /// The whole envelope.
     pub envelope: Bytes,
-    /// When the tier may forget the entry, in coordinator time.
+    /// When the tier may forget the entry, in coordinator time: [`Millis`] since the Unix epoch. It may be sooner, and need not be
+    /// at all: the envelope says what is served. A store that wants a span takes the difference to its own clock, and rounds up.
     pub expires_at: Millis,
-    /// The permission under which it is written; `None` writes without one.
+    /// The permission under which it is written; `None` writes without one, whatever is there.
     pub fence: Option<Fence>,
 }
 
@@ -130,9 +131,9 @@ pub enum PutOutcome {
     Stored,
     /// Its fence was void: nothing was stored.
     Fenced,
-    /// It is too large for the tier: nothing was stored.
+    /// It is too large for the tier: nothing was stored, and what was there may be there still.
     TooLarge,
-    /// It could not be stored.
+    /// It could not be stored, or that is not known.
     Failed(super::TierError),
 }
 
