@@ -177,7 +177,7 @@ impl KeyWrap for MasterKeys {
         Ok([&id[..], &sealed.nonce, &text[..], &sealed.tag].concat())
     }
 
-    async fn unwrap(&self, tenant: &TenantId, wrapped: &[u8]) -> Result<Zeroizing<[u8; 32]>> {
+    async fn unwrap(&self, tenant: &TenantId, wrapped: &[u8]) -> Result<Box<[u8; 32]>> {
         let wrapped: &[u8; WRAPPED] = wrapped
             .try_into()
             .map_err(|_| Error::new(ErrorKind::Corrupt, "a wrapped data key does not have the length of one"))?;
@@ -193,8 +193,9 @@ impl KeyWrap for MasterKeys {
         let (nonce, rest) = rest.split_at(NONCE);
         let (text, tag) = rest.split_at(32);
         let sealed = Sealed { nonce: std::array::from_fn(|i| nonce[i]), tag: std::array::from_fn(|i| tag[i]) };
-        let mut secret = Zeroizing::new(std::array::from_fn(|i| text[i]));
-        cipher.open(&context_of(tenant, id), &sealed, &mut *secret).map_err(|error| {
+        // decrypted where it stays
+        let mut secret = Box::new(std::array::from_fn(|i| text[i]));
+        cipher.open(&context_of(tenant, id), &sealed, &mut secret[..]).map_err(|error| {
             Error::new(ErrorKind::Corrupt, "a wrapped data key is damaged, or another tenant's").with_source(error)
         })?;
         Ok(secret)

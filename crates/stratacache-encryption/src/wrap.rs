@@ -3,7 +3,6 @@
 use std::future::Future;
 
 use stratacache_core::{Result, TenantId};
-use zeroize::Zeroizing;
 
 /// Wraps data keys with a master key, so that they can be kept where others read: [`MasterKeys`](crate::MasterKeys), or a key
 /// management service.
@@ -13,7 +12,6 @@ use zeroize::Zeroizing;
 /// ```
 /// use stratacache_core::{Error, ErrorKind, Result, TenantId};
 /// use stratacache_encryption::KeyWrap;
-/// use zeroize::Zeroizing;
 ///
 /// # struct Client;
 /// # impl Client {
@@ -31,10 +29,10 @@ use zeroize::Zeroizing;
 ///     async fn wrap(&self, tenant: &TenantId, secret: &[u8; 32]) -> Result<Vec<u8>> {
 ///         self.0.encrypt(tenant.as_str(), secret).await.map_err(unavailable)
 ///     }
-///     async fn unwrap(&self, tenant: &TenantId, wrapped: &[u8]) -> Result<Zeroizing<[u8; 32]>> {
-///         let secret = Zeroizing::new(self.0.decrypt(tenant.as_str(), wrapped).await.map_err(unavailable)?);
-///         let secret = <[u8; 32]>::try_from(&secret[..]);
-///         secret.map(Zeroizing::new).map_err(|_| Error::new(ErrorKind::Corrupt, "a data key has 32 bytes"))
+///     async fn unwrap(&self, tenant: &TenantId, wrapped: &[u8]) -> Result<Box<[u8; 32]>> {
+///         let secret = self.0.decrypt(tenant.as_str(), wrapped).await.map_err(unavailable)?;
+///         let secret = secret.into_boxed_slice().try_into();
+///         secret.map_err(|_| Error::new(ErrorKind::Corrupt, "a data key has 32 bytes"))
 ///     }
 ///     fn is_current(&self, _wrapped: &[u8]) -> bool {
 ///         true // the service rotates its master keys by itself
@@ -52,7 +50,7 @@ pub trait KeyWrap: Send + Sync + 'static {
     /// May be dropped half-way.
     fn wrap(&self, tenant: &TenantId, secret: &[u8; 32]) -> impl Future<Output = Result<Vec<u8>>> + Send;
 
-    /// Returns the data key that was wrapped for this tenant.
+    /// Returns the data key that was wrapped for this tenant, in a box, which is wiped when it has been taken out of.
     ///
     /// # Errors
     /// As [`wrap`](Self::wrap); [`ErrorKind::Corrupt`](stratacache_core::ErrorKind::Corrupt) for what was not wrapped for this
@@ -60,7 +58,7 @@ pub trait KeyWrap: Send + Sync + 'static {
     ///
     /// # Cancel safety
     /// May be dropped half-way.
-    fn unwrap(&self, tenant: &TenantId, wrapped: &[u8]) -> impl Future<Output = Result<Zeroizing<[u8; 32]>>> + Send;
+    fn unwrap(&self, tenant: &TenantId, wrapped: &[u8]) -> impl Future<Output = Result<Box<[u8; 32]>>> + Send;
 
     /// Tells whether it is wrapped with the present master key: what is not can be wrapped anew.
     fn is_current(&self, wrapped: &[u8]) -> bool;

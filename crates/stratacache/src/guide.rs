@@ -26,3 +26,8 @@ pub struct ObjectGuide;
 #[cfg(all(feature = "redis", feature = "encryption"))]
 #[doc = include_str!("../../../docs/guide/encryption.md")]
 pub struct EncryptionGuide;
+
+/// The snippets of the guide to tiers compile.
+#[cfg(all(feature = "disk", feature = "redis", feature = "object"))]
+#[doc = include_str!("../../../docs/guide/choosing-tiers.md")]
+pub struct TiersGuide;

@@ -6,8 +6,10 @@ mod support;
 use std::{convert::Infallible, sync::Arc};
 
 use stratacache::{
-    Cache, Cached, Consistency, ErrorKind, Key, Keyspace, LoadError, Policy, Target, TenantId, event::EventKind, hours,
-    millis, minutes, seconds,
+    Cache, Cached, Consistency, ErrorKind, Key, Keyspace, LoadError, Policy, Target, TenantId,
+    event::EventKind,
+    hours, millis, minutes, seconds,
+    tier::{RemoveMany, Tier},
 };
 use stratacache_testkit::tiers::MemoryTier;
 use support::{Loads, builder, cache, read, settle, tenant};
@@ -191,6 +193,28 @@ async fn statistics_count_what_happened_per_cache_tenant_namespace_and_keyspace(
     assert_eq!(cache.tenant_stats(&TenantId::parse("nobody").unwrap()), stratacache::Stats::default());
     assert!(serde_json::to_value(&whole).unwrap()["tiers"].is_array());
     assert_eq!(acme.sample_keys(10).len(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn inspection_calls_valid_only_what_a_read_would_serve() {
+    let disk = MemoryTier::new("disk").persistent(true);
+    let object = MemoryTier::unfenced("object").persistent(true);
+    let open = async || builder().tier(disk.with_journal()).tier(object.clone()).build().await.unwrap();
+    let cache = open().await;
+    tenant(&cache, "acme").insert("k", 1_u32).await.unwrap();
+    let valid = async |cache: &Cache| -> Vec<String> {
+        let seen = tenant(cache, "acme").inspect::<u32>("k").await.unwrap();
+        seen.tiers.into_iter().filter(|tier| tier.valid).map(|tier| tier.tier).collect()
+    };
+    assert_eq!(valid(&cache).await, ["memory", "disk", "object"]);
+    cache.close().await.unwrap();
+    // the journal of the disk does not keep the marks of keys that a tier without fences is judged by
+    let cache = open().await;
+    assert_eq!(valid(&cache).await, ["disk"]);
+    tenant(&cache, "acme").expire("k").await.unwrap();
+    assert!(valid(&cache).await.is_empty(), "it has no stale window");
+    disk.remove_many(RemoveMany::new(disk.names())).await.unwrap();
+    assert!(tenant(&cache, "acme").get::<u32>("k").await.is_none());
 }
 
 #[tokio::test(start_paused = true)]

@@ -10,6 +10,7 @@ use stratacache_core::{
 };
 
 use super::{Door, Engine, Standing};
+use crate::memory::Times;
 
 /// What is known of a key.
 #[derive(Debug, Clone, Serialize)]
@@ -75,6 +76,7 @@ impl Engine {
                 weight: u64::from(meta.weight),
             });
         }
+        let (fill, _) = self.mirror.begin_fill(&inner.tenant.marks);
         let name = self.name(inner, bytes);
         let check = self.deployment.check(&inner.tenant.id, inner.space.prefix.path(), bytes);
         for tier in &self.tiers {
@@ -85,7 +87,9 @@ impl Engine {
             if head.check != check {
                 continue;
             }
-            let view = self.view(inner, bytes, &tier.name, &head, envelope.len() as u64, now);
+            let verdict = self.envelope_verdict(tier, inner, bytes, fill.began(), &head);
+            let times = verdict.map(|expired_at| self.believable(&head, expired_at));
+            let view = view(&tier.name, &head, times, envelope.len() as u64, now);
             tiers.push(TierView { valid: view.valid && usable.uses_tiers(), ..view });
         }
         let scope = self.key_scope(inner, bytes);
@@ -93,32 +97,21 @@ impl Engine {
         let last_key_mark = self.mirror.last_key_mark(marks, scope);
         Inspection { tiers, last_key_mark, applied: marks.lane.applied() }
     }
+}
 
-    fn view(&self, inner: &Door, key: &[u8], tier: &str, head: &Head, size: u64, now: Millis) -> TierView {
-        let marks = &inner.tenant.marks;
-        let depends = crate::coherence::Depends {
-            path: inner.space.scopes.path(),
-            tags: &head.tags,
-            global_tags: &head.global_tags,
-            lane_seq: head.stamp.seq,
-            global_seq: head.global.seq,
-            own: head.own,
-        };
-        let valid = self.mirror.knows(marks, head.stamp, head.global, head.own, self.shared)
-            && self.mirror.judge(marks, &depends) != crate::coherence::Verdict::Invalid
-            && self.mirror.last_key_mark(marks, self.key_scope(inner, key)) <= head.stamp.seq.max(head.own)
-            && head.useful_until() > now;
-        TierView {
-            tier: tier.to_owned(),
-            valid,
-            absent: head.absent,
-            fresh_for: until(head.fresh_until, now),
-            stale_for: until(head.useful_until(), now),
-            age: until(now, head.created),
-            tags: head.tags.len() + head.global_tags.len(),
-            stamp: head.stamp.seq,
-            own: head.own,
-            weight: size,
-        }
+/// What a read would find; `times` are those that it would go by, if the entry is valid.
+fn view(tier: &str, head: &Head, times: Option<Times>, weight: u64, now: Millis) -> TierView {
+    let useful_until = times.as_ref().map_or(head.useful_until(), Times::useful_until);
+    TierView {
+        tier: tier.to_owned(),
+        valid: times.is_some() && useful_until > now,
+        absent: head.absent,
+        fresh_for: until(times.map_or(head.fresh_until, |times| times.fresh_until), now),
+        stale_for: until(useful_until, now),
+        age: until(now, head.created),
+        tags: head.tags.len() + head.global_tags.len(),
+        stamp: head.stamp.seq,
+        own: head.own,
+        weight,
     }
 }

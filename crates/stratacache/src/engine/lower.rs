@@ -267,7 +267,7 @@ impl Engine {
         if head.check != check {
             return foreign();
         }
-        let Some(expired_at) = self.envelope_verdict(tier, wanted, &head) else { return miss() };
+        let Some(expired_at) = self.envelope_verdict(tier, ns, wanted.key, wanted.began, &head) else { return miss() };
         let now = self.timeline.now();
         let tier_cap = wanted.policy.tier_rule(&tier.name).and_then(|r| r.ttl);
         if tier_cap.is_some_and(|cap| now >= head.created.saturating_add(ms(cap))) {
@@ -300,14 +300,15 @@ impl Engine {
         })
     }
 
-    /// Returns `Some` with the time of an `expire` if the envelope is valid.
-    fn envelope_verdict<V: 'static>(
+    /// Returns `Some` with the time of an `expire` if the envelope is valid. `began` is the position before it was read.
+    pub(super) fn envelope_verdict(
         &self,
         tier: &TierHandle,
-        wanted: &Wanted<'_, V>,
+        ns: &Door,
+        key: &[u8],
+        began: Seq,
         head: &Head,
     ) -> Option<Option<Millis>> {
-        let ns = wanted.ns;
         let marks = &ns.tenant.marks;
         if !self.mirror.knows(marks, head.stamp, head.global, head.own, self.shared) {
             return None;
@@ -321,11 +322,11 @@ impl Engine {
             own: head.own,
         };
         let Verdict::Valid { expired_at, .. } = self.mirror.judge(marks, &depends) else { return None };
-        let scope = self.key_scope(ns, wanted.key);
+        let scope = self.key_scope(ns, key);
         // a tier has removed what a forgotten key mark was about, if it was asked to: by this node where it is the only
         // one, by all where nodes share it, and only what was loaded under the fence. All else must not be older than those
         let removed = if self.shared { tier.capability.shared && !head.older_than_token } else { true };
-        let began = if tier.capability.fenced && removed { wanted.began } else { head.stamp.seq.max(head.own) };
+        let began = if tier.capability.fenced && removed { began } else { head.stamp.seq.max(head.own) };
         if !self.mirror.key_allows(marks, scope, began, &depends) {
             return None;
         }
@@ -334,7 +335,7 @@ impl Engine {
     }
 
     /// Returns the times of an envelope, cut to what this cache could have written.
-    fn believable(&self, head: &Head, expired_at: Option<Millis>) -> Times {
+    pub(super) fn believable(&self, head: &Head, expired_at: Option<Millis>) -> Times {
         let longest = head.created.saturating_add(ms(self.ceilings.max_ttl));
         let fresh_until = head.fresh_until.min(longest).min(expired_at.unwrap_or(Millis::MAX));
         let window = |until: Millis| {
