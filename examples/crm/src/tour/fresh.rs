@@ -3,37 +3,41 @@
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use stratacache::Cache;
+use stratacache::{Cache, CacheBuilder};
 
 use crate::{
     db::{COMPANIES, company},
-    server::Below,
+    server::{Below, Near, ObjectStore},
 };
 
 /// What all keys of tours begin with, so that they meet no server's. One tour at a time on one Redis.
 pub(super) const PREFIX: &str = "crm-tour";
 
 /// Forgets what an earlier tour has left: this one begins cold, and perhaps with another data base.
-pub(super) async fn fresh(folder: &Path, redis: Option<String>) -> Result<Below> {
+///
+/// Objects of earlier tours are left: they belong to an order of invalidations that is over, or are older than what is
+/// cleared here, and are never served.
+pub(super) async fn fresh(folder: &Path, redis: Option<String>, object: Option<ObjectStore>) -> Result<Below> {
     match redis {
         Some(url) => {
-            let below = Below::Redis { url, prefix: PREFIX.to_owned() };
-            clear(&below).await?;
-            Ok(below)
+            let near = Near::Redis { url, prefix: PREFIX.to_owned() };
+            clear(&Below { near: near.clone(), object: None }).await?;
+            Ok(Below { near, object })
         }
         None => {
             let path = folder.join("tour-cache");
             if path.exists() {
                 std::fs::remove_dir_all(&path).with_context(|| path.display().to_string())?;
             }
-            Ok(Below::Disk(path))
+            Ok(Below { near: Near::Disk(path), object })
         }
     }
 }
 
 /// One mark for each company, however many entries there are.
 async fn clear(below: &Below) -> Result<()> {
-    let cache = Cache::builder().memory(1 << 20).tier(below.open().await?).build().await?;
+    let cache =
+        below.open().await?.into_iter().fold(Cache::builder().memory(1 << 20), CacheBuilder::tier).build().await?;
     for n in 0..COMPANIES {
         cache.tenant(&company(n)).clear().await?;
     }
