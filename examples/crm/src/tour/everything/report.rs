@@ -63,11 +63,10 @@ impl Everything {
             grouped(cold.reads)
         );
         row("a first start", cold);
-        let emptied = if self.without_order.is_some() { ", Redis without entries" } else { "" };
-        row(&format!("started again{emptied}"), warm);
+        row(if self.without_order.is_some() { "again, Redis lost entries" } else { "again" }, warm);
         match &self.without_order {
-            Some(without) => row("and with an empty Redis", without),
-            None => line("and with an empty Redis", "left alone: it is not ours".to_owned()),
+            Some(without) => row("again, Redis new and empty", without),
+            None => line("again, Redis new and empty", "left alone: it is not ours".to_owned()),
         }
         line("changed around it", format!("{} contacts before and {} after", self.changed_before, self.changed_after));
         println!(
