@@ -15,6 +15,7 @@ use crate::{
     plan::Plan,
     report::{self, Segment, say, table},
     segment::{self, Script},
+    stage::Ground,
     time,
 };
 
@@ -30,7 +31,10 @@ struct Arguments {
     /// Kinds of faults, with commas; otherwise all.
     #[arg(long, value_delimiter = ',')]
     faults: Vec<Fault>,
-    /// Seconds of faults on each stage.
+    /// Kinds of stages, with commas; otherwise all.
+    #[arg(long, value_delimiter = ',')]
+    on: Vec<Ground>,
+    /// Seconds of faults on each stage; half of them with an object store.
     #[arg(long)]
     seconds: Option<u64>,
     /// Nodes.
@@ -127,6 +131,7 @@ fn run(arguments: Arguments) -> Result<bool> {
             nodes: arguments.nodes,
             rate: arguments.rate,
             faults: arguments.faults.clone(),
+            grounds: arguments.on.clone(),
             without_rule: None,
         },
         arguments,
@@ -178,7 +183,7 @@ impl Campaign {
         for script in self.plan.short(self.seed, self.arguments.seconds) {
             runs.push(self.play(&script, None).await?);
         }
-        let hunts = self.arguments.faults.is_empty() && !mutants::names().is_empty();
+        let hunts = self.arguments.faults.is_empty() && self.arguments.on.is_empty() && !mutants::names().is_empty();
         let noticed = !hunts || self.hunt(&mutants::HANDFUL.map(str::to_owned), None).await?;
         let held = runs.iter().all(|run| run.violations() == 0);
         // said last, where whoever sees only the end looks
@@ -236,7 +241,7 @@ impl Campaign {
     }
 
     async fn play(&self, script: &Script, part: Option<Part>) -> Result<Segment> {
-        say(&format!("run: seed {}{}", script.settings.seed, if script.settings.cluster { ", cluster" } else { "" }));
+        say(&format!("run: seed {} on {}", script.settings.seed, script.settings.ground));
         let mut run = segment::run(script).await?;
         run.part = part.map(|part| part.to_string());
         let is_hunt = script.settings.without_rule.is_some();

@@ -7,9 +7,8 @@ use anyhow::{Context as _, Result, bail};
 use crate::{
     checker::{Checker, Violation},
     log::{Event, LogFile},
-    node::READ_LIMIT,
     report::say,
-    stage::{FAULTS, Injection},
+    stage::{FAULTS, Injection, LIMIT},
     time::{Nanos, ms},
     world::Scope,
 };
@@ -23,7 +22,8 @@ pub(crate) fn explain(folder: &Path, number: usize) -> Result<()> {
     for (node, path) in logs(folder)? {
         LogFile::new(node, &path).read_new(&mut events)?;
     }
-    let mut checker = Checker::new(READ_LIMIT);
+    let limit = fs::read_to_string(folder.join(LIMIT)).context("reading how long reads may take")?;
+    let mut checker = Checker::new(limit.trim().parse()?);
     checker.absorb(&events, Nanos::MAX);
     say(&format!("{} events, violations: {:?}", events.len(), checker.violated()));
     let Some(violation) = checker.violations().get(number) else {
@@ -77,7 +77,7 @@ fn show(violation: &Violation, events: &[(u32, Event)], faults: &[Injection]) {
         }
         Event::Lease { key: k, .. } => k == key,
         Event::Started { .. } | Event::Incoherent { .. } => true,
-        Event::Counted { .. } => false,
+        Event::Counted { .. } | Event::Below { .. } => false,
     };
     let mut lines: Vec<(Nanos, String)> = Vec::new();
     for (node, event) in events {
@@ -109,6 +109,7 @@ fn words(event: &Event, from: Nanos) -> String {
         Event::Queued { scope: s, called, .. } => format!("{} called at {}: queued", scope(s), at(called)),
         Event::Started { .. } => "starts".to_owned(),
         Event::Counted { counted, .. } => format!("{counted:?}"),
+        Event::Below { below, .. } => format!("{below:?}"),
         Event::Incoherent { scope, peer, seq, stamp, .. } => {
             format!("a probe of {scope:016x}, invalidated at {seq}: {peer:016x} would serve what has stamp {stamp}")
         }

@@ -3,7 +3,7 @@
 use stratacache::CacheBuilder;
 use stratacache_redis::RedisBuilder;
 
-use crate::{faults::Fault, node::Aim, report::Segment};
+use crate::{faults::Fault, node::Aim, report::Segment, stage::Ground};
 
 #[cfg(feature = "mutants")]
 mod on {
@@ -12,13 +12,15 @@ mod on {
 
     /// The engine's rules that matter where nodes share a coordinator; `PersistMarks` is about the journal of one that has
     /// none.
-    const ENGINE: [Rule; 6] = [
+    const ENGINE: [Rule; 8] = [
         Rule::StampBeforeLoad,
         Rule::JoinCheck,
         Rule::JudgeAfterPut,
         Rule::PromotionKeepsStamp,
         Rule::RefusedReenters,
         Rule::Quarantine,
+        Rule::BehindKeepsFence,
+        Rule::KeyMarksBelow,
     ];
 
     pub(crate) fn names() -> Vec<String> {
@@ -80,7 +82,7 @@ pub(crate) struct Hunt {
     pub(crate) faults: &'static [Fault],
     /// Operations within which it must be noticed.
     pub(crate) most: u64,
-    pub(crate) cluster: bool,
+    pub(crate) ground: Ground,
     /// Whether marks are few; by the seed unless that is said.
     pub(crate) few_marks: Option<bool>,
     /// Connections of a node that carry commands.
@@ -100,7 +102,7 @@ impl Hunt {
         Self {
             faults,
             most,
-            cluster: false,
+            ground: Ground::Server,
             few_marks: None,
             connections: 1,
             disks: false,
@@ -120,7 +122,11 @@ impl Hunt {
     }
 
     const fn on_cluster(self) -> Self {
-        Self { cluster: true, ..self }
+        Self { ground: Ground::Cluster, ..self }
+    }
+
+    const fn on_store(self) -> Self {
+        Self { ground: Ground::Store, ..self }
     }
 
     const fn aimed(self, aim: Aim) -> Self {
@@ -136,6 +142,13 @@ pub(crate) fn hunt(rule: &str) -> Hunt {
         "StampBeforeLoad" | "JoinCheck" | "JudgeAfterPut" => Hunt::of(LOCAL, 200_000),
         "RefusedReenters" => Hunt::of(LOCAL, 500_000),
         "Quarantine" => Hunt::of(&[F::Hang, F::RedisStop, F::Refuse], 500_000),
+        "BehindKeepsFence" => Hunt {
+            elsewhere: Some(
+                "with an object store every node knows the mark of the key that the late write was overtaken by",
+            ),
+            ..Hunt::of(&[F::Delay, F::StoreSlow], 1_000_000).on_store()
+        },
+        "KeyMarksBelow" => Hunt::of(&[F::StoreReplay], 200_000).on_store().aimed(Aim::Objects),
         "PromotionKeepsStamp" => Hunt::of(&[F::Delay, F::Missing, F::NodeKill], 3_000_000),
         "FillNeedsToken" => Hunt::of(&[F::LateFill], 1_500_000).aimed(Aim::LongLoads),
         "NoticeGap" => Hunt::of(&[F::Missing], 200_000),
@@ -190,7 +203,7 @@ mod tests {
     fn every_rule_is_hunted_under_faults_that_its_stage_knows() {
         for rule in names() {
             let hunt = hunt(&rule);
-            let known = Fault::all(hunt.cluster);
+            let known = Fault::all(hunt.ground);
             assert!(
                 !hunt.faults.is_empty() && hunt.faults.iter().all(|fault| known.contains(fault)),
                 "{rule}: {hunt:?}"

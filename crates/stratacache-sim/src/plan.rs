@@ -9,7 +9,7 @@ use crate::{
     node::Aim,
     random::Random,
     segment::{Script, folder},
-    stage::Settings,
+    stage::{Ground, Settings},
 };
 
 /// What all forms share.
@@ -22,6 +22,8 @@ pub(crate) struct Plan {
     pub(crate) rate: u32,
     /// Faults that were asked for; otherwise all.
     pub(crate) faults: Vec<Fault>,
+    /// Stages that were asked for; otherwise all.
+    pub(crate) grounds: Vec<Ground>,
     pub(crate) without_rule: Option<String>,
 }
 
@@ -35,27 +37,33 @@ const HUNT: Duration = Duration::from_secs(3);
 const BASELINE: Duration = Duration::from_secs(4);
 
 impl Plan {
-    /// Makes the short form: one run on a server, a shorter one on a cluster.
+    /// Makes the short form: one run on a server, a shorter one on a cluster, and one with an object store.
     pub(crate) fn short(&self, seed: u64, seconds: Option<u64>) -> Vec<Script> {
         let whole = seconds.map(Duration::from_secs);
-        [false, true]
+        Ground::ALL
             .into_iter()
-            .filter_map(|cluster| {
-                let faults = self.faults_for(cluster);
+            .filter_map(|ground| {
+                let faults = self.faults_for(ground);
+                // there are fewer faults of the store than of others
+                let whole = whole.map(|whole| if ground.is_store() { whole / 2 } else { whole });
                 let each = whole.map_or(SHORT, |whole| whole / faults.len().max(1) as u32);
-                (!faults.is_empty()).then(|| self.script("run", seed, cluster, &faults, each))
+                (!faults.is_empty()).then(|| self.script("run", seed, ground, &faults, each))
             })
             .collect()
     }
 
-    /// Makes a run of the long form: every fourth is on a cluster.
+    /// Makes a run of the long form: every fourth is on a cluster, and every fourth with an object store.
     pub(crate) fn long(&self, seed: u64, number: u64) -> Script {
         let seed = Random::part(seed, number).next() >> 16;
-        let cluster = number % 4 == 3;
-        let faults = self.faults_for(cluster);
-        let (cluster, faults) =
-            if faults.is_empty() { (!cluster, self.faults_for(!cluster)) } else { (cluster, faults) };
-        self.script("long", seed, cluster, &shuffled(faults, seed), LONG)
+        let turn = match number % 4 {
+            1 => Ground::Store,
+            3 => Ground::Cluster,
+            _ => Ground::Server,
+        };
+        // where none of the faults that were asked for can be done, the run takes place where one can
+        let grounds = [turn, Ground::Server, Ground::Cluster, Ground::Store];
+        let ground = grounds.into_iter().find(|ground| !self.faults_for(*ground).is_empty()).unwrap_or(turn);
+        self.script("long", seed, ground, &shuffled(self.faults_for(ground), seed), LONG)
     }
 
     /// Makes a run that looks for a violation of a mutant.
@@ -63,7 +71,7 @@ impl Plan {
         let plan = Self { without_rule: Some(rule.to_owned()), ..self.clone() };
         let faults = shuffled(if self.faults.is_empty() { hunt.faults.to_vec() } else { self.faults.clone() }, seed);
         let name = format!("mutant-{rule}");
-        let mut script = plan.script(&name, seed, hunt.cluster, &faults, HUNT);
+        let mut script = plan.script(&name, seed, hunt.ground, &faults, HUNT);
         script.until = match hunt.by_recovery {
             true => None,
             false if by_probe => Some(Broken::is_of_probe),
@@ -78,23 +86,24 @@ impl Plan {
         script
     }
 
-    fn faults_for(&self, cluster: bool) -> Vec<Fault> {
-        let asked = |fault: &Fault| self.faults.is_empty() || self.faults.contains(fault);
-        Fault::all(cluster).into_iter().filter(asked).collect()
+    fn faults_for(&self, ground: Ground) -> Vec<Fault> {
+        let here = self.grounds.is_empty() || self.grounds.contains(&ground);
+        let asked = |fault: &Fault| here && (self.faults.is_empty() || self.faults.contains(fault));
+        Fault::all(ground).into_iter().filter(asked).collect()
     }
 
-    fn script(&self, name: &str, seed: u64, cluster: bool, faults: &[Fault], each: Duration) -> Script {
-        let name = if cluster { format!("{name}-cluster") } else { name.to_owned() };
+    fn script(&self, name: &str, seed: u64, ground: Ground, faults: &[Fault], each: Duration) -> Script {
+        let name = format!("{name}{}", ground.suffix());
         let settings = Settings {
             program: self.program.clone(),
             folder: folder(&self.root, seed, &name),
             seed,
             nodes: self.nodes,
             rate: self.rate,
-            cluster,
-            few_marks: !cluster && seed.is_multiple_of(2),
+            ground,
+            few_marks: !ground.is_cluster() && seed.is_multiple_of(2),
             connections: if seed.is_multiple_of(5) { 3 } else { 1 },
-            disks: !cluster && seed.is_multiple_of(3),
+            disks: ground == Ground::Server && seed.is_multiple_of(3),
             probe: (seed / 2).is_multiple_of(2).then_some(PROBE),
             aim: Aim::Usual,
             without_rule: self.without_rule.clone(),

@@ -56,11 +56,12 @@ pub(crate) async fn run(script: &Script) -> Result<Segment> {
     if ledger.checker.figures.overlaps == 0 {
         ledger.checker.report(Violation::noted(Broken::NoOverlap, 0, "no invalidation met a load"));
     }
+    check_effect(script, &mut ledger);
     let figures = &ledger.checker.figures;
     let settings = &stage.settings;
     Ok(Segment {
         seed: settings.seed,
-        cluster: settings.cluster,
+        ground: settings.ground,
         nodes: settings.nodes,
         without_rule: settings.without_rule.clone(),
         seconds: (time::now() - began) as f64 / 1e9,
@@ -74,6 +75,7 @@ pub(crate) async fn run(script: &Script) -> Result<Segment> {
         bypasses: figures.counted.bypasses,
         probes: figures.counted.probes,
         unanswered: figures.counted.unanswered,
+        below: figures.below,
         writes: figures.writes,
         loads: figures.loads,
         overlaps: figures.overlaps,
@@ -152,6 +154,26 @@ async fn play(script: &Script, stage: &Stage) -> Result<Measured> {
         }
     }
     Ok(measured)
+}
+
+/// What was to be tested has taken part, and what must hit something has hit it.
+fn check_effect(script: &Script, ledger: &mut Ledger) {
+    let mut idle: Vec<String> = Vec::new();
+    let hit = |fault: &Fault| ledger.faults.get(fault).is_some_and(|count| *count > 0);
+    let missed = script.faults.iter().filter(|(fault, _)| fault.must_hit() && !hit(fault));
+    idle.extend(missed.map(|(fault, _)| format!("{fault} has hit nothing")));
+    if script.settings.ground.is_store() {
+        let below = ledger.checker.figures.below;
+        let parts = [
+            (below.hits == 0, "the object store answered no read"),
+            (below.waited == 0, "no write behind was seen waiting"),
+        ];
+        idle.extend(parts.iter().filter(|(idle, _)| *idle).map(|(_, what)| (*what).to_owned()));
+    }
+    // a hunt ends as soon as it has found something
+    for what in idle.into_iter().filter(|_| script.until.is_none()) {
+        ledger.checker.report(Violation::noted(Broken::NoEffect, 0, what));
+    }
 }
 
 /// Keys are loaded once for each node and for each lease that expired, but for a few, and for what loads without leases.

@@ -76,7 +76,9 @@ async fn each_fault_of_an_answer_is_what_it_says() {
     assert!(get().await.ends_with("hello"));
     assert_eq!(status(&ask(proxy.addr(), "PUT", "/bucket/x", "new").await.unwrap()), "200");
     next(HttpFault::Replay);
+    let before = proxy.hit();
     assert!(get().await.ends_with("hello"), "as it was when it was first read");
+    assert_eq!(proxy.hit(), before + 1, "the old answer counts, and others do not");
     assert!(get().await.ends_with("new"));
     // what hangs is let go by a cut
     next(HttpFault::Hang);

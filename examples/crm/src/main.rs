@@ -3,6 +3,7 @@
 
 mod clock;
 mod db;
+mod options;
 mod serve;
 mod server;
 mod tour;
@@ -12,8 +13,9 @@ use std::{path::PathBuf, process::ExitCode, time::Duration};
 use anyhow::{Context, Result};
 use clap::Parser;
 
+use options::ExtraOptions;
 use serve::Until;
-use server::Below;
+use server::{Below, Extras, Near};
 
 /// A CRM for many companies on Strata. Without arguments: a tour that starts the server on a free port of the loopback,
 /// drives it with 64 clients and checks every answer. Exit code 0 only if no row of another company, no stale read and no
@@ -33,6 +35,8 @@ struct Arguments {
     /// Puts a Redis below memory in the place of the disk: `redis://user:password@host:6379`, for example.
     #[arg(long, value_name = "URL", env = "CRM_REDIS", hide_env_values = true)]
     redis: Option<String>,
+    #[command(flatten)]
+    extra: ExtraOptions,
     /// What all keys in Redis begin with; nodes with the same prefix share a cache.
     #[arg(long, value_name = "NAME", default_value = "crm", requires = "serve")]
     prefix: String,
@@ -56,11 +60,14 @@ async fn main() -> Result<ExitCode> {
     let arguments = Arguments::parse();
     let (folder, seconds) = (&arguments.data, Duration::from_secs(arguments.seconds));
     std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+    let extras = arguments.extra.extras(folder)?;
     if arguments.serve {
-        let below = match arguments.redis {
-            Some(url) => Below::Redis { url, prefix: arguments.prefix },
-            None => Below::Disk(folder.join("cache")),
+        let near = match arguments.redis {
+            Some(url) => Near::Redis { url, prefix: arguments.prefix },
+            None => Near::Disk(folder.join("cache")),
         };
+        let Extras { object, keys } = extras;
+        let below = Below { near, object, keys };
         let until = if arguments.until_input_ends { Until::InputEnds } else { Until::CtrlC };
         serve::run(folder, arguments.port, &below, until).await?;
         return Ok(ExitCode::SUCCESS);
@@ -68,7 +75,7 @@ async fn main() -> Result<ExitCode> {
     allow_open_files()?;
     let held = match arguments.nodes {
         Some(nodes) => {
-            let report = tour::nodes::run(folder, seconds, nodes.into(), arguments.redis).await?;
+            let report = tour::nodes::run(folder, seconds, nodes.into(), arguments.redis, extras).await?;
             if arguments.json {
                 report.print_json()?
             } else {
@@ -77,7 +84,7 @@ async fn main() -> Result<ExitCode> {
             report.failures().is_empty()
         }
         None => {
-            let report = tour::run(folder, seconds, arguments.redis).await?;
+            let report = tour::run(folder, seconds, arguments.redis, extras).await?;
             if arguments.json {
                 report.print_json()?
             } else {

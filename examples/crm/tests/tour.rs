@@ -6,6 +6,7 @@
 use std::process::{Command, Output};
 
 use serde_json::Value;
+use stratacache_testkit::s3::Moto;
 
 /// Runs the tour of a build and returns its exit code and report.
 fn tour(features: &str) -> (Option<i32>, Value) {
@@ -18,6 +19,11 @@ fn tour_of_many_nodes(features: &str) -> (Option<i32>, Value) {
 }
 
 fn run(features: &str, arguments: &[&str]) -> (Option<i32>, Value) {
+    run_in(features, arguments, &[])
+}
+
+/// Runs a tour with something in its environment.
+fn run_in(features: &str, arguments: &[&str], environment: &[(&str, &str)]) -> (Option<i32>, Value) {
     let data = tempfile::tempdir().expect("a folder");
     let Output { status, stdout, stderr } = Command::new(env!("CARGO"))
         .args(["run", "--quiet", "--package", "crm", "--no-default-features", "--features", features])
@@ -26,6 +32,7 @@ fn run(features: &str, arguments: &[&str]) -> (Option<i32>, Value) {
         .arg(data.path())
         .args(arguments)
         .env_remove("CRM_REDIS") // the redis of whoever runs the tests is left alone
+        .envs(environment.iter().copied())
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
         .expect("cargo");
@@ -90,4 +97,59 @@ fn the_tour_of_many_nodes_exits_1_when_writes_invalidate_nothing() {
     assert!(count(&report, "/with_token/stale") > 0, "{report:#}");
     assert!(count(&report, "/without_token/stale") > 0, "{report:#}");
     assert_eq!((count(&report, "/foreign"), count(&report, "/unexpected")), (0, 0), "only what is broken: {report:#}");
+}
+
+/// Everything was restarted: SQLite was asked for what had changed, Redis had nothing, and objects answered the rest; with an empty
+/// Redis no object was believed. Nothing old and nothing foreign was seen.
+fn assert_warm_from_objects(code: Option<i32>, report: &Value) {
+    assert_eq!(code, Some(0), "{report:#}");
+    let [cold, warm, without] =
+        ["cold", "warm", "without_order"].map(|act| count(report, &format!("/everything/{act}/sql_queries")));
+    assert!(warm * 4 <= cold, "{warm} SQL queries after the restart, {cold} before: {report:#}");
+    assert!(without > warm * 2, "an empty Redis makes a cold start: {report:#}");
+    assert!(
+        count(report, "/everything/warm/objects") * 10 >= count(report, "/everything/warm/reads") * 6,
+        "{report:#}"
+    );
+    assert_eq!(count(report, "/everything/without_order/objects"), 0, "{report:#}");
+    for around in ["changed_before", "changed_after"] {
+        assert!(count(report, &format!("/everything/{around}")) >= 50, "{report:#}");
+    }
+}
+
+#[test]
+fn after_a_restart_of_everything_objects_in_a_folder_answer_all_nodes_and_nothing_is_stale() {
+    let objects = tempfile::tempdir().expect("a folder");
+    let folder = objects.path().join("objects");
+    let (code, report) = run("", &["--nodes", "3", "--object", folder.to_str().expect("a name that is text")]);
+    assert!(count(&report, "/readable/readable") > 0, "whoever copies the folder can read it: {report:#}");
+    assert_warm_from_objects(code, &report);
+    assert_eq!((count(&report, "/foreign"), count(&report, "/stale_around_it")), (0, 0), "{report:#}");
+    let left = std::fs::read_dir(&folder).expect("the folder").count();
+    assert!(left > 500, "the objects are there: {left}");
+}
+
+#[test]
+fn encrypted_objects_answer_all_nodes_after_a_restart_of_everything_and_nobody_else_can_read_them() {
+    let objects = tempfile::tempdir().expect("a folder");
+    let folder = objects.path().join("objects");
+    let arguments = ["--nodes", "3", "--encrypt", "--object", folder.to_str().expect("a name that is text")];
+    let (code, report) = run("", &arguments);
+    assert_warm_from_objects(code, &report);
+    assert_eq!((count(&report, "/foreign"), count(&report, "/stale_around_it")), (0, 0), "{report:#}");
+    assert!(count(&report, "/readable/files") > 500, "{report:#}");
+    assert_eq!(count(&report, "/readable/readable"), 0, "{report:#}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_a_restart_of_everything_objects_in_a_bucket_answer_and_nothing_is_stale() {
+    let moto = Moto::start(&["crm"]).await.expect("moto");
+    let endpoint = moto.url();
+    let tour = tokio::task::spawn_blocking(move || {
+        let environment = [("CRM_S3_ENDPOINT", &*endpoint), ("CRM_S3_KEY", "any:secret")];
+        run_in("", &["--object", "s3://crm/cache"], &environment)
+    });
+    let (code, report) = tour.await.expect("the tour");
+    assert_warm_from_objects(code, &report);
+    assert_eq!((count(&report, "/seen/foreign"), count(&report, "/seen/stale")), (0, 0), "{report:#}");
 }

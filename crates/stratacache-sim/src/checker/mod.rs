@@ -29,7 +29,7 @@ pub(crate) use self::{
     violation::{Broken, Violation},
 };
 use crate::{
-    log::{Asked, Counted, Event, Op, Seen, What},
+    log::{Asked, BelowCounted, Counted, Event, Op, Seen, What},
     time::{Nanos, ms},
     world::{Form, KEYS, Key, Scope, is_absence},
 };
@@ -54,6 +54,8 @@ pub(crate) struct Figures {
     pub(crate) quarantined: u64,
     /// What the caches counted.
     pub(crate) counted: Counted,
+    /// What they counted of the tiers below memory.
+    pub(crate) below: BelowCounted,
     /// Versions written to the source.
     pub(crate) writes: u64,
     /// Runs of a loader that read the source.
@@ -159,6 +161,7 @@ impl Checker {
                     self.waiting_here.entry(*node).or_default().begins(scope, called, at);
                 }
                 Event::Counted { counted, .. } => self.count(*node, counted),
+                Event::Below { below, .. } => self.figures.below.add(&below),
                 Event::Incoherent { scope, peer, seq, stamp, .. } => {
                     let note = format!("scope {scope:016x}, invalidated at {seq}, stamp {stamp}, peer {peer:016x}");
                     self.report(Violation::noted(Broken::Incoherent, *node, note));

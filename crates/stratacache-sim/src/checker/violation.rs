@@ -37,6 +37,8 @@ pub(crate) enum Broken {
     Incoherent,
     /// No invalidation met a load: the run means nothing.
     NoOverlap,
+    /// A fault hit nothing, or a part of the stage had nothing to do: the run means less than it says.
+    NoEffect,
 }
 
 impl Broken {

@@ -5,7 +5,7 @@ use std::{path::Path, time::Duration};
 use anyhow::{Context as _, Result};
 use stratacache_testkit::servers::{Failover, Reply};
 
-use super::Fault;
+use super::{Fault, node::start_anew};
 use crate::{
     node::Aim,
     random::Random,
@@ -137,13 +137,6 @@ async fn isolate(stage: &Stage, random: &mut Random) -> Result<()> {
     master.until_synced(replica).await?;
     cluster.until_well().await?;
     told
-}
-
-/// Starts a node that remembers nothing, and waits until it works.
-async fn start_anew(number: u32, stage: &Stage) -> Result<()> {
-    let mut node = stage.node(number).await;
-    stage.restart_node(&mut node, 0).await?;
-    node.until_ready().await
 }
 
 /// Lets a node find the new master; then all nodes miss messages for a while.

@@ -6,6 +6,7 @@ mod lane;
 mod link;
 mod node;
 mod server;
+mod store;
 mod two;
 
 use std::{fmt, pin::Pin, time::Duration};
@@ -14,7 +15,10 @@ use anyhow::Result;
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
-use crate::{random::Random, stage::Stage};
+use crate::{
+    random::Random,
+    stage::{Ground, Stage},
+};
 
 /// A kind of fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ValueEnum)]
@@ -88,6 +92,18 @@ pub(crate) enum Fault {
     Header,
     /// Two histories begin shortly after each other, and a node is told late of the first.
     Histories,
+    /// The object store answers 500, 503 or 403.
+    StoreRefuse,
+    /// The object store answers nothing, or does what it was asked and does not say so.
+    StoreHang,
+    /// Objects arrive cut off, with wrong lengths, or without end.
+    StoreDamage,
+    /// The object store is slow.
+    StoreSlow,
+    /// Old objects come back: put back into the store, or by answers that were given before.
+    StoreReplay,
+    /// A disk beside the store has no room left.
+    DiskFull,
     /// Two at once.
     Two,
     /// A replica of a cluster takes over in order.
@@ -104,6 +120,19 @@ pub(crate) enum Fault {
     ClusterIsolate,
 }
 
+/// What is done where there is an object store, beside what is done to that: nodes die with writes that wait, entries go from
+/// the server and are left in the store, histories end, and the way to the server is slow.
+const BESIDE_STORE: [Fault; 8] = [
+    Fault::NodeKill,
+    Fault::NodeKillInside,
+    Fault::NodeAway,
+    Fault::RedisKill,
+    Fault::Delay,
+    Fault::ControlKey,
+    Fault::FlushAll,
+    Fault::Evict,
+];
+
 /// What a fault is done to. Two at once are of two groups.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Group {
@@ -112,6 +141,7 @@ enum Group {
     Link,
     Data,
     Lane,
+    Store,
     Cluster,
     Several,
 }
@@ -119,14 +149,21 @@ enum Group {
 impl Fault {
     /// Returns all kinds for a stage. No proxy stands before a cluster, to which nodes find their way themselves: what is
     /// done to connections, and what a node is made to lag behind with, is left to the other stage.
-    pub(crate) fn all(cluster: bool) -> Vec<Self> {
-        let fits = |fault: &Self| match fault.group() {
-            Group::Cluster => cluster,
-            Group::Node | Group::Several => true,
-            Group::Data => !cluster || *fault != Self::Evict,
-            Group::Server | Group::Link | Group::Lane => !cluster,
+    pub(crate) fn all(ground: Ground) -> Vec<Self> {
+        let fits = |fault: &Self| match (ground, fault.group()) {
+            (_, Group::Several) | (Ground::Server | Ground::Cluster, Group::Node) => true,
+            (Ground::Server, Group::Server | Group::Link | Group::Data | Group::Lane) => true,
+            (Ground::Cluster, Group::Data) => *fault != Self::Evict,
+            (Ground::Cluster, Group::Cluster) | (Ground::Store, Group::Store) => true,
+            (Ground::Store, _) => BESIDE_STORE.contains(fault),
+            (Ground::Server | Ground::Cluster, _) => false,
         };
         Self::value_variants().iter().copied().filter(fits).collect()
+    }
+
+    /// Tells whether it is of no use unless it has hit something.
+    pub(crate) fn must_hit(self) -> bool {
+        self.group() == Group::Store
     }
 
     /// Tells whether everything cached outlives it: what is loaded again is loaded for want of a lease or of an answer.
@@ -134,6 +171,8 @@ impl Fault {
         match self.group() {
             Group::Node | Group::Link => true,
             Group::Server => self == Self::RedisStop,
+            // what comes back or is refused is loaded again
+            Group::Store => matches!(self, Self::StoreSlow | Self::DiskFull),
             Group::Data => self == Self::ScriptFlush,
             Group::Cluster => matches!(self, Self::ClusterStop | Self::ClusterMigrate),
             Group::Lane | Group::Several => false,
@@ -166,6 +205,12 @@ impl Fault {
             | Self::Flood
             | Self::Header
             | Self::Histories => Group::Lane,
+            Self::StoreRefuse
+            | Self::StoreHang
+            | Self::StoreDamage
+            | Self::StoreSlow
+            | Self::StoreReplay
+            | Self::DiskFull => Group::Store,
             Self::Two => Group::Several,
             Self::ClusterFailover
             | Self::ClusterKill
@@ -181,7 +226,7 @@ impl Fault {
         match self.group() {
             Group::Node | Group::Several => random.millis(20, 250),
             Group::Server => random.millis(100, 600),
-            Group::Link | Group::Data | Group::Lane => random.millis(20, 250),
+            Group::Link | Group::Data | Group::Lane | Group::Store => random.millis(20, 250),
             Group::Cluster => random.millis(50, 400),
         }
     }
@@ -205,6 +250,7 @@ impl Fault {
                 Group::Link => link::inject(self, stage, random).await,
                 Group::Data => data::inject(self, stage, random).await,
                 Group::Lane => lane::inject(self, stage, random).await,
+                Group::Store => store::inject(self, stage, random).await,
                 Group::Cluster => cluster::inject(self, stage, random).await,
                 Group::Several => two::inject(stage, random).await,
             }
@@ -233,8 +279,19 @@ mod tests {
     use super::*;
 
     #[test]
+    fn an_object_store_meets_its_own_faults_which_must_hit_and_nodes_die_beside_it() {
+        let all = Fault::all(Ground::Store);
+        let own: Vec<_> = all.iter().filter(|fault| fault.must_hit()).collect();
+        assert_eq!(own.len(), 6, "{own:?}");
+        assert!([Fault::NodeKill, Fault::Evict, Fault::Two].iter().all(|fault| all.contains(fault)), "{all:?}");
+        for other in [Ground::Server, Ground::Cluster] {
+            assert!(!Fault::all(other).iter().any(|fault| fault.must_hit()), "{other}");
+        }
+    }
+
+    #[test]
     fn a_cluster_meets_every_fault_that_needs_no_proxy_and_no_single_server() {
-        let all = Fault::all(true);
+        let all = Fault::all(Ground::Cluster);
         for group in [Group::Node, Group::Cluster, Group::Several] {
             let of_group = Fault::value_variants().iter().filter(|fault| fault.group() == group);
             of_group.for_each(|fault| assert!(all.contains(fault), "{fault}"));
@@ -243,7 +300,7 @@ mod tests {
             assert!(all.contains(&fault), "{fault}");
         }
         assert!(!all.iter().any(|fault| matches!(fault.group(), Group::Server | Group::Link | Group::Lane)));
-        let either = [Fault::all(false), all].concat();
+        let either = [Fault::all(Ground::Server), Fault::all(Ground::Store), all].concat();
         assert!(Fault::value_variants().iter().all(|fault| either.contains(fault)), "none is left out everywhere");
     }
 }

@@ -29,6 +29,13 @@ pub(super) async fn inject(fault: Fault, stage: &Stage, random: &mut Random) -> 
     }
 }
 
+/// Starts a node that remembers nothing, and waits until it works.
+pub(super) async fn start_anew(number: u32, stage: &Stage) -> Result<()> {
+    let mut node = stage.node(number).await;
+    stage.restart_node(&mut node, 0).await?;
+    node.until_ready().await
+}
+
 async fn away(number: u32, stage: &Stage, random: &mut Random) -> Result<()> {
     let time = random.millis(100, 1500);
     let mut node = stage.node(number).await;

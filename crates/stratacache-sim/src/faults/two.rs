@@ -3,16 +3,24 @@
 use anyhow::Result;
 
 use super::{Fault, Group};
-use crate::{random::Random, stage::Stage};
+use crate::{
+    random::Random,
+    stage::{Ground, Stage},
+};
 
 pub(super) async fn inject(stage: &Stage, random: &mut Random) -> Result<()> {
-    let cluster = stage.is_cluster();
-    let all = Fault::all(cluster);
+    let ground = stage.settings.ground;
+    let all = Fault::all(ground);
     let (a, b) = loop {
         let (a, b) = (random.pick(&all), random.pick(&all));
         let fits = a.group() != b.group() && ![a, b].iter().any(|fault| fault.group() == Group::Several);
-        // on a cluster one is of the cluster
-        if fits && (!cluster || a.group() == Group::Cluster) {
+        // on a cluster one is of the cluster, with an object store one of that
+        let own = match ground {
+            Ground::Server => true,
+            Ground::Cluster => a.group() == Group::Cluster,
+            Ground::Store => a.group() == Group::Store,
+        };
+        if fits && own {
             break (a, b);
         }
     };

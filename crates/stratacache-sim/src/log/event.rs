@@ -1,5 +1,6 @@
 //! One thing that happened, and its 64 bytes.
 
+use serde::{Deserialize, Serialize};
 use stratacache::{Token, clock::Millis};
 use stratacache_core::stamp::{Incarnation, Lane, Position};
 
@@ -78,6 +79,48 @@ pub(crate) struct Counted {
     pub(crate) incoherent: u64,
 }
 
+/// What a node's tiers below memory have counted since they were last asked, where there is an object store.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct BelowCounted {
+    /// Reads that the object store answered.
+    pub(crate) hits: u64,
+    /// Its operations that failed.
+    pub(crate) failures: u64,
+    /// Writes and removals of the disks that failed.
+    pub(crate) disk_failures: u64,
+    /// Writes behind that waited at the moment.
+    pub(crate) waited: u64,
+    /// Writes behind that were lost, but for those that died with their node.
+    pub(crate) lost: u64,
+}
+
+impl BelowCounted {
+    const fn words(self) -> [u64; 5] {
+        [self.hits, self.failures, self.disk_failures, self.waited, self.lost]
+    }
+
+    const fn from_words([hits, failures, disk_failures, waited, lost]: [u64; 5]) -> Self {
+        Self { hits, failures, disk_failures, waited, lost }
+    }
+
+    pub(crate) fn add(&mut self, other: &Self) {
+        let (a, b) = (self.words(), other.words());
+        *self = Self::from_words(std::array::from_fn(|at| a[at] + b[at]));
+    }
+
+    /// Returns what was added since; what waited at a moment stays as it is.
+    pub(crate) const fn since(self, before: &Self) -> Self {
+        Self {
+            hits: self.hits - before.hits,
+            failures: self.failures - before.failures,
+            disk_failures: self.disk_failures - before.disk_failures,
+            waited: self.waited,
+            lost: self.lost - before.lost,
+        }
+    }
+}
+
 /// What became of a lease of a plain key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -113,6 +156,8 @@ pub(crate) enum Event {
     Incoherent { scope: u64, peer: u64, seq: u64, stamp: u64, at: Nanos },
     /// A lease was granted, renewed or ended; it lives so long from `at` on.
     Lease { what: Leased, key: Key, life: Nanos, at: Nanos },
+    /// The counters of the tiers below memory moved.
+    Below { below: BelowCounted, at: Nanos },
 }
 
 impl Event {
@@ -127,7 +172,8 @@ impl Event {
             | Self::Queued { at, .. }
             | Self::Counted { at, .. }
             | Self::Incoherent { at, .. }
-            | Self::Lease { at, .. } => at,
+            | Self::Lease { at, .. }
+            | Self::Below { at, .. } => at,
             Self::Loaded { ended, .. } | Self::Read { ended, .. } => ended,
         }
     }
@@ -177,6 +223,11 @@ impl Event {
                 raw.rest([peer, seq, stamp]);
             }
             Self::Lease { what, key, life, at } => raw.set(11, what as u8, key.0, at, at, life),
+            Self::Below { below, at } => {
+                let [first, rest @ ..] = below.words();
+                raw.set(12, 0, 0, at, at, first);
+                rest.into_iter().zip(REST).for_each(|(word, place)| raw.put(place, word));
+            }
         }
         raw.0
     }
@@ -239,10 +290,17 @@ impl Event {
                 let what = if bytes[1] == 1 { Leased::Held } else { Leased::Ended };
                 Self::Lease { what, key, life: version, at: ended }
             }
+            12 => {
+                let [a, b, c, d] = REST.map(|at| raw.get(at));
+                Self::Below { below: BelowCounted::from_words([version, a, b, c, d]), at: ended }
+            }
             _ => return None,
         })
     }
 }
+
+/// Where the words after the version are.
+const REST: [usize; 4] = [32, 40, 48, 56];
 
 /// 64 bytes: kind, operation, result, consistency, subject (4), began, ended, version (8 each), then the token, bound or counters.
 #[derive(Debug)]
@@ -313,6 +371,7 @@ mod tests {
             Event::Incoherent { scope: u64::MAX - 1, peer: 2, seq: 3, stamp: 4, at: 14 },
             Event::Lease { what: Leased::Held, key, life: 500, at: 15 },
             Event::Lease { what: Leased::Ended, key, life: 0, at: 16 },
+            Event::Below { below: BelowCounted { hits: 1, failures: 2, disk_failures: 3, waited: 4, lost: 5 }, at: 17 },
         ];
         for token in [None, Some(token)] {
             events.push(Event::Returned { what: What::Insert, scope: Scope::Key(key), called: 11, at: 12, token });

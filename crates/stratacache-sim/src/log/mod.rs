@@ -4,7 +4,7 @@ mod event;
 mod reader;
 mod writer;
 
-pub(crate) use event::{Asked, Counted, Event, Leased, Op, RECORD, Seen, What};
+pub(crate) use event::{Asked, BelowCounted, Counted, Event, Leased, Op, RECORD, Seen, What};
 pub(crate) use reader::LogFile;
 pub(crate) use writer::Writer;
 

@@ -8,12 +8,12 @@ use std::{
     time::Duration,
 };
 
-use stratacache::{Cache, EventStream};
+use stratacache::{Cache, EventStream, Stats};
 use stratacache_core::event::EventKind;
 use tokio::task::JoinHandle;
 
 use crate::{
-    log::{Counted, Event, Writer},
+    log::{BelowCounted, Counted, Event, Writer},
     spawn, time,
 };
 
@@ -25,11 +25,13 @@ pub(super) struct Counting {
     task: JoinHandle<()>,
 }
 
-pub(super) fn start(cache: &Cache, log: &Arc<Writer>) -> Counting {
+/// Counts; what is below memory only where that is of interest.
+pub(super) fn start(cache: &Cache, log: &Arc<Writer>, below: bool) -> Counting {
     let stop = Arc::new(AtomicBool::new(false));
     let (cache, log, stopped) = (cache.clone(), Arc::clone(log), Arc::clone(&stop));
     let task = spawn::start(async move {
         let (mut events, mut before) = (cache.events(), Counted::default());
+        let mut below_before = BelowCounted::default();
         loop {
             let last = stopped.load(Relaxed);
             violations(&mut events, &log);
@@ -50,6 +52,12 @@ pub(super) fn start(cache: &Cache, log: &Arc<Writer>) -> Counting {
                 log.append(&Event::Counted { counted, at: time::now() });
             }
             before = now;
+            let now = if below { counted_below(&stats) } else { BelowCounted::default() };
+            let counted = now.since(&below_before);
+            if counted != BelowCounted::default() {
+                log.append(&Event::Below { below: counted, at: time::now() });
+            }
+            below_before = now;
             if last {
                 return;
             }
@@ -57,6 +65,22 @@ pub(super) fn start(cache: &Cache, log: &Arc<Writer>) -> Counting {
         }
     });
     Counting { stop, task }
+}
+
+fn counted_below(stats: &Stats) -> BelowCounted {
+    let mut below = BelowCounted::default();
+    for tier in &stats.tiers {
+        below.waited += tier.writes_waiting;
+        below.lost += tier.writes_lost;
+        if tier.name == "object" {
+            below.hits = tier.hits;
+            below.failures = tier.read_failures + tier.write_failures;
+        }
+        if tier.name == "disk" {
+            below.disk_failures = tier.write_failures;
+        }
+    }
+    below
 }
 
 /// Writes down what probes found. Of events that were lost in between the counters tell.

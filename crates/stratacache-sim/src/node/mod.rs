@@ -3,6 +3,7 @@
 mod board;
 mod count;
 mod failpoint;
+mod full;
 mod leases;
 mod open;
 mod setup;
@@ -10,16 +11,23 @@ mod source;
 mod value;
 mod work;
 
-use std::{process::ExitCode, sync::Arc, time::Duration};
+use std::{
+    process::ExitCode,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 use anyhow::{Context as _, Result};
 use rustix::process::{Signal, set_parent_process_death_signal};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 
-use self::{failpoint::Failpoints, work::Workload};
+use self::{failpoint::Failpoints, open::Wraps, work::Workload};
 pub(crate) use self::{
     failpoint::{Moment, Step},
-    setup::{Aim, Order, READ_LIMIT, Setup},
+    setup::{Aim, BUCKET, Order, PREFIX, READ_LIMIT, STORE_READ_LIMIT, Setup},
     source::create as create_source,
 };
 use crate::{
@@ -56,8 +64,9 @@ async fn run(setup: Setup) -> Result<()> {
     let log = Writer::create(&setup.folder.join(file_name(setup.node, setup.life))).context("opening the log")?;
     let log = Arc::new(log);
     log.append(&Event::Started { at: time::now() });
-    let cache = open::open(&setup, &failpoints, &log).await?;
-    let counting = count::start(&cache, &log);
+    let disk_full = Arc::new(AtomicBool::new(false));
+    let cache = open::open(&setup, &Wraps { failpoints: &failpoints, log: &log, disk_full: &disk_full }).await?;
+    let counting = count::start(&cache, &log, setup.store.is_some());
     let mut workload = Workload::start(&setup, &cache, &log, &failpoints)?;
     say(READY);
     let mut lines = BufReader::new(tokio::io::stdin()).lines();
@@ -66,6 +75,7 @@ async fn run(setup: Setup) -> Result<()> {
         match serde_json::from_str(&line).with_context(|| format!("reading the order {line}"))? {
             Order::Arm { step, moment, nth } => failpoints.arm(step, moment, nth),
             Order::Disarm => failpoints.disarm(),
+            Order::DiskFull { full } => disk_full.store(full, Relaxed),
             Order::Flood { tenant, count } => workload.flood(tenant, count),
             Order::Quit => break,
         }

@@ -1,21 +1,26 @@
 //! Opens the cache of a node.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
 
 use anyhow::Result;
 use stratacache::{
-    Cache, Disk, Policy,
+    Cache, Disk, Object, Policy,
     clock::{Clock, SystemClock},
     tier::TierParts,
 };
 use stratacache_core::{coordinator::AnyCoordinator, tier::AnyTier};
 use stratacache_redis::Redis;
+use stratacache_testkit::s3::S3Server;
 
 use super::{
     Setup,
     failpoint::{FailingCoordinator, FailingTier, Failpoints},
+    full::FullTier,
     leases::Leases,
-    setup::{LEASE, LEASE_WAIT, LOAD_TIMEOUT},
+    setup::{BUCKET, LEASE, LEASE_WAIT, LOAD_TIMEOUT, PREFIX, STORE_DEADLINE},
 };
 use crate::{log::Writer, mutants, time};
 
@@ -24,6 +29,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(20);
 const MEMORY: u64 = 8 << 20;
 const DISK: u64 = 64 << 20;
+/// On a device that is to have room left.
+const SMALL_DISK: u64 = 8 << 20;
 /// A lane has about twice as many scopes that are not keys.
 const FEW_MARKS: u64 = 10;
 const FEW_TAGS: u64 = 7;
@@ -70,11 +77,18 @@ impl Clock for Skewed {
     }
 }
 
+/// What stands around the tiers.
+pub(super) struct Wraps<'a> {
+    pub(super) failpoints: &'a Arc<Failpoints>,
+    pub(super) log: &'a Arc<Writer>,
+    pub(super) disk_full: &'a Arc<AtomicBool>,
+}
+
 /// Opens it, as soon as the servers can be reached.
-pub(super) async fn open(setup: &Setup, failpoints: &Arc<Failpoints>, log: &Arc<Writer>) -> Result<Cache> {
+pub(super) async fn open(setup: &Setup, wraps: &Wraps<'_>) -> Result<Cache> {
     let give_up = time::now() + time::nanos(PATIENCE);
     loop {
-        match try_open(setup, failpoints, log).await {
+        match try_open(setup, wraps).await {
             Ok(cache) => return Ok(cache),
             Err(error) if time::now() > give_up => return Err(error),
             Err(_) => tokio::time::sleep(PAUSE).await,
@@ -82,7 +96,8 @@ pub(super) async fn open(setup: &Setup, failpoints: &Arc<Failpoints>, log: &Arc<
     }
 }
 
-async fn try_open(setup: &Setup, failpoints: &Arc<Failpoints>, log: &Arc<Writer>) -> Result<Cache> {
+async fn try_open(setup: &Setup, wraps: &Wraps<'_>) -> Result<Cache> {
+    let Wraps { failpoints, log, disk_full } = *wraps;
     let mut redis = Redis::builder(&setup.url).prefix("campaign").breaker_window(WINDOW).connections(setup.connections);
     if setup.few_marks {
         redis = redis.max_marks(FEW_MARKS).max_tenant_marks(FEW_TAGS).stream_length(SHORT_STREAM);
@@ -99,13 +114,24 @@ async fn try_open(setup: &Setup, failpoints: &Arc<Failpoints>, log: &Arc<Writer>
         .clock(Skewed { clock: SystemClock::new(), by_ms: setup.skew_ms })
         .memory(MEMORY)
         .default_policy(POLICY);
-    if setup.disk {
-        let path = setup.folder.join(format!("disk-{}", setup.node));
-        builder = builder.tier(Disk::builder(path).capacity(DISK).open().await?);
+    if let Some(path) = &setup.disk {
+        let capacity = if setup.store.is_some() { SMALL_DISK } else { DISK };
+        let mut disk = TierParts::from(Disk::builder(path).capacity(capacity).open().await?);
+        disk.tier = AnyTier::new(FullTier::new(disk.tier, Arc::clone(disk_full)));
+        builder = builder.tier(disk);
     }
     if let Some(n) = setup.probe {
         builder = builder.probe(n);
     }
-    let builder = builder.tier(parts);
+    let mut builder = builder.tier(parts);
+    if let Some(url) = &setup.store {
+        let object = Object::builder(format!("s3://{BUCKET}/{PREFIX}"))
+            .endpoint(url)
+            .allow_http(true)
+            .access_key(S3Server::ACCESS_KEY, S3Server::SECRET_KEY)
+            .deadline(STORE_DEADLINE)
+            .breaker_window(WINDOW);
+        builder = builder.tier(object.open().await?);
+    }
     Ok(mutants::engine_without(builder, setup.without_rule.as_deref()).build().await?)
 }

@@ -29,8 +29,10 @@ pub(crate) struct Setup {
     pub(crate) few_marks: bool,
     /// Connections that carry commands.
     pub(crate) connections: usize,
-    /// There is a disk below memory, which outlives the process.
-    pub(crate) disk: bool,
+    /// Where a disk below memory is, which outlives the process.
+    pub(crate) disk: Option<PathBuf>,
+    /// Where the object store below everything is. Half of the tenants then write behind.
+    pub(crate) store: Option<String>,
     /// One in so many invalidations is probed.
     pub(crate) probe: Option<u32>,
     /// What there is more of than usual.
@@ -51,6 +53,8 @@ pub(crate) enum Aim {
     TightBounds,
     /// Nodes that only read, all but the first: what they ask for is not refused to them, as writes may be.
     Readers,
+    /// Reads that ask the object store.
+    Objects,
 }
 
 /// What a node is told on its standard input, a line each.
@@ -60,6 +64,8 @@ pub(crate) enum Order {
     Arm { step: Step, moment: Moment, nth: u32 },
     /// Do not, after all.
     Disarm,
+    /// Let the disk be full, or no more.
+    DiskFull { full: bool },
     /// Invalidate namespaces of a tenant in which nothing is, as fast as you can.
     Flood { tenant: u32, count: u32 },
     /// Stop and close.
@@ -75,6 +81,17 @@ pub(crate) const LEASE_WAIT: Duration = Duration::from_secs(1);
 const DEADLINE: Duration = Duration::from_millis(250);
 /// Questions on the way of a read: for news, for the entry, for the right to load, for the entry again, for the right again.
 const QUESTIONS: u64 = 5;
+
+/// The bucket of a store, and what its objects begin with.
+pub(crate) const BUCKET: &str = "campaign";
+pub(crate) const PREFIX: &str = "cache";
+/// How long an operation on the object store may take.
+pub(crate) const STORE_DEADLINE: Duration = Duration::from_millis(500);
+/// On the way of a read: for the entry, and for the entry again.
+const STORE_QUESTIONS: u64 = 2;
+
+/// No read takes longer where there is an object store.
+pub(crate) const STORE_READ_LIMIT: Nanos = READ_LIMIT + ms(STORE_QUESTIONS * STORE_DEADLINE.as_millis() as u64);
 
 /// No read takes longer: a load, the wait for another node's, the questions to Redis, and a second.
 pub(crate) const READ_LIMIT: Nanos = ms(LOAD_TIMEOUT.as_millis() as u64

@@ -17,6 +17,8 @@ pub(crate) use self::table::table;
 use crate::{
     checker::{Broken, LoadFigure},
     faults::Fault,
+    log::BelowCounted,
+    stage::Ground,
 };
 
 /// How long it took until the hit rate was back, and what it was.
@@ -33,7 +35,7 @@ pub(crate) struct Segment {
     /// Of the long form: `k/N`.
     pub(crate) part: Option<String>,
     pub(crate) seed: u64,
-    pub(crate) cluster: bool,
+    pub(crate) ground: Ground,
     pub(crate) nodes: u32,
     /// The rule that was switched off.
     pub(crate) without_rule: Option<String>,
@@ -49,6 +51,8 @@ pub(crate) struct Segment {
     pub(crate) bypasses: u64,
     pub(crate) probes: u64,
     pub(crate) unanswered: u64,
+    /// What the tiers below memory counted, where there is an object store.
+    pub(crate) below: BelowCounted,
     pub(crate) writes: u64,
     pub(crate) loads: u64,
     pub(crate) overlaps: u64,
@@ -93,16 +97,12 @@ impl Segment {
         self.violations.values().sum()
     }
 
-    const fn servers(&self) -> &'static str {
-        if self.cluster { "a cluster" } else { "one server" }
-    }
-
     /// Returns in a few lines what came of the run.
     pub(crate) fn verdict(&self) -> String {
         let mut text = format!(
             "seed {} on {}: {} operations, {} faults, {} overlaps, {} violations {:?}",
             self.seed,
-            self.servers(),
+            self.ground,
             self.operations,
             self.faults(),
             self.overlaps,
@@ -117,7 +117,7 @@ impl Segment {
 impl fmt::Display for Segment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let rate = self.operations as f64 / self.seconds.max(0.001);
-        writeln!(f, "seed {}: {} nodes on {}, {:.0} s", self.seed, self.nodes, self.servers(), self.seconds)?;
+        writeln!(f, "seed {}: {} nodes on {}, {:.0} s", self.seed, self.nodes, self.ground, self.seconds)?;
         writeln!(
             f,
             "  {} operations ({rate:.0}/s): reads {:?}, {} without a value",
@@ -134,6 +134,14 @@ impl fmt::Display for Segment {
             self.queued, self.quarantined, self.bypasses
         )?;
         writeln!(f, "  {} probes, {} unanswered", self.probes, self.unanswered)?;
+        if self.ground.is_store() {
+            let BelowCounted { hits, failures, disk_failures, waited, lost } = self.below;
+            writeln!(
+                f,
+                "  object store: {hits} reads answered, {failures} operations failed; {disk_failures} writes of disks failed; \
+                 {waited} writes behind seen waiting, {lost} lost"
+            )?;
+        }
         let LoadFigure { times, most, above, .. } = self.quiet_loads;
         let each = self.quiet_loads.each();
         writeln!(

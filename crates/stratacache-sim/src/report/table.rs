@@ -11,6 +11,7 @@ use crate::{
     faults::Fault,
     mutants::hunt,
     part::{Done, Part},
+    stage::Ground,
 };
 
 /// Adds up what a file of results holds, in Markdown.
@@ -19,13 +20,17 @@ pub(crate) fn table(segments: &[Segment]) -> String {
     let mut text = String::new();
     let sum = |of: &dyn Fn(&Segment) -> u64| runs.iter().map(|segment| of(segment)).sum::<u64>();
     let seconds: f64 = runs.iter().map(|segment| segment.seconds).sum();
+    let on = |ground: Ground| runs.iter().filter(|run| run.ground == ground).count();
     let loads = |drops_marks: bool| {
         let mut sum = LoadFigure::default();
         runs.iter().filter(|run| run.drops_marks == drops_marks).for_each(|run| sum.add(&run.quiet_loads));
         format!("{:.3}", sum.each())
     };
     let rows = [
-        ("runs (of them on a cluster)", format!("{} ({})", runs.len(), runs.iter().filter(|s| s.cluster).count())),
+        (
+            "runs (of them on a cluster, with an object store)",
+            format!("{} ({}, {})", runs.len(), on(Ground::Cluster), on(Ground::Store)),
+        ),
         ("parts of the long form that are complete", parts(&runs)),
         ("minutes", format!("{:.1}", seconds / 60.0)),
         ("operations", sum(&|s| s.operations).to_string()),
@@ -37,6 +42,8 @@ pub(crate) fn table(segments: &[Segment]) -> String {
         ("loads for each invalidated key, without faults", loads(false)),
         ("the same where marks of keys are dropped all the time (left out below)", loads(true)),
         ("probes (of them unanswered)", format!("{} ({})", sum(&|s| s.probes), sum(&|s| s.unanswered))),
+        ("reads that the object store answered", sum(&|s| s.below.hits).to_string()),
+        ("writes behind that were lost", sum(&|s| s.below.lost).to_string()),
         ("longest read", format!("{} ms", runs.iter().map(|s| s.longest_read_ms).max().unwrap_or_default())),
         ("**violations**", format!("**{}**", sum(&Segment::violations))),
     ];

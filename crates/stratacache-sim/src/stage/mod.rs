@@ -1,8 +1,10 @@
 //! What a run takes place on: servers, a proxy before each node, the nodes, and the ledger of what they did.
 
 mod backend;
+mod ground;
 mod ledger;
 mod process;
+mod store;
 
 use std::{
     fs, io,
@@ -16,14 +18,16 @@ use tokio::sync::{Mutex, MutexGuard};
 
 pub(crate) use self::{
     backend::{Duo, Persisted},
-    ledger::{FAULTS, Injection, Ledger},
+    ground::Ground,
+    ledger::{FAULTS, Injection, LIMIT, Ledger},
     process::NodeProcess,
+    store::Store,
 };
 use crate::{
     checker::{Broken, Violation},
     faults::Fault,
-    node::{self, Aim, Setup},
-    time,
+    node::{self, Aim, READ_LIMIT, STORE_READ_LIMIT, Setup},
+    time::{self, Nanos},
 };
 
 /// What a stage is like.
@@ -36,7 +40,7 @@ pub(crate) struct Settings {
     pub(crate) nodes: u32,
     /// Operations of each node in a second.
     pub(crate) rate: u32,
-    pub(crate) cluster: bool,
+    pub(crate) ground: Ground,
     /// Marks are dropped, and streams cut, every few seconds.
     pub(crate) few_marks: bool,
     /// Connections of a node that carry commands.
@@ -51,10 +55,15 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    /// Tells whether only invalidations and faults ask for loads. Where nodes have disks, lanes keep marks of keys, too; where
-    /// marks are few as well, these are dropped all the time, and with them what they might have been about.
-    pub(crate) const fn leaves_entries(&self) -> bool {
-        !(self.few_marks && self.disks)
+    /// Tells whether only invalidations and faults ask for loads. Where nodes have disks or an object store, lanes keep marks
+    /// of keys, too; where marks are few as well, these are dropped all the time, and with them what they might have been about.
+    pub(crate) fn leaves_entries(&self) -> bool {
+        !(self.few_marks && (self.disks || self.ground.is_store()))
+    }
+
+    /// Returns how long a read may take.
+    pub(crate) fn read_limit(&self) -> Nanos {
+        if self.ground.is_store() { STORE_READ_LIMIT } else { READ_LIMIT }
     }
 }
 
@@ -70,6 +79,7 @@ pub(crate) enum Backend {
 pub(crate) struct Stage {
     pub(crate) settings: Settings,
     pub(crate) backend: Backend,
+    store: Option<Store>,
     nodes: Vec<Mutex<NodeProcess>>,
     ledger: std::sync::Mutex<Ledger>,
 }
@@ -79,7 +89,7 @@ impl Stage {
     pub(crate) async fn start(mut settings: Settings) -> Result<Self> {
         settings.folder = fresh(&settings.folder)?;
         node::create_source(&settings.folder).context("making the source")?;
-        let backend = if settings.cluster {
+        let backend = if settings.ground.is_cluster() {
             Backend::Cluster(backend::cluster().await?)
         } else {
             let duo = Duo::start(Persisted::Nothing).await?;
@@ -90,8 +100,12 @@ impl Stage {
             }
             Backend::One { duo: Mutex::new(duo), proxies }
         };
-        let ledger = std::sync::Mutex::new(Ledger::new(&settings.folder)?);
-        let mut stage = Self { settings, backend, nodes: Vec::new(), ledger };
+        let store = match settings.ground {
+            Ground::Store => Some(Store::start(settings.nodes, settings.seed).await?),
+            Ground::Server | Ground::Cluster => None,
+        };
+        let ledger = std::sync::Mutex::new(Ledger::new(&settings.folder, settings.read_limit())?);
+        let mut stage = Self { settings, backend, store, nodes: Vec::new(), ledger };
         for number in 0..stage.settings.nodes {
             let process = NodeProcess::start(&stage.settings.program, stage.setup(number, 0, 0))?;
             stage.ledger().follow(number, 0, &stage.settings.folder);
@@ -122,11 +136,27 @@ impl Stage {
             rate: self.settings.rate,
             few_marks: self.settings.few_marks,
             connections: self.settings.connections,
-            disk: self.settings.disks,
+            disk: self.disk_of(number),
+            store: self.store.as_ref().map(|store| store.proxies()[number as usize].url()),
             probe: self.settings.probe,
             aim: self.settings.aim,
             without_rule: self.settings.without_rule.clone(),
         }
+    }
+
+    /// Returns where the disk of a node is. With an object store the first has none, and the others' are on small devices.
+    fn disk_of(&self, number: u32) -> Option<PathBuf> {
+        let folder = match &self.store {
+            None if self.settings.disks => &self.settings.folder,
+            Some(store) if number > 0 => store.device(number).map_or(&*self.settings.folder, |device| device.path()),
+            _ => return None,
+        };
+        Some(folder.join(format!("disk-{number}")))
+    }
+
+    /// Returns the object store, where there is one.
+    pub(crate) fn store(&self) -> Option<&Store> {
+        self.store.as_ref()
     }
 
     /// Returns the node for whoever does something to it; nobody else does meanwhile.
@@ -199,6 +229,7 @@ impl Stage {
     /// Ends every fault that still goes on, and starts what does not run.
     pub(crate) async fn heal(&self) -> Result<()> {
         self.proxies().iter().for_each(|proxy| proxy.heal());
+        self.store().into_iter().for_each(Store::heal);
         for number in 0..self.settings.nodes {
             let mut node = self.node(number).await;
             if let Some(how) = node.has_ended()? {

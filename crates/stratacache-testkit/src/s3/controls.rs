@@ -18,6 +18,8 @@ use crate::{proxy::Times, random::Random};
 struct State {
     faults: Faults,
     counts: HashMap<String, usize>,
+    /// Requests to which a fault happened.
+    hit: usize,
     /// Of each path the first answer with an object.
     remembered: Option<HashMap<String, Response>>,
 }
@@ -59,9 +61,16 @@ impl HttpControls {
         self.0.cuts.send_modify(|cuts| *cuts += 1);
     }
 
-    /// Remembers from now on the first answer that brings an object, for each path: for [`HttpFault::Replay`].
+    /// Remembers from now on the first answer that brings an object, for each path: for [`HttpFault::Replay`]. What was
+    /// remembered before is forgotten.
     pub fn remember(&self) {
-        self.state().remembered.get_or_insert_default();
+        self.state().remembered = Some(HashMap::new());
+    }
+
+    /// Counts the requests to which a fault happened since the start. A replay of what was never remembered is none.
+    #[must_use]
+    pub fn hit(&self) -> usize {
+        self.state().hit
     }
 
     /// Counts the requests with a method since the start, or since they were last forgotten.
@@ -84,7 +93,10 @@ impl HttpControls {
     pub(super) fn draw(&self, method: &str, path: &str) -> Option<HttpFault> {
         let mut state = self.state();
         *state.counts.entry(method.to_owned()).or_default() += 1;
-        state.faults.draw(method, path, &self.0.random)
+        let fault = state.faults.draw(method, path, &self.0.random);
+        let known = state.remembered.as_ref().is_some_and(|all| all.contains_key(path));
+        state.hit += usize::from(fault.as_ref().is_some_and(|fault| *fault != HttpFault::Replay || known));
+        fault
     }
 
     pub(super) fn note(&self, method: &str, path: &str, response: &Response) {

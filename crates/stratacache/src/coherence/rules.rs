@@ -21,6 +21,8 @@ pub enum Rule {
     Quarantine = 6,
     /// A write that waited is made under the fence it came with.
     BehindKeepsFence = 7,
+    /// What a tier without fences returns is judged by the marks of its key.
+    KeyMarksBelow = 8,
 }
 
 /// The rules in force: all of them, except in builds with the test-only feature `mutants`.

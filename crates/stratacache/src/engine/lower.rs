@@ -18,7 +18,7 @@ use stratacache_core::{
 use super::{Door, Engine, Life, TierHandle, seal::Seal};
 use crate::{
     codec::CacheValue,
-    coherence::{Depends, Verdict},
+    coherence::{Depends, Rule, Verdict},
     memory::{Body, Entry, EntryScopes, Held, MapKey, Times},
     observe::TierCounters,
 };
@@ -327,7 +327,8 @@ impl Engine {
         // one, by all where nodes share it, and only what was loaded under the fence. All else must not be older than those
         let removed = if self.shared { tier.capability.shared && !head.older_than_token } else { true };
         let began = if tier.capability.fenced && removed { began } else { head.stamp.seq.max(head.own) };
-        if !self.mirror.key_allows(marks, scope, began, &depends) {
+        let judged = tier.capability.fenced || self.rules.has(Rule::KeyMarksBelow);
+        if judged && !self.mirror.key_allows(marks, scope, began, &depends) {
             return None;
         }
         let key_expired = self.mirror.key_expired_at(marks, scope, &depends);

@@ -19,7 +19,7 @@ use stratacache::Cache;
 use tokio::{net::TcpListener, sync::oneshot};
 
 pub(crate) use auth::Keys;
-pub(crate) use below::Below;
+pub(crate) use below::{Below, Bucket, Extras, Near, ObjectStore};
 pub(crate) use statistics::Dashboard;
 pub(crate) use token::CACHE_TOKEN;
 
@@ -36,21 +36,19 @@ pub(crate) struct App {
 }
 
 impl App {
-    /// Builds the cache, memory over disk or Redis, beside the data base.
+    /// Builds the cache, memory over disk or Redis and perhaps objects, beside the data base.
     pub(crate) async fn new(
         db: Db,
         keys: Arc<Keys>,
         memory_bytes: u64,
         below: &Below,
     ) -> Result<Self, stratacache::Error> {
-        let cache = Cache::builder()
+        let builder = Cache::builder()
             .memory(memory_bytes)
-            .tier(below.open().await?)
             .keyspace(&contacts::PAGES)
             .keyspace(&contacts::CONTACT)
-            .keyspace(&statistics::STATISTICS)
-            .build()
-            .await?;
+            .keyspace(&statistics::STATISTICS);
+        let cache = below.open(builder).await?.build().await?;
         Ok(Self { cache, db, keys, writes: Writes::default() })
     }
 

@@ -22,7 +22,8 @@ impl Client {
         let dir = tempfile::tempdir().expect("a folder");
         let db = Db::open(&dir.path().join("crm.db")).await.expect("a data base");
         let keys = Arc::new(Keys::generate().expect("random bytes"));
-        let app = App::new(db, keys, 8 << 20, &Below::Disk(dir.path().join("cache"))).await.expect("an application");
+        let below = Below { near: Near::Disk(dir.path().join("cache")), object: None, keys: None };
+        let app = App::new(db, keys, 8 << 20, &below).await.expect("an application");
         Self { app, _dir: dir }
     }
 

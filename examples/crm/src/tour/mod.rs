@@ -2,10 +2,12 @@
 
 mod client;
 mod cold;
+mod everything;
 mod fresh;
 pub(crate) mod nodes;
 mod probes;
 mod progress;
+mod readable;
 mod report;
 mod restart;
 mod scene;
@@ -28,10 +30,12 @@ pub(crate) use report::Report;
 
 use crate::{
     db::Db,
-    server::{App, Below, Keys, Running, routes, routes_without_cache},
+    server::{App, Below, Extras, Keys, Running, routes, routes_without_cache},
 };
+use everything::Act;
 use fresh::fresh;
 use progress::Progress;
+use readable::Readable;
 use report::{Phase, Restart, Tiers};
 use scene::Scene;
 use traffic::{Plan, drive};
@@ -43,14 +47,23 @@ const MEMORY: u64 = 16 << 20;
 const WARM_SEED: u64 = 2;
 
 /// Goes through all phases, with a Redis below memory if its URL is given, else with a disk.
-pub(crate) async fn run(folder: &Path, planned: Duration, redis: Option<String>) -> Result<Report> {
+/// Below that are objects, if wanted; then everything is restarted at the end.
+pub(crate) async fn run(folder: &Path, planned: Duration, redis: Option<String>, extras: Extras) -> Result<Report> {
     let began = Instant::now();
     let db = Db::open(&folder.join("crm.db")).await?;
-    let tour =
-        Tour { db, keys: Arc::new(Keys::generate()?), witness: Arc::default(), below: fresh(folder, redis).await? };
+    let below = fresh(folder, redis.clone(), &extras).await?;
+    let tour = Tour { db, keys: Arc::new(Keys::generate()?), witness: Arc::default(), below };
     let prepared = began.elapsed();
     let mut progress = Progress::new(planned);
     let mut report = tour.phases(&mut progress).await?;
+    if extras.object.is_some() {
+        progress.phase("a restart of everything", 0.0);
+        let Tour { keys, witness, .. } = &tour;
+        let act = Act { folder, nodes: 1, redis, extras: extras.clone(), keys: keys.as_ref(), witness };
+        report.everything = Some(act.play().await?);
+        (report.seen, report.examples) = (witness.seen(), witness.examples());
+    }
+    report.readable = Readable::look(folder, &extras)?;
     progress.end();
     report.prepared = prepared;
     Ok(report)
@@ -116,10 +129,7 @@ impl Tour {
 
         Ok(Report {
             prepared: Duration::ZERO,
-            below: match self.below {
-                Below::Disk(_) => "disk",
-                Below::Redis { .. } => "Redis",
-            },
+            below: self.below.to_string(),
             without,
             cold,
             warm,
@@ -129,6 +139,8 @@ impl Tour {
             writes: probed.writes.load(Relaxed),
             read_at_once: probed.reads.load(Relaxed),
             restart,
+            everything: None,
+            readable: Readable::default(),
             seen: self.witness.seen(),
             examples: self.witness.examples(),
         })

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Serialize, Serializer};
 use stratacache::Stats;
 
-use super::{traffic::Measured, witness::Seen};
+use super::{everything::Everything, readable::Readable, traffic::Measured, witness::Seen};
 
 /// Fewer probes prove too little.
 const LEAST_ISOLATION_PROBES: u64 = 10_000;
@@ -21,7 +21,7 @@ pub(crate) struct Report {
     #[serde(serialize_with = "in_ms")]
     pub(super) prepared: Duration,
     /// What is below memory.
-    pub(super) below: &'static str,
+    pub(super) below: String,
     pub(super) without: Phase,
     pub(super) cold: Phase,
     pub(super) warm: Phase,
@@ -31,6 +31,9 @@ pub(crate) struct Report {
     pub(super) writes: u64,
     pub(super) read_at_once: u64,
     pub(super) restart: Restart,
+    /// With an object store only.
+    pub(super) everything: Option<Everything>,
+    pub(super) readable: Readable,
     pub(super) seen: Seen,
     pub(super) examples: Vec<String>,
 }
@@ -140,6 +143,10 @@ impl Report {
             warm >= WARM,
             format!("after the restart {} held {:.0} % of what was read first", self.below, warm * 100.0),
         );
+        if let Some(everything) = &self.everything {
+            everything.check(&mut failures);
+        }
+        self.readable.check(&mut failures);
         failures
     }
 

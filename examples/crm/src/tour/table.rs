@@ -62,6 +62,10 @@ impl Report {
                 restart.first.tiers.below_of_rest() * 100.0
             ),
         );
+        if let Some(everything) = &self.everything {
+            everything.print();
+        }
+        self.readable.print();
         println!();
         for example in &self.examples {
             println!("  {example}");

@@ -11,7 +11,6 @@ use super::{
     super::value::Value,
     Bench, Shape,
     asking::{Asking, as_asked},
-    doors::BULK,
     read::GIVE_UP,
 };
 use crate::{
@@ -38,9 +37,10 @@ impl Bench {
             }
             Ok::<_, super::SourceDown>(values)
         };
-        let door = self.doors(first).of(Form::Bulk);
-        let read = door.get_or_load_many(&BULK, keys.iter().map(|key| key.0), load).tag(first.tag());
-        let read = as_asked!(read, first, asking);
+        let doors = self.doors(first);
+        let read =
+            doors.of(Form::Bulk).get_or_load_many(doors.bulks(), keys.iter().map(|key| key.0), load).tag(first.tag());
+        let read = as_asked!(read, first, asking, doors.write);
         let began = time::now();
         let found = tokio::time::timeout(GIVE_UP, read.into_future()).await;
         let ended = time::now();

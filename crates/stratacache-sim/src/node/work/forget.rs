@@ -4,11 +4,7 @@ use std::sync::Arc;
 
 use stratacache::{Invalidation, Queued, Result, Target, Token};
 
-use super::{
-    super::value::Value,
-    Bench,
-    doors::{BULK, global_tag},
-};
+use super::{super::value::Value, Bench, doors::global_tag};
 use crate::{
     log::{Event, What},
     random::Random,
@@ -23,7 +19,7 @@ const QUEUED: f64 = 0.3;
 impl Bench {
     /// Returns the name of a key as the cache knows it.
     pub(super) fn key_of(&self, key: Key) -> stratacache::Key<Value> {
-        if key.form() == Form::Bulk { BULK.key(&key.0) } else { stratacache::Key::new(key.0) }
+        if key.form() == Form::Bulk { self.doors(key).bulks().key(&key.0) } else { stratacache::Key::new(key.0) }
     }
 
     /// Invalidates something without a write.

@@ -17,7 +17,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use stratacache::{Cache, Target};
+use stratacache::{Cache, Target, Tiers, WriteMode};
 use tokio::task::JoinHandle;
 
 use self::doors::Doors;
@@ -58,6 +58,8 @@ struct Bench {
     own: Popularity,
     /// What there is more of than usual.
     aim: Aim,
+    /// Which tiers a read uses that asks the object store; none where there is none.
+    passes_by: Option<Tiers>,
     /// It neither writes nor loads.
     only_reads: bool,
 }
@@ -74,7 +76,7 @@ impl Workload {
         let own = |key: Key| key.writer(setup.nodes) == setup.node;
         let bench = Arc::new(Bench {
             cache: cache.clone(),
-            doors: (0..TENANTS).map(|tenant| Doors::new(cache, tenant)).collect(),
+            doors: (0..TENANTS).map(|tenant| Doors::new(cache, tenant, mode(setup, tenant))).collect(),
             source: Source::open(&setup.folder).context("opening the source")?,
             board: Board::open(&setup.folder).context("opening the board")?,
             log: Arc::clone(log),
@@ -83,6 +85,7 @@ impl Workload {
             everything: Popularity::new(|_| true),
             own: Popularity::new(own),
             aim: setup.aim,
+            passes_by: passes_by(setup),
             only_reads: setup.aim == Aim::Readers && setup.node != 0,
         });
         let stop = Arc::new(AtomicBool::new(false));
@@ -119,6 +122,18 @@ impl Workload {
             let _ = worker.await;
         }
     }
+}
+
+/// Where there is an object store, half of the tenants write behind: of those that share a lane one, and of the others one.
+fn mode(setup: &Setup, tenant: u32) -> WriteMode {
+    if setup.store.is_some() && tenant % 2 == 1 { WriteMode::Behind } else { WriteMode::Through }
+}
+
+/// A read that asks the object store leaves what is above it alone, but fills it.
+fn passes_by(setup: &Setup) -> Option<Tiers> {
+    let tiers = Tiers::all().write_only("redis");
+    let tiers = if setup.disk.is_some() { tiers.write_only("disk") } else { tiers };
+    setup.store.as_ref().map(|_| tiers)
 }
 
 async fn work(bench: Arc<Bench>, mut random: Random, pace: Duration, stop: Arc<AtomicBool>) {

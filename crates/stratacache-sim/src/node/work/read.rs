@@ -63,7 +63,9 @@ impl Bench {
             runs.store(true, Relaxed);
             bench.load(Op::Load, key, shape).await.map(|version| Value::new(key, version))
         };
-        let read = as_asked!(self.doors(key).of(Form::Plain).get_or_load(key.0, load).tag(key.tag()), key, asking);
+        let doors = self.doors(key);
+        let read = doors.of(Form::Plain).get_or_load(key.0, load).tag(key.tag());
+        let read = as_asked!(read, key, asking, doors.write);
         answer(key, read.await.map(Some), &ran)
     }
 
@@ -80,8 +82,9 @@ impl Bench {
             }
             Ok(loaded)
         };
-        let read =
-            as_asked!(self.doors(key).of(Form::Nested).get_or_load_with(key.0, load).tag(key.tag()), key, asking);
+        let doors = self.doors(key);
+        let read = doors.of(Form::Nested).get_or_load_with(key.0, load).tag(key.tag());
+        let read = as_asked!(read, key, asking, doors.write);
         answer(key, read.await, &ran)
     }
 
@@ -93,8 +96,9 @@ impl Bench {
             let version = bench.load(Op::Load, key, shape).await?;
             Ok((!is_absence(Form::Negative, version)).then(|| Value::new(key, version)))
         };
-        let read =
-            as_asked!(self.doors(key).of(Form::Negative).get_or_load_optional(key.0, load).tag(key.tag()), key, asking);
+        let doors = self.doors(key);
+        let read = doors.of(Form::Negative).get_or_load_optional(key.0, load).tag(key.tag());
+        let read = as_asked!(read, key, asking, doors.write);
         answer(key, read.await, &ran)
     }
 
@@ -104,7 +108,7 @@ impl Bench {
         let asking = Asking::draw(self, key, random);
         // what these say by a policy, they cannot say here
         let asking = match asking {
-            Asking::ServeStale | Asking::Fail => Asking::Usual,
+            Asking::ServeStale | Asking::Fail | Asking::FromStore(_) => Asking::Usual,
             Asking::TightPolicy => Asking::Tight,
             _ => asking,
         };

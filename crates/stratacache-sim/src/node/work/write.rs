@@ -4,11 +4,7 @@ use std::sync::{Arc, PoisonError};
 
 use stratacache::{Result, Token};
 
-use super::{
-    super::value::Value,
-    Bench,
-    doors::{BULK, global_tag},
-};
+use super::{super::value::Value, Bench, doors::global_tag};
 use crate::{
     log::{Event, What},
     random::Random,
@@ -63,12 +59,13 @@ impl Bench {
     }
 
     async fn write_and_insert_many(&self, first: Key) {
-        let door = self.doors(first).of(Form::Bulk);
+        let doors = self.doors(first);
+        let door = doors.of(Form::Bulk);
         let stamp = door.stamp();
         let own = |key: &Key| self.own.holds(*key);
         let written = first.companions().filter(own).filter_map(|key| Some((key, self.commit(key)?)));
         let (keys, items): (Vec<_>, Vec<_>) =
-            written.map(|(key, version)| (key, (BULK.key(&key.0), Value::new(key, version)))).unzip();
+            written.map(|(key, version)| (key, (doors.bulks().key(&key.0), Value::new(key, version)))).unzip();
         let scopes: Vec<_> = keys.iter().copied().map(Scope::Key).collect();
         let called = self.called(What::Insert, &scopes);
         let mut insert = door.insert_many(items).stamped(stamp).tag(first.tag());

@@ -27,12 +27,16 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use super::{fresh::fresh, progress::Progress};
-use crate::{db::Db, server::Keys};
+pub(super) use process::{Launch, Node};
+pub(super) use redis::OwnRedis;
+
+use super::{everything::Act, fresh::fresh, progress::Progress, readable::Readable};
+use crate::{
+    db::Db,
+    server::{Extras, Keys},
+};
 use counts::Period;
 use faults::Cast;
-use process::Launch;
-use redis::OwnRedis;
 use report::{Answered, LEAST_PROBES, Report};
 use stage::Stage;
 
@@ -40,8 +44,15 @@ use stage::Stage;
 const GRACE: Duration = Duration::from_secs(60);
 
 /// Starts the nodes, drives them all, and judges what they answer. Without a URL it starts a Redis of its own.
-pub(crate) async fn run(folder: &Path, planned: Duration, nodes: usize, url: Option<String>) -> Result<Report> {
+pub(crate) async fn run(
+    folder: &Path,
+    planned: Duration,
+    nodes: usize,
+    url: Option<String>,
+    extras: Extras,
+) -> Result<Report> {
     let began = Instant::now();
+    let given = url.clone();
     let (redis, url) = match url {
         Some(url) => (None, url),
         None => {
@@ -50,10 +61,10 @@ pub(crate) async fn run(folder: &Path, planned: Duration, nodes: usize, url: Opt
             (Some(own), url)
         }
     };
-    fresh(folder, Some(url.clone())).await?;
+    fresh(folder, Some(url.clone()), &extras).await?;
     let db = Db::open(&folder.join("crm.db")).await?;
     let keys = Keys::generate()?;
-    let launch = Launch { folder: folder.to_owned(), redis: url, keys: keys.to_text() };
+    let launch = Launch { folder: folder.to_owned(), redis: url, keys: keys.to_text(), extras: extras.clone() };
     let mut cast = Cast { launch, nodes: Vec::new(), redis };
     for _ in 0..nodes {
         cast.nodes.push(cast.launch.node().await?);
@@ -63,11 +74,19 @@ pub(crate) async fn run(folder: &Path, planned: Duration, nodes: usize, url: Opt
 
     let mut progress = Progress::new(planned);
     let mut report = drive_all(&mut cast, &stage, &db, &mut progress).await?;
-    progress.end();
     report.prepared = prepared;
     for node in cast.nodes {
         node.stop().await?;
     }
+    if extras.object.is_some() {
+        progress.phase("a restart of everything", 0.0);
+        let act = Act { folder, nodes, redis: given, extras: extras.clone(), keys: &keys, witness: &stage.witness };
+        let stale = stage.witness.seen().stale;
+        report.everything = Some(act.play().await?);
+        report.see(&stage.witness, stale);
+    }
+    report.readable = Readable::look(folder, &extras)?;
+    progress.end();
     Ok(report)
 }
 
@@ -113,6 +132,9 @@ async fn drive_all(cast: &mut Cast, stage: &Arc<Stage>, db: &Db, progress: &mut 
         rows: seen.rows,
         foreign: seen.foreign,
         unexpected: seen.unexpected,
+        everything: None,
+        readable: Readable::default(),
+        stale_around_it: 0,
         examples: stage.witness.examples(),
     })
 }

@@ -11,7 +11,9 @@ use tokio::{
 };
 
 use crate::{
+    options::handed_on,
     serve::{KEYS, SERVING_ON},
+    server::Extras,
     tour::fresh::PREFIX,
 };
 
@@ -19,15 +21,17 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What all nodes are started with.
-pub(super) struct Launch {
-    pub(super) folder: PathBuf,
-    pub(super) redis: String,
-    pub(super) keys: String,
+pub(in crate::tour) struct Launch {
+    pub(in crate::tour) folder: PathBuf,
+    pub(in crate::tour) redis: String,
+    pub(in crate::tour) keys: String,
+    /// What is below memory besides Redis.
+    pub(in crate::tour) extras: Extras,
 }
 
 /// A node that runs. It ends with this process, however that ends: it watches the pipe.
-pub(super) struct Node {
-    pub(super) address: SocketAddr,
+pub(in crate::tour) struct Node {
+    pub(in crate::tour) address: SocketAddr,
     child: Child,
     pipe: ChildStdin,
     // what it prints, thrown away
@@ -36,10 +40,13 @@ pub(super) struct Node {
 
 impl Launch {
     /// Starts a node and waits until it serves.
-    pub(super) async fn node(&self) -> Result<Node> {
+    pub(in crate::tour) async fn node(&self) -> Result<Node> {
+        let (arguments, environment) = handed_on(&self.extras);
         let mut child = Command::new(env::current_exe()?)
             .args(["--serve", "--port", "0", "--until-input-ends", "--prefix", PREFIX, "--data"])
             .arg(&self.folder)
+            .args(arguments)
+            .envs(environment)
             // not as arguments, which everybody on the machine can read
             .env("CRM_REDIS", &self.redis)
             .env(KEYS, &self.keys)
@@ -68,7 +75,7 @@ impl Node {
     }
 
     /// Lets it end its work and waits for that.
-    pub(super) async fn stop(mut self) -> Result<()> {
+    pub(in crate::tour) async fn stop(mut self) -> Result<()> {
         drop(self.pipe);
         let status = timeout(PATIENCE, self.child.wait()).await.context("a node did not stop in time")??;
         ensure!(status.success(), "a node ended with {status}");

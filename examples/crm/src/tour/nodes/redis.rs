@@ -2,10 +2,10 @@
 
 use std::{fmt::Write, io::ErrorKind, net::Ipv4Addr, process::Stdio, time::Duration};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use tempfile::TempDir;
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     net::{TcpListener, TcpStream},
     process::{Child, Command},
     time::{sleep, timeout},
@@ -16,7 +16,7 @@ const ATTEMPTS: usize = 5;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A server on the loopback that keeps nothing on disk; ended by its process id when this is dropped.
-pub(super) struct OwnRedis {
+pub(in crate::tour) struct OwnRedis {
     port: u16,
     password: String,
     server: Child,
@@ -24,7 +24,7 @@ pub(super) struct OwnRedis {
 }
 
 impl OwnRedis {
-    pub(super) async fn start() -> Result<Self> {
+    pub(in crate::tour) async fn start() -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let mut secret = [0; 16];
         getrandom::fill(&mut secret)?;
@@ -42,17 +42,36 @@ impl OwnRedis {
         bail!("redis-server ended at once, {ATTEMPTS} times")
     }
 
-    pub(super) fn url(&self) -> String {
+    pub(in crate::tour) fn url(&self) -> String {
         format!("redis://:{}@127.0.0.1:{}", self.password, self.port)
     }
 
+    /// Lets it lose every entry, as it does when it is short of memory: what has a time to live goes, and the order of
+    /// invalidations stays.
+    pub(in crate::tour) async fn forget_entries(&self) -> Result<()> {
+        const SCRIPT: &str = "local gone = 0 for _, key in ipairs(redis.call('KEYS', '*')) do if redis.call('PTTL', key) > 0 then \
+                              redis.call('UNLINK', key) gone = gone + 1 end end return gone";
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).await?;
+        let request = format!("AUTH {}\r\nEVAL \"{SCRIPT}\" 0\r\n", self.password);
+        stream.write_all(request.as_bytes()).await?;
+        let mut replies = BufReader::new(stream).lines();
+        let mut reply = async || {
+            let line = timeout(PATIENCE, replies.next_line()).await.context("redis-server does not answer")??;
+            anyhow::Ok(line)
+        };
+        ensure!(reply().await?.as_deref() == Some("+OK"), "the own redis-server does not know its password");
+        let gone = reply().await?.context("redis-server hung up")?;
+        ensure!(gone.starts_with(':'), "redis-server does not forget its entries: {gone}");
+        Ok(())
+    }
+
     /// Kills it where it stands. What it held is gone.
-    pub(super) async fn kill(&mut self) -> Result<()> {
+    pub(in crate::tour) async fn kill(&mut self) -> Result<()> {
         self.server.kill().await.context("killing redis-server")
     }
 
     /// Starts it again, empty.
-    pub(super) async fn start_empty(&mut self) -> Result<()> {
+    pub(in crate::tour) async fn start_empty(&mut self) -> Result<()> {
         for _ in 0..ATTEMPTS {
             if let Some(server) = spawn(self.port, &self.password, &self.folder).await? {
                 self.server = server;
@@ -76,7 +95,7 @@ async fn spawn(port: u16, password: &str, folder: &TempDir) -> Result<Option<Chi
         .spawn();
     let mut server = match spawned {
         Err(error) if error.kind() == ErrorKind::NotFound => bail!(
-            "the tour of many nodes needs redis-server: install it with `apt-get install redis-server`, or name a \
+            "the tour of many nodes and a restart of everything need redis-server: install it with `apt-get install redis-server`, or name a \
              Redis with --redis URL"
         ),
         spawned => spawned.context("starting redis-server")?,

@@ -10,7 +10,7 @@ use super::{
     counters::Counters,
     counts::{Measured, Probes},
 };
-use crate::tour::report::in_ms;
+use crate::tour::{everything::Everything, readable::Readable, report::in_ms, witness::Witness};
 
 /// Fewer probes prove too little.
 pub(super) const LEAST_PROBES: u64 = 1_000;
@@ -42,6 +42,11 @@ pub(crate) struct Report {
     pub(super) foreign: u64,
     /// Answers with a status or body that nothing explains.
     pub(super) unexpected: u64,
+    /// With an object store only.
+    pub(super) everything: Option<Everything>,
+    pub(super) readable: Readable,
+    /// Old rows seen around that restart.
+    pub(super) stale_around_it: u64,
     pub(super) examples: Vec<String>,
 }
 
@@ -76,6 +81,14 @@ impl Answered {
 }
 
 impl Report {
+    /// Takes what the witness saw since it had seen so many stale rows.
+    pub(super) fn see(&mut self, witness: &Witness, before: u64) {
+        let seen = witness.seen();
+        (self.rows, self.foreign, self.unexpected) = (seen.rows, seen.foreign, seen.unexpected);
+        self.stale_around_it = seen.stale - before;
+        self.examples = witness.examples();
+    }
+
     /// Returns what did not hold, in words; nothing if all did.
     pub(crate) fn failures(&self) -> Vec<String> {
         let cold = &self.cold;
@@ -100,12 +113,17 @@ impl Report {
             );
         }
         must(self.unexpected == 0, format!("{} unexpected answers", self.unexpected));
+        must(self.stale_around_it == 0, format!("{} stale reads around a restart of everything", self.stale_around_it));
         for (queries, what) in [(cold.page_queries, "page"), (cold.statistics_queries, "statistics")] {
             must(
                 queries == 1,
                 format!("{queries} SQL queries for a cold {what} asked for by {} at once", cold.readers),
             );
         }
+        if let Some(everything) = &self.everything {
+            everything.check(&mut failures);
+        }
+        self.readable.check(&mut failures);
         failures
     }
 

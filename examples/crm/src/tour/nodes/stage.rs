@@ -2,7 +2,10 @@
 
 use std::{
     net::SocketAddr,
-    sync::atomic::{AtomicBool, Ordering::Relaxed},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
@@ -25,7 +28,7 @@ const BOUND: Duration = Duration::from_secs(1);
 /// The nodes, their visitors, and what is known of them.
 pub(super) struct Stage {
     pub(super) companies: Companies,
-    pub(super) witness: Witness,
+    pub(super) witness: Arc<Witness>,
     pub(super) ledger: Ledger,
     pub(super) counts: Counts,
     pub(super) admin_token: String,
@@ -37,7 +40,7 @@ impl Stage {
     pub(super) fn new(addresses: Vec<SocketAddr>, keys: &Keys) -> Self {
         Self {
             companies: Companies::new(keys),
-            witness: Witness::default(),
+            witness: Arc::default(),
             ledger: Ledger::default(),
             counts: Counts::new(addresses.len()),
             admin_token: keys.admin_token().to_owned(),

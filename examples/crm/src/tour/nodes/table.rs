@@ -68,6 +68,11 @@ impl Report {
             format!("{} of {} reads on any node, a second after a write", without.stale, grouped(without.reads)),
         );
         line("stale at the end", format!("{} of {} reads compared with SQLite", end.stale, grouped(end.reads)));
+        if let Some(everything) = &self.everything {
+            everything.print();
+            line("stale around it", format!("{} reads", self.stale_around_it));
+        }
+        self.readable.print();
         println!();
         for example in &self.examples {
             println!("  {example}");
