@@ -104,6 +104,8 @@ impl Plan {
             few_marks: !ground.is_cluster() && seed.is_multiple_of(2),
             connections: if seed.is_multiple_of(5) { 3 } else { 1 },
             disks: ground == Ground::Server && seed.is_multiple_of(3),
+            // mostly where there is most below memory, and now and then elsewhere
+            encrypted: ground.is_store() != seed.is_multiple_of(4),
             probe: (seed / 2).is_multiple_of(2).then_some(PROBE),
             aim: Aim::Usual,
             without_rule: self.without_rule.clone(),

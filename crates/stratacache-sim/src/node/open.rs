@@ -1,13 +1,14 @@
 //! Opens the cache of a node.
 
 use std::{
+    path::Path,
     sync::{Arc, atomic::AtomicBool},
     time::Duration,
 };
 
 use anyhow::Result;
 use stratacache::{
-    Cache, Disk, Object, Policy,
+    Cache, Disk, FileKeys, MasterKey, Object, Policy,
     clock::{Clock, SystemClock},
     tier::TierParts,
 };
@@ -84,6 +85,18 @@ pub(super) struct Wraps<'a> {
     pub(super) disk_full: &'a Arc<AtomicBool>,
 }
 
+/// Opens the keys that all nodes share; the first node makes the master key.
+async fn keys(folder: &Path) -> Result<FileKeys> {
+    let master = folder.join("master.key");
+    if let Err(error) = MasterKey::create_file(&master)
+        && !master.exists()
+    {
+        return Err(error.into());
+    }
+    // the one that is being made may not be whole yet: who opens it tries again
+    Ok(FileKeys::open(folder.join("keys"), MasterKey::from_file(&master)?).await?)
+}
+
 /// Opens it, as soon as the servers can be reached.
 pub(super) async fn open(setup: &Setup, wraps: &Wraps<'_>) -> Result<Cache> {
     let give_up = time::now() + time::nanos(PATIENCE);
@@ -119,6 +132,9 @@ async fn try_open(setup: &Setup, wraps: &Wraps<'_>) -> Result<Cache> {
         let mut disk = TierParts::from(Disk::builder(path).capacity(capacity).open().await?);
         disk.tier = AnyTier::new(FullTier::new(disk.tier, Arc::clone(disk_full)));
         builder = builder.tier(disk);
+    }
+    if setup.encrypted {
+        builder = builder.encryption(keys(&setup.folder).await?);
     }
     if let Some(n) = setup.probe {
         builder = builder.probe(n);

@@ -33,6 +33,8 @@ pub(crate) struct Setup {
     pub(crate) disk: Option<PathBuf>,
     /// Where the object store below everything is. Half of the tenants then write behind.
     pub(crate) store: Option<String>,
+    /// What is below memory is encrypted, with keys in the folder of the run.
+    pub(crate) encrypted: bool,
     /// One in so many invalidations is probed.
     pub(crate) probe: Option<u32>,
     /// What there is more of than usual.

@@ -47,6 +47,8 @@ pub(crate) struct Settings {
     pub(crate) connections: usize,
     /// Nodes have disks.
     pub(crate) disks: bool,
+    /// What is below memory is encrypted; tenants are destroyed, and their keys rotated.
+    pub(crate) encrypted: bool,
     /// One in so many invalidations is probed.
     pub(crate) probe: Option<u32>,
     /// What there is more of than usual.
@@ -138,6 +140,7 @@ impl Stage {
             connections: self.settings.connections,
             disk: self.disk_of(number),
             store: self.store.as_ref().map(|store| store.proxies()[number as usize].url()),
+            encrypted: self.settings.encrypted,
             probe: self.settings.probe,
             aim: self.settings.aim,
             without_rule: self.settings.without_rule.clone(),

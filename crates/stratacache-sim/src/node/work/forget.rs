@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use stratacache::{Invalidation, Queued, Result, Target, Token};
+use stratacache::{ErrorKind, Invalidation, Queued, Result, Target, Token};
 
 use super::{super::value::Value, Bench, doors::global_tag};
 use crate::{
@@ -25,6 +25,12 @@ impl Bench {
     /// Invalidates something without a write.
     pub(super) async fn invalidate_only(self: &Arc<Self>, random: &mut Random) {
         let key = self.everything.draw(random);
+        if self.encrypted && random.below(500) == 0 {
+            // nothing is flushed by it: a read that sees otherwise is one load too many
+            let rotated = self.doors(key).root.rotate_key().await;
+            let fine = rotated.as_ref().err().is_none_or(|error| error.kind() == ErrorKind::Closed);
+            assert!(fine, "no fault is about keys: {rotated:?}");
+        }
         self.invalidate(key, random).await;
     }
 
@@ -79,6 +85,7 @@ impl Bench {
             910..=959 => door.invalidate([target, Target::tag(key.tag())]).await,
             960..=979 => door.clear().await,
             980..=987 => spaces().await,
+            988..=990 if self.encrypted => doors.root.destroy().await,
             988..=993 => doors.root.clear().await,
             _ => everybody().await,
         };

@@ -60,6 +60,8 @@ struct Bench {
     aim: Aim,
     /// Which tiers a read uses that asks the object store; none where there is none.
     passes_by: Option<Tiers>,
+    /// Tenants have keys.
+    encrypted: bool,
     /// It neither writes nor loads.
     only_reads: bool,
 }
@@ -85,6 +87,7 @@ impl Workload {
             everything: Popularity::new(|_| true),
             own: Popularity::new(own),
             aim: setup.aim,
+            encrypted: setup.encrypted,
             passes_by: passes_by(setup),
             only_reads: setup.aim == Aim::Readers && setup.node != 0,
         });
