@@ -15,7 +15,7 @@ use crate::{Error, ErrorKind};
 
 /// A storage level below memory.
 ///
-/// A tier stores envelopes under [`EntryName`](crate::EntryName)s and knows nothing of tenants, keys or freshness: the
+/// A tier stores envelopes under [`EntryName`]s and knows nothing of tenants, keys or freshness: the
 /// engine judges what it returns. Its whole duty towards coherence is the fence:
 ///
 /// * a fence handed out by `get_many` for a name is void once a later `remove_many` of that name has begun to take
