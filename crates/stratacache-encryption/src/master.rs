@@ -90,9 +90,21 @@ impl MasterKey {
             };
             Error::invalid(format!("the master key file {what}: {}", path.display())).with_source(error)
         };
-        let mut file =
-            std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
-        file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)
+        // whole before it has its name: nobody reads half a key, and a crash leaves none
+        let mut id = [0; 8];
+        random::fill(&mut id)?;
+        let new = path.with_added_extension(hex::encode(&id));
+        let written = || -> std::io::Result<()> {
+            let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
+            file.write_all(text.as_bytes())?;
+            file.sync_all()?;
+            std::fs::hard_link(&new, path) // fails where there is one
+        };
+        let done = written();
+        let removed = std::fs::remove_file(&new);
+        done.and(removed).map_err(failed)?;
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        std::fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)
     }
 
     /// Reads a master key from a file: 64 hexadecimal digits, and nothing else but white space around them.
@@ -104,8 +116,11 @@ impl MasterKey {
         let path = path.as_ref();
         let failed = |what: &str| Error::invalid(format!("the master key file {what}: {}", path.display()));
         let mut file = std::fs::File::open(path).map_err(|error| failed("cannot be read").with_source(error))?;
-        let mode = file.metadata().map_err(|error| failed("cannot be read").with_source(error))?.mode();
-        if mode & 0o077 != 0 {
+        let metadata = file.metadata().map_err(|error| failed("cannot be read").with_source(error))?;
+        if metadata.uid() != rustix::process::geteuid().as_raw() {
+            return Err(failed("belongs to another user (run this as its owner, or chown it)"));
+        }
+        if metadata.mode() & 0o077 != 0 {
             return Err(failed("is open to others than its owner (chmod 600)"));
         }
         // no more than a key and some white space, so that no buffer grows and leaves a copy behind
@@ -187,7 +202,7 @@ impl KeyWrap for MasterKeys {
             let id = hex::encode(id);
             Error::new(
                 ErrorKind::Corrupt,
-                format!("a data key is wrapped with the master key {id}, which is not given"),
+                format!("a data key is wrapped with the master key {id}: give it, too (MasterKeys::also)"),
             )
         })?;
         let (nonce, rest) = rest.split_at(NONCE);

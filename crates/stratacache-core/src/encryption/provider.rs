@@ -65,7 +65,7 @@ pub trait KeyProvider: Send + Sync + 'static {
     /// As [`keys`](Self::keys).
     ///
     /// # Cancel safety
-    /// Runs to its end: a cache calls it in a task of its own.
+    /// Not dropped when the caller goes away, but after 30 seconds, or with the runtime.
     fn rotate(&self, tenant: &TenantId) -> impl Future<Output = Result<()>> + Send;
 
     /// Destroys all keys of a tenant, for ever. Where there are none that is no error. A tenant that is used again afterwards
@@ -75,7 +75,7 @@ pub trait KeyProvider: Send + Sync + 'static {
     /// As [`keys`](Self::keys). An error means that keys may be left; the caller tries again.
     ///
     /// # Cancel safety
-    /// Runs to its end: a cache calls it in a task of its own.
+    /// As [`rotate`](Self::rotate). What was destroyed until then must stay so, so that repeating it gets further.
     fn destroy(&self, tenant: &TenantId) -> impl Future<Output = Result<()>> + Send;
 }
 

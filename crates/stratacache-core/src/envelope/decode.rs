@@ -59,6 +59,14 @@ pub(super) fn frame(bytes: &Bytes) -> Result<Frame, EnvelopeError> {
     Ok(Frame { sealed, tags, etag, body })
 }
 
+/// Checks that an envelope, encrypted or not, is as long as it says and has its checksum.
+///
+/// # Errors
+/// [`EnvelopeError`] for anything that this version did not write, or that was damaged since.
+pub fn check_whole(bytes: &Bytes) -> Result<(), EnvelopeError> {
+    frame(bytes).map(drop)
+}
+
 /// Reads the head of an envelope that is divided as it should be; its ETag may lie elsewhere.
 pub(super) fn head_of(bytes: &Bytes, etag: &[u8]) -> Result<Head, EnvelopeError> {
     let (fixed, _) = bytes.split_first_chunk::<HEAD>().ok_or(EnvelopeError::NotOurs)?;

@@ -50,7 +50,7 @@ use crate::{
 };
 
 use decode::Frame;
-pub use decode::decode;
+pub use decode::{check_whole, decode};
 pub use encode::encode;
 pub use error::EnvelopeError;
 pub use outline::Outline;

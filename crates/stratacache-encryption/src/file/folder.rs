@@ -5,9 +5,13 @@ use std::{
     io::{self, ErrorKind::NotFound, Write},
     os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
-use rustix::fs::{FlockOperation, flock};
+use rustix::{
+    fs::{FlockOperation, flock},
+    io::Errno,
+};
 use stratacache_core::{Error, ErrorKind, Result, TenantId};
 
 use super::record::Records;
@@ -15,6 +19,9 @@ use crate::hex;
 
 const LOCK: &str = "lock";
 const SUFFIX: &str = ".keys";
+/// How often the lock is tried, and how long it is left in between: not quite the time that a cache waits for keys.
+const PATIENCE: u32 = 180;
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// A folder that only its owner can look into.
 #[derive(Debug)]
@@ -25,6 +32,11 @@ struct Locked(#[allow(dead_code, reason = "closing it unlocks")] File);
 
 fn failed(what: &'static str) -> impl FnOnce(io::Error) -> Error {
     move |error| Error::new(ErrorKind::Unavailable, format!("{what}: {}", error.kind())).with_source(error)
+}
+
+fn of(tenant: &TenantId, what: &'static str) -> impl FnOnce(io::Error) -> Error {
+    let message = format!("tenant {tenant}: {what}");
+    move |error| Error::new(ErrorKind::Unavailable, format!("{message}: {}", error.kind())).with_source(error)
 }
 
 impl Folder {
@@ -41,6 +53,9 @@ impl Folder {
         if !metadata.is_dir() {
             return Err(refused("is no folder"));
         }
+        if metadata.uid() != rustix::process::geteuid().as_raw() {
+            return Err(refused("belongs to another user (run this as its owner, or chown it)"));
+        }
         if metadata.mode() & 0o077 != 0 {
             return Err(refused("is open to others than its owner (chmod 700)"));
         }
@@ -56,9 +71,16 @@ impl Folder {
     fn lock(&self) -> Result<Locked> {
         let options = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(self.0.join(LOCK));
         let file = options.map_err(failed("the lock of the key files cannot be opened"))?;
-        flock(&file, FlockOperation::LockExclusive)
-            .map_err(|error| failed("the key files cannot be locked")(error.into()))?;
-        Ok(Locked(file))
+        // a holder that hangs must not keep threads for ever
+        for _ in 0..PATIENCE {
+            match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => return Ok(Locked(file)),
+                Err(error) if error == Errno::WOULDBLOCK => std::thread::sleep(PAUSE),
+                Err(error) => return Err(failed("the key files cannot be locked")(error.into())),
+            }
+        }
+        let message = format!("another process holds the lock of the key files: {}", self.0.join(LOCK).display());
+        Err(Error::new(ErrorKind::Timeout, message))
     }
 
     /// Returns the keys of a tenant; none where it has no file.
@@ -66,7 +88,7 @@ impl Folder {
         match fs::read(self.path(tenant)) {
             Ok(bytes) => Records::parse(tenant, &bytes),
             Err(error) if error.kind() == NotFound => Ok(Records::of(tenant)),
-            Err(error) => Err(failed("a key file cannot be read")(error)),
+            Err(error) => Err(of(tenant, "the key file cannot be read")(error)),
         }
     }
 
@@ -95,7 +117,7 @@ impl Folder {
             fs::rename(&new, &path)?;
             self.sync()
         };
-        written().map_err(failed("a key file cannot be written"))
+        written().map_err(of(tenant, "the key file cannot be written"))
     }
 
     fn sync(&self) -> io::Result<()> {
@@ -115,7 +137,7 @@ impl Folder {
             }
             self.sync()
         };
-        removed().map_err(failed("the keys of a tenant could not be removed; they may be left"))
+        removed().map_err(of(tenant, "the key file could not be removed; it may be left"))
     }
 
     /// Returns the tenants that have a file.

@@ -120,7 +120,10 @@ impl<W: KeyWrap> FileKeys<W> {
     }
 
     async fn unwrapped(&self, tenant: &TenantId, record: &Record) -> Result<DataKey> {
-        let mut secret = self.0.wrap.unwrap(tenant, &record.wrapped).await?;
+        let unwrapped = self.0.wrap.unwrap(tenant, &record.wrapped).await;
+        let named =
+            |error: Error| Error::new(error.kind(), format!("tenant {tenant}: {}", error.message())).with_source(error);
+        let mut secret = unwrapped.map_err(named)?;
         Ok(DataKey::take(record.id, &mut secret))
     }
 
@@ -130,50 +133,58 @@ impl<W: KeyWrap> FileKeys<W> {
     /// Call it once, in one process, when all have the new master key; again after an error.
     ///
     /// # Errors
-    /// [`ErrorKind::Corrupt`] when a key is wrapped with a master key that is not given; what comes from the folder or the key
-    /// management service.
+    /// The first failure, when all other keys have been wrapped anew: [`ErrorKind::Corrupt`] for a key that is wrapped with a master
+    /// key which is not given, or what comes from the folder or the key management service.
     ///
     /// # Cancel safety
     /// Dropped half-way, some keys are wrapped anew and the others are as they were.
     pub async fn rewrap(&self) -> Result<usize> {
-        let mut count = 0;
+        let (mut count, mut failure) = (0, Ok(()));
         for tenant in self.in_folder(Folder::tenants).await? {
-            let of = tenant.clone();
-            let records = self.in_folder(move |folder| folder.read(&of)).await?;
-            let mut anew = Vec::new();
-            for record in records.keys {
-                if !self.0.wrap.is_current(&record.wrapped) {
-                    let key = self.unwrapped(&tenant, &record).await?;
-                    anew.push((record, self.0.wrap.wrap(&tenant, key.secret()).await?));
-                }
+            match self.rewrap_tenant(&tenant).await {
+                Ok(rewrapped) => count += rewrapped,
+                // one that is damaged does not keep the others from it
+                Err(error) => failure = failure.and(Err(error)),
             }
-            if anew.is_empty() {
-                continue;
-            }
-            let replace = move |records: &mut Records| {
-                // those that are still there as they were read: a tenant may have been destroyed meanwhile
-                let mut replaced = 0;
-                for (old, wrapped) in &anew {
-                    let same = |key: &&mut Record| key.id == old.id && key.wrapped == old.wrapped;
-                    if let Some(key) = records.keys.iter_mut().find(same) {
-                        key.wrapped.clone_from(wrapped);
-                        replaced += 1;
-                    }
-                }
-                replaced
-            };
-            count += self
-                .in_folder(move |folder| {
-                    let mut replaced = 0;
-                    folder.change(&tenant, |records| {
-                        replaced = replace(records);
-                        replaced > 0
-                    })?;
-                    Ok(replaced)
-                })
-                .await?;
         }
-        Ok(count)
+        failure.map(|()| count)
+    }
+
+    async fn rewrap_tenant(&self, tenant: &TenantId) -> Result<usize> {
+        let of = tenant.clone();
+        let records = self.in_folder(move |folder| folder.read(&of)).await?;
+        let mut anew = Vec::new();
+        for record in records.keys {
+            if !self.0.wrap.is_current(&record.wrapped) {
+                let key = self.unwrapped(tenant, &record).await?;
+                anew.push((record, self.0.wrap.wrap(tenant, key.secret()).await?));
+            }
+        }
+        if anew.is_empty() {
+            return Ok(0);
+        }
+        let replace = move |records: &mut Records| {
+            // those that are still there as they were read: a tenant may have been destroyed meanwhile
+            let mut replaced = 0;
+            for (old, wrapped) in &anew {
+                let same = |key: &&mut Record| key.id == old.id && key.wrapped == old.wrapped;
+                if let Some(key) = records.keys.iter_mut().find(same) {
+                    key.wrapped.clone_from(wrapped);
+                    replaced += 1;
+                }
+            }
+            replaced
+        };
+        let tenant = tenant.clone();
+        self.in_folder(move |folder| {
+            let mut replaced = 0;
+            folder.change(&tenant, |records| {
+                replaced = replace(records);
+                replaced > 0
+            })?;
+            Ok(replaced)
+        })
+        .await
     }
 }
 
@@ -194,7 +205,14 @@ impl<W: KeyWrap> KeyProvider for FileKeys<W> {
         let keep_since = self.now().saturating_sub(self.0.keep.as_millis() as u64);
         let mut keys = Vec::with_capacity(records.keys.len());
         for record in records.keys.iter().filter(|key| key.retired_at.is_none_or(|at| at >= keep_since)) {
-            keys.push(self.unwrapped(tenant, record).await?);
+            match self.unwrapped(tenant, record).await {
+                Ok(key) => keys.push(key),
+                // what it encrypted are misses, and the current one is good
+                Err(error) if error.kind() == ErrorKind::Corrupt && !keys.is_empty() => {
+                    tracing::warn!(%error, "an older key is left out");
+                }
+                Err(error) => return Err(error),
+            }
         }
         let mut keys = keys.into_iter();
         let current = keys.next().ok_or_else(|| Error::new(ErrorKind::Corrupt, "a key file without a current key"))?;

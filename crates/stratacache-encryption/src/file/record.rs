@@ -47,8 +47,12 @@ impl Records {
     }
 
     pub(super) fn parse(tenant: &TenantId, bytes: &[u8]) -> Result<Self> {
-        let damaged =
-            |what: &str| Error::new(ErrorKind::Corrupt, format!("the key file of tenant {tenant} is damaged: {what}"));
+        let damaged = |what: &str| {
+            Error::new(
+                ErrorKind::Corrupt,
+                format!("the key file of tenant {tenant} is damaged ({what}): restore it, or destroy the tenant"),
+            )
+        };
         let file: File = serde_json::from_slice(bytes).map_err(|e| damaged("not of its form").with_source(e))?;
         if file.form != FORM {
             return Err(damaged(&format!("its form is {}, this release knows {FORM}", file.form)));

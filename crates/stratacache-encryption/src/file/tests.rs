@@ -134,6 +134,56 @@ async fn another_master_key_takes_over_without_changing_a_data_key() {
 }
 
 #[tokio::test]
+async fn one_damaged_file_does_not_keep_the_others_from_the_new_master_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let old = open(folder.path(), 1).await;
+    for id in ["a", "b", "c"] {
+        old.keys(&tenant(id)).await.unwrap();
+    }
+    let (damaged, _) = contents(folder.path()).remove(1);
+    fs::write(&damaged, "{}").unwrap();
+    let both = FileKeys::open(folder.path().join("keys"), MasterKeys::new(master(2)).also(master(1))).await.unwrap();
+    let error = both.rewrap().await.unwrap_err();
+    assert!(error.to_string().contains("tenant b"), "{error}");
+    let new = open(folder.path(), 2).await;
+    for id in ["a", "c"] {
+        new.keys(&tenant(id)).await.unwrap();
+    }
+    new.destroy(&tenant("b")).await.unwrap();
+    new.keys(&tenant("b")).await.expect("a destroyed tenant begins anew");
+}
+
+#[tokio::test]
+async fn an_older_key_that_cannot_be_unwrapped_does_not_keep_the_current_one_from_its_use() {
+    let folder = tempfile::tempdir().unwrap();
+    let acme = tenant("acme");
+    open(folder.path(), 1).await.keys(&acme).await.unwrap();
+    open(folder.path(), 2).await.rotate(&acme).await.unwrap();
+    let keys = open(folder.path(), 2).await.keys(&acme).await.unwrap();
+    assert!(keys.older.is_empty());
+    let error = open(folder.path(), 1).await.keys(&acme).await.unwrap_err();
+    assert!(error.to_string().contains("acme") && error.to_string().contains("MasterKeys::also"), "{error}");
+}
+
+#[test]
+fn a_master_key_is_written_whole_and_never_over_another() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("master.key");
+    MasterKey::create_file(&path).unwrap();
+    let first = fs::read(&path).unwrap();
+    MasterKey::from_file(&path).unwrap();
+    let error = MasterKey::create_file(&path).unwrap_err();
+    assert!(error.to_string().contains("never overwritten"), "{error}");
+    assert_eq!(fs::read(&path).unwrap(), first);
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left beside it");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+    assert!(MasterKey::from_file(&path).unwrap_err().to_string().contains("chmod 600"));
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    fs::write(&path, "abc").unwrap();
+    assert!(MasterKey::from_file(&path).unwrap_err().to_string().contains("64 hexadecimal digits"));
+}
+
+#[tokio::test]
 async fn a_file_of_another_tenant_or_damaged_at_any_byte_gives_no_key() {
     let folder = tempfile::tempdir().unwrap();
     let keys = open(folder.path(), 1).await;

@@ -99,8 +99,11 @@ impl Engine {
                     }
                 }
             }
-            let first = replies.values().find_map(|got: &Got| envelope::sealed_by(got.envelope.as_ref()?));
-            let seal = if replies.is_empty() { self.no_seal() } else { self.seal_of(ns, first).await };
+            let mut seal = if replies.is_empty() { self.no_seal() } else { self.seal_of(ns, None).await };
+            let mut ids = replies.values().filter_map(|got: &Got| envelope::sealed_by(got.envelope.as_ref()?));
+            if let Some(unknown) = ids.find(|id| !seal.knows(*id)) {
+                seal = self.seal_of(ns, Some(unknown)).await;
+            }
             open.retain(|(index, name)| {
                 let got = replies.remove(index).unwrap_or_default();
                 fences.entry(*index).or_default().push(got.fence);

@@ -106,7 +106,7 @@ fn value_weight<V: CacheValue>(weigher: Option<fn(&V) -> usize>, value: Option<&
 pub(super) fn no_keys() -> TierError {
     TierError::new(
         TierErrorKind::Unavailable,
-        "the keys of the tenant cannot be had, and it is not written unencrypted",
+        "the keys of the tenant cannot be had (the event KeysUnavailable says why), and it is not written unencrypted",
     )
 }
 

@@ -48,6 +48,7 @@ impl Engine {
     async fn slow_chores(self: &Arc<Self>) {
         let now = self.timeline.now();
         for tenant in self.tenants.all() {
+            self.forget_useless_keys(&tenant);
             self.sweep_aside(&tenant, now).await;
             // thousands of tenants must not hold a worker for long
             tokio::task::yield_now().await;

@@ -108,6 +108,10 @@ impl Tenant {
         self.keys.get_or_init(Arc::default)
     }
 
+    pub(crate) fn keys_if_any(&self) -> Option<&Arc<KeySlot>> {
+        self.keys.get()
+    }
+
     pub(crate) fn space(&self, path: &NamespacePath, make: impl FnOnce() -> Space) -> Arc<Space> {
         let mut spaces = self.spaces.lock();
         if let Some(space) = spaces.get(path) {

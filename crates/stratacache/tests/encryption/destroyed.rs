@@ -1,11 +1,18 @@
 //! A tenant that is destroyed: no copy of its entries can be read, on no node, and neighbours lose nothing.
 
-use std::{convert::Infallible, sync::Arc};
+use std::{
+    convert::Infallible,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
+};
 
 use bytes::Bytes;
 use stratacache::{
-    Cache, Consistency, ErrorKind, MemoryKeys, Namespace, TenantId, WriteMode, encryption::KeyProvider, minutes,
-    seconds,
+    Cache, Consistency, ErrorKind, MemoryKeys, Namespace, TenantId, WriteMode, aes_256_gcm_siv,
+    encryption::{Cipher, CipherError, DataKey, Encryption, KeyProvider, Sealed},
+    minutes, seconds,
 };
 use stratacache_core::{EntryName, envelope};
 use stratacache_testkit::{
@@ -155,6 +162,52 @@ async fn a_node_that_hears_of_it_asks_for_the_keys_again_and_reads_none_of_the_o
     assert_eq!(nodes.keys.asked(), 2, "the keys that it had are dropped");
     assert_eq!(load(&acme(&nodes.there), "k").await, CANARY);
     assert!(nodes.readable().await >= 1 && !sings(&nodes.object), "what is loaded now is under the new key");
+}
+
+static CIPHERS: AtomicUsize = AtomicUsize::new(0);
+
+/// Counts how many there are.
+struct Counted(Box<dyn Cipher>);
+
+impl Counted {
+    fn make(key: &DataKey) -> stratacache::Result<Box<dyn Cipher>> {
+        let counted = Box::new(Self(aes_256_gcm_siv(key)?));
+        CIPHERS.fetch_add(1, SeqCst);
+        Ok(counted)
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        CIPHERS.fetch_sub(1, SeqCst);
+    }
+}
+
+impl Cipher for Counted {
+    fn seal(&self, context: &[u8], text: &mut [u8]) -> Result<Sealed, CipherError> {
+        self.0.seal(context, text)
+    }
+    fn open(&self, context: &[u8], sealed: &Sealed, text: &mut [u8]) -> Result<(), CipherError> {
+        self.0.open(context, sealed, text)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn destroyed_keys_leave_the_memory_of_a_node_that_never_asks_for_the_tenant_again() {
+    let (store, keys) = (SharedStore::new(3), MemoryKeys::new());
+    let (here, there) = (store.node(), store.node());
+    let build = async |node: &SharedNode| {
+        let encryption = Encryption::new(keys.clone(), Counted::make);
+        builder().tier(node.parts()).encryption(encryption).default_policy(policy()).build().await.unwrap()
+    };
+    let (here, there_cache) = (build(&here).await, build(&there).await);
+    let kept = acme(&there_cache);
+    load(&kept, "k").await;
+    assert_eq!(CIPHERS.load(SeqCst), 1);
+    acme(&here).destroy().await.unwrap();
+    there.deliver();
+    tokio::time::sleep(seconds(3)).await;
+    assert_eq!(CIPHERS.load(SeqCst), 0);
 }
 
 #[tokio::test(start_paused = true)]

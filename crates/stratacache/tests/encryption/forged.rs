@@ -41,6 +41,7 @@ async fn every_single_bit_flip_is_refused_and_counted_also_under_a_checksum_that
             assert_eq!(get(&acme(&cache), "k").await, None, "bit {bit}, fits {fits}");
             refused += 1;
         }
+        assert!(fits || stats(&cache, "disk").foreign_envelopes == 0, "damage is told from forgery");
     }
     let stats = stats(&cache, "disk");
     let counted = stats.corrupt_envelopes + stats.foreign_envelopes + stats.unknown_envelopes;

@@ -83,6 +83,7 @@ pub(crate) enum Mood {
     Answers,
     Fails,
     Hangs,
+    Panics,
 }
 
 /// Keys in memory, behind a provider that tests can trouble, and that counts who asks.
@@ -91,11 +92,18 @@ pub(crate) struct Provider {
     pub(crate) keys: MemoryKeys,
     mood: Arc<Mutex<Mood>>,
     asked: Arc<AtomicUsize>,
+    /// The only tenant that is troubled; none means all.
+    only: Arc<Mutex<Option<TenantId>>>,
 }
 
 impl Provider {
     pub(crate) fn new() -> Self {
-        Self { keys: MemoryKeys::new(), mood: Arc::new(Mutex::new(Mood::Answers)), asked: Arc::default() }
+        Self {
+            keys: MemoryKeys::new(),
+            mood: Arc::new(Mutex::new(Mood::Answers)),
+            asked: Arc::default(),
+            only: Arc::default(),
+        }
     }
 
     pub(crate) fn set(&self, mood: Mood) {
@@ -106,12 +114,18 @@ impl Provider {
         self.asked.load(SeqCst)
     }
 
-    async fn answer(&self) -> Result<()> {
-        let mood = *self.mood.lock();
+    pub(crate) fn only_for(&self, tenant: &str) {
+        *self.only.lock() = Some(TenantId::parse(tenant).unwrap());
+    }
+
+    async fn answer(&self, tenant: &TenantId) -> Result<()> {
+        let spared = self.only.lock().as_ref().is_some_and(|only| only != tenant);
+        let mood = if spared { Mood::Answers } else { *self.mood.lock() };
         match mood {
             Mood::Answers => Ok(()),
             Mood::Fails => Err(Error::new(ErrorKind::Unavailable, "the key management service is down")),
             Mood::Hangs => std::future::pending().await,
+            Mood::Panics => panic!("a provider with a defect"),
         }
     }
 }
@@ -120,15 +134,15 @@ impl KeyProvider for Provider {
     async fn keys(&self, tenant: &TenantId) -> Result<DataKeys> {
         self.asked.fetch_add(1, SeqCst);
         tokio::task::yield_now().await;
-        self.answer().await?;
+        self.answer(tenant).await?;
         self.keys.keys(tenant).await
     }
     async fn rotate(&self, tenant: &TenantId) -> Result<()> {
-        self.answer().await?;
+        self.answer(tenant).await?;
         self.keys.rotate(tenant).await
     }
     async fn destroy(&self, tenant: &TenantId) -> Result<()> {
-        self.answer().await?;
+        self.answer(tenant).await?;
         self.keys.destroy(tenant).await
     }
 }

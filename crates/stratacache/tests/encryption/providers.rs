@@ -104,6 +104,26 @@ async fn a_provider_that_hangs_costs_its_deadline_once_and_then_nothing_for_a_wh
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_provider_that_refuses_one_tenant_or_panics_over_it_answers_for_the_others() {
+    for mood in [Mood::Fails, Mood::Panics] {
+        let (disk, provider) = (disk(), Provider::new());
+        provider.set(mood);
+        provider.only_for("acme");
+        let cache = over(&disk, provider.clone()).await;
+        for n in 0..100 {
+            assert_eq!(load(&acme(&cache), &format!("k{n}")).await, CANARY);
+        }
+        assert_eq!((provider.asked(), disk.names().len()), (1, 0), "left alone for a while");
+        load(&tenant(&cache, "globex"), "k").await;
+        assert_eq!(disk.names().len(), 1);
+        provider.set(Mood::Answers);
+        sleep(minutes(1)).await;
+        load(&acme(&cache), "later").await;
+        assert_eq!(disk.names().len(), 2);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_strict_insert_without_keys_fails_and_changes_nothing() {
     let (disk, provider) = (disk(), Provider::new());
     let cache = over(&disk, provider.clone()).await;

@@ -128,6 +128,28 @@ async fn a_key_rotated_elsewhere_is_fetched_when_an_entry_under_it_is_met() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn of_many_entries_that_are_read_together_one_under_a_key_rotated_elsewhere_makes_the_node_ask() {
+    let (disk, other_disk, keys) = (disk(), crate::kit::disk(), MemoryKeys::new());
+    let cache = over(&disk, keys.clone()).await;
+    acme(&cache).insert(0_u32, 0_u32).await.unwrap();
+    let name = only_name(&disk);
+    for n in 1..50_u32 {
+        acme(&cache).insert(n, n).await.unwrap();
+    }
+    let cache = restarted(cache, &disk, keys.clone()).await;
+    acme(&cache).insert("fetches the keys", 0_u32).await.unwrap();
+    tokio::time::sleep(minutes(1)).await;
+    // the other node: its own order, but the same names
+    let other = over(&other_disk, keys).await;
+    acme(&other).rotate_key().await.unwrap();
+    acme(&other).insert(0_u32, 0_u32).await.unwrap();
+    disk.put_raw(name, other_disk.raw(name).unwrap());
+    let found = acme(&cache).get_many((0..50_u32).map(stratacache::Key::<u32>::new)).await;
+    assert_eq!(found.into_iter().flatten().count(), 49, "that one is of another order");
+    assert_eq!(stats(&cache, "disk").unknown_envelopes, 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_promoted_is_sealed_for_the_tier_that_it_comes_to() {
     let (upper, lower, keys) = (disk(), MemoryTier::new("object").persistent(true), MemoryKeys::new());
     let build = async || {

@@ -1,11 +1,14 @@
 //! Destroying and rotating the keys of a tenant.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use stratacache_core::{Error, Result, Token, coordinator::Strength, encryption::KeyProvider};
 
-use super::{Sealing, fetch::within_deadline};
+use super::{Sealing, fetch::within};
 use crate::engine::{Door, Engine, Target, Targets};
+
+/// How long a provider may take to destroy or rotate keys: nobody waits for these on the way of a read.
+const DEADLINE: Duration = Duration::from_secs(30);
 
 fn whole_tenant(door: &Door, what: &str) -> Result<Targets> {
     door.check()?;
@@ -31,7 +34,7 @@ impl Engine {
             engine.permit_invalidation(&door)?;
             let sealing = engine.sealing("destroy")?;
             // the keys first: what other nodes seal until they hear of the mark is sealed with keys that are gone
-            within_deadline(sealing.keys.destroy(&door.tenant.id)).await?;
+            within(DEADLINE, sealing.keys.destroy(&door.tenant.id)).await?;
             door.tenant.keys().forget();
             let token = engine.invalidate_here(&door, &targets, Strength::Hard).await?;
             tracing::info!(tenant = %door.tenant.id, "destroyed the keys of a tenant");
@@ -47,7 +50,7 @@ impl Engine {
         let (engine, door) = (Arc::clone(self), Arc::clone(door));
         let work = async move {
             engine.check_open()?;
-            within_deadline(engine.sealing("rotate_key")?.keys.rotate(&door.tenant.id)).await?;
+            within(DEADLINE, engine.sealing("rotate_key")?.keys.rotate(&door.tenant.id)).await?;
             door.tenant.keys().forget();
             Ok(())
         };

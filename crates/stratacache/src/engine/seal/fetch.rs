@@ -12,7 +12,7 @@ use std::{
 
 use parking_lot::Mutex;
 use stratacache_core::{
-    Error, ErrorKind, Result,
+    Error, ErrorKind, NamespacePath, Result, Scope,
     clock::Millis,
     encryption::{KeyId, KeyProvider},
     event::EventKind,
@@ -21,12 +21,12 @@ use tokio::{sync::Notify, time::timeout};
 
 use super::{Ring, Seal, Sealing};
 use crate::{
-    engine::{Door, Engine},
+    engine::{Door, Engine, Tenant},
     observe::Counter,
 };
 
-/// How long a provider of keys may take.
-pub(super) const DEADLINE: Duration = Duration::from_secs(2);
+/// How long a provider may take to return keys.
+const DEADLINE: Duration = Duration::from_secs(2);
 /// Keys are asked for again behind their users when they are older than this: a rotation elsewhere is noticed then.
 const KEPT: Millis = 300_000;
 /// For a key that is not known, no more often than this.
@@ -78,6 +78,8 @@ impl KeySlot {
             if resting || !(lacks || age >= KEPT) {
                 return Step::Use(ring);
             }
+            // nobody has needed them for long: too old to be used once more
+            let lacks = lacks || age >= 2 * KEPT;
             return match (lacks, std::mem::replace(&mut state.fetching, true)) {
                 (true, false) => Step::Ask(state.forgotten),
                 (true, true) => Step::Wait,
@@ -94,6 +96,14 @@ impl KeySlot {
         }
     }
 
+    /// Drops the keys if they are of no use any more.
+    pub(in crate::engine) fn drop_unless(&self, good: impl FnOnce(&Ring) -> bool) {
+        let mut state = self.state.lock();
+        if state.ring.take_if(|ring| !good(ring)).is_some() {
+            state.forgotten += 1;
+        }
+    }
+
     /// Drops the keys, and those that are being asked for.
     pub(super) fn forget(&self) {
         let mut state = self.state.lock();
@@ -102,20 +112,46 @@ impl KeySlot {
     }
 }
 
-/// Somebody asks for the keys; dropped, nobody does any more.
-struct Asking(Arc<KeySlot>);
+/// Somebody asks for the keys; dropped, nobody does any more. Without an answer (a provider that panicked, a cache that closes)
+/// that is a failure as any other.
+struct Asking {
+    slot: Arc<KeySlot>,
+    since: Millis,
+    answered: bool,
+}
 
-impl Drop for Asking {
-    fn drop(&mut self) {
-        self.0.state.lock().fetching = false;
-        self.0.fetched.notify_waiters();
+impl Asking {
+    fn new(slot: &Arc<KeySlot>, since: Millis) -> Self {
+        Self { slot: Arc::clone(slot), since, answered: false }
     }
 }
 
-/// Waits for a provider of keys, no longer than its deadline.
-pub(super) async fn within_deadline<T>(asked: impl Future<Output = Result<T>>) -> Result<T> {
-    timeout(DEADLINE, asked).await.unwrap_or_else(|_| {
-        let message = format!("the key provider did not answer within {} s", DEADLINE.as_secs());
+impl State {
+    /// Lets the provider rest, and returns for how long.
+    fn fail(&mut self, now: Millis) -> Millis {
+        let rest = (REST << self.failures.min(5)).min(LONGEST_REST);
+        self.failures = self.failures.saturating_add(1);
+        self.rests_until = now.saturating_add(rest);
+        rest
+    }
+}
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        let mut state = self.slot.state.lock();
+        if !self.answered {
+            state.fail(self.since);
+        }
+        state.fetching = false;
+        drop(state);
+        self.slot.fetched.notify_waiters();
+    }
+}
+
+/// Waits for a provider of keys, no longer than this.
+pub(super) async fn within<T>(deadline: Duration, asked: impl Future<Output = Result<T>>) -> Result<T> {
+    timeout(deadline, asked).await.unwrap_or_else(|_| {
+        let message = format!("the key provider did not answer within {} s; try again", deadline.as_secs());
         Err(Error::new(ErrorKind::Timeout, message))
     })
 }
@@ -129,15 +165,16 @@ impl Engine {
         for _ in 0..3 {
             let mut fetched = pin!(slot.fetched.notified());
             fetched.as_mut().enable();
-            let good = |ring: &Ring| self.is_good(ns, ring);
-            match slot.step(self.timeline.now(), sealing.rests_until.load(Acquire), good, wanted) {
+            let good = |ring: &Ring| self.is_good(&ns.tenant, ns.space.scopes.path()[0], ring);
+            let now = self.timeline.now();
+            match slot.step(now, sealing.rests_until.load(Acquire), good, wanted) {
                 Step::Use(ring) => return Seal::Keys(ring),
                 Step::Renew(ring, forgotten) => {
-                    self.ask_for_keys(ns, Asking(Arc::clone(slot)), forgotten);
+                    self.ask_for_keys(ns, Asking::new(slot, now), forgotten);
                     return Seal::Keys(ring);
                 }
                 Step::Rest => return Seal::Missing,
-                Step::Ask(forgotten) => self.ask_for_keys(ns, Asking(Arc::clone(slot)), forgotten),
+                Step::Ask(forgotten) => self.ask_for_keys(ns, Asking::new(slot, now), forgotten),
                 Step::Wait => {}
             }
             fetched.await;
@@ -146,22 +183,29 @@ impl Engine {
     }
 
     /// Tells whether the tenant was not cleared since its keys were asked for, as far as this node knows.
-    fn is_good(&self, ns: &Door, ring: &Ring) -> bool {
-        let marks = &ns.tenant.marks;
-        ring.mep == marks.mep() && self.mirror.tenant_mark(marks, ns.space.scopes.path()[0]) <= ring.began
+    fn is_good(&self, tenant: &Tenant, scope: Scope, ring: &Ring) -> bool {
+        ring.mep == tenant.marks.mep() && self.mirror.tenant_mark(&tenant.marks, scope) <= ring.began
     }
 
-    fn ask_for_keys(&self, ns: &Door, asking: Asking, forgotten: u64) {
+    /// Drops the keys of a tenant that was cleared, also where nobody asks for them any more.
+    pub(in crate::engine) fn forget_useless_keys(&self, tenant: &Tenant) {
+        let Some(slot) = tenant.keys_if_any() else { return };
+        let scope = self.deployment.path_scopes(&tenant.id, &NamespacePath::default())[0];
+        slot.drop_unless(|ring| self.is_good(tenant, scope, ring));
+    }
+
+    fn ask_for_keys(&self, ns: &Door, mut asking: Asking, forgotten: u64) {
         let (engine, tenant) = (Arc::clone(&ns.engine), Arc::clone(&ns.tenant));
         let space = Arc::clone(&ns.space);
         self.spawner.start(async move {
             let Some(sealing) = &engine.sealing else { return };
             // before: what clears the tenant meanwhile makes them useless
             let (mep, began) = (tenant.marks.mep(), tenant.marks.lane.applied());
-            let keys = within_deadline(sealing.keys.keys(&tenant.id)).await;
+            let keys = within(DEADLINE, sealing.keys.keys(&tenant.id)).await;
             let now = engine.timeline.now();
             let ring = keys.and_then(|keys| Ring::new(keys, sealing.cipher, mep, began, now));
-            let mut state = asking.0.state.lock();
+            asking.answered = true;
+            let mut state = asking.slot.state.lock();
             match ring {
                 Ok(ring) => {
                     (state.failures, state.rests_until) = (0, 0);
@@ -170,13 +214,11 @@ impl Engine {
                     }
                 }
                 Err(error) => {
-                    let rest = (REST << state.failures.min(5)).min(LONGEST_REST);
-                    state.failures = state.failures.saturating_add(1);
-                    state.rests_until = now.saturating_add(rest);
+                    let rest = state.fail(now);
                     drop(state);
                     sealing.rest_after(&error, now);
                     space.plain().count(Counter::key_failures);
-                    tracing::warn!(%error, rest_ms = rest, "the keys of a tenant cannot be had");
+                    tracing::warn!(tenant = %tenant.id, %error, rest_ms = rest, "the keys of a tenant cannot be had");
                     engine.report(Some(&tenant), EventKind::KeysUnavailable { message: error.to_string() });
                 }
             }
@@ -185,9 +227,10 @@ impl Engine {
 }
 
 impl Sealing {
-    /// A provider that does not answer is not asked for the next tenant's keys at once.
+    /// A provider that does not answer is not asked for the next tenant's keys at once. One that does may have refused this
+    /// tenant's alone.
     fn rest_after(&self, error: &Error, now: Millis) {
-        if matches!(error.kind(), ErrorKind::Timeout | ErrorKind::Unavailable) {
+        if error.kind() == ErrorKind::Timeout {
             self.rests_until.fetch_max(now.saturating_add(REST), AcqRel);
         }
     }

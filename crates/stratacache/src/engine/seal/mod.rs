@@ -12,7 +12,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use stratacache_core::{
     EntryName, TenantId,
-    encryption::{AnyKeyProvider, Encryption, MakeCipher},
+    encryption::{AnyKeyProvider, Encryption, KeyId, MakeCipher},
     envelope::{self, EnvelopeError, Head},
 };
 
@@ -58,6 +58,14 @@ impl Seal {
         matches!(self, Self::Missing)
     }
 
+    /// Tells whether asking for keys once more would bring nothing for an entry under this one.
+    pub(super) fn knows(&self, id: KeyId) -> bool {
+        match self {
+            Self::Keys(ring) => ring.cipher(id).is_some(),
+            Self::Plain | Self::Missing => true,
+        }
+    }
+
     /// Returns how many bytes envelopes grow by.
     pub(super) fn overhead(&self) -> usize {
         if matches!(self, Self::Keys(_)) { envelope::SEAL } else { 0 }
@@ -95,7 +103,11 @@ impl Seal {
             Self::Missing => return Err(EnvelopeError::UnknownKey),
         };
         let cipher = match envelope::sealed_by(bytes) {
-            Some(id) => ring.cipher(id).ok_or(EnvelopeError::UnknownKey)?,
+            Some(id) => match ring.cipher(id) {
+                Some(cipher) => cipher,
+                // damaged, or whole and under another key
+                None => return envelope::check_whole(bytes).and(Err(EnvelopeError::UnknownKey)),
+            },
             // not encrypted, or damaged: the error says which
             None => return envelope::decode(bytes).and(Err(EnvelopeError::NotSealed)),
         };
