@@ -8,7 +8,7 @@ mod support;
 
 use std::convert::Infallible;
 
-use campaign::{Plan, run};
+use campaign::{Below, Plan, run};
 use serde::{Deserialize, Serialize};
 use stratacache::{
     Cache, Cached, Compress, Freshness, Keyspace, LoadContext, Loaded, Local, Lookup, MemoryForm, Namespace, Policy,
@@ -303,7 +303,7 @@ async fn a_million_concurrent_operations_break_no_promise() {
         workers: 8,
         encoded: true,
         write: WriteMode::Through,
-        faulty: false,
+        below: Below::Sound,
         configure: |b| b,
     };
     let report = run(plan).await;

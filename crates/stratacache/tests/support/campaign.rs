@@ -39,6 +39,17 @@ const POLICY: Policy = Policy::ttl(millis(400))
     .refresh_ahead(0.5)
     .tier_ttl("memory", millis(150));
 
+/// What the lower tier does with writes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[allow(dead_code, reason = "each test binary has its own use of them")]
+pub enum Below {
+    Sound,
+    /// It takes its time, so that writes behind wait for it.
+    Slow,
+    /// It loses, refuses and delays them.
+    Faulty,
+}
+
 /// What a run is made of.
 pub struct Plan {
     pub seed: u64,
@@ -49,8 +60,7 @@ pub struct Plan {
     /// Whether memory holds the values as bytes.
     pub encoded: bool,
     pub write: WriteMode,
-    /// The lower tier loses, refuses and delays writes.
-    pub faulty: bool,
+    pub below: Below,
     /// Changes the builder, to switch a rule off.
     pub configure: fn(CacheBuilder) -> CacheBuilder,
 }
@@ -178,8 +188,9 @@ impl World {
 
 /// Runs a campaign and returns what the checker says.
 pub async fn run(plan: Plan) -> Report {
-    let Plan { seed, operations, restarts, encoded, write, faulty, .. } = plan;
-    println!("campaign: seed {seed}, {operations} operations, {restarts} restarts, {write:?}, faulty {faulty}");
+    let Plan { seed, operations, restarts, encoded, write, below: writes, .. } = plan;
+    println!("campaign: seed {seed}, {operations} operations, {restarts} restarts, {write:?}, below {writes:?}");
+    let faulty = writes == Below::Faulty;
     let policy = POLICY.write(write);
     // a strict insert may fail then
     let policy = if faulty { policy.on_write_error(OnWriteError::BestEffort) } else { policy };
@@ -190,8 +201,10 @@ pub async fn run(plan: Plan) -> Report {
     for segment in 0..segments {
         let builder = Cache::builder().seed(plan.seed + segment).memory(8 << 20).default_policy(policy);
         let (tier, faults) = FaultyTier::new(below.clone(), plan.seed + segment);
-        if faulty {
-            disturb(&faults);
+        match writes {
+            Below::Sound => {}
+            Below::Slow => faults.always(On::Put, Fault::Slow(millis(5))),
+            Below::Faulty => disturb(&faults),
         }
         let builder = builder.tier(TierParts::new(tier).with_journal(Arc::new(below.journal())));
         let cache = (plan.configure)(builder).build().await.expect("the cache builds");
