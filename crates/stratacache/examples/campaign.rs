@@ -8,19 +8,20 @@ mod campaign;
 
 use std::time::Duration;
 
-use campaign::{Plan, run};
+use campaign::{Below, Plan, run};
 use stratacache::{
     WriteMode,
     clock::{Clock, SystemClock},
 };
 
-/// How values are written, and whether the tier below fails writes: chosen by the seed.
-const MODES: [(WriteMode, bool); 5] = [
-    (WriteMode::Through, false),
-    (WriteMode::Behind, false),
-    (WriteMode::Through, true),
-    (WriteMode::Behind, true),
-    (WriteMode::MemoryOnly, false),
+/// How values are written, and what the tier below does with writes: chosen by the seed.
+const MODES: [(WriteMode, Below); 6] = [
+    (WriteMode::Through, Below::Sound),
+    (WriteMode::Behind, Below::Sound),
+    (WriteMode::Behind, Below::Slow),
+    (WriteMode::Through, Below::Faulty),
+    (WriteMode::Behind, Below::Faulty),
+    (WriteMode::MemoryOnly, Below::Sound),
 ];
 
 fn usage() -> ! {
@@ -46,10 +47,10 @@ async fn main() {
     let end = clock.now() + Duration::from_secs(minutes * 60);
     let (mut operations, mut overlaps) = (0, 0);
     while clock.now() < end {
-        let (write, faulty) = MODES[(seed % MODES.len() as u64) as usize];
+        let (write, below) = MODES[(seed % MODES.len() as u64) as usize];
         let encoded = seed / MODES.len() as u64 % 2 == 1; // every other round keeps its values as bytes
         let configure = |builder| builder;
-        let plan = Plan { seed, operations: 5_000_000, restarts: 9, workers: 16, encoded, write, faulty, configure };
+        let plan = Plan { seed, operations: 5_000_000, restarts: 9, workers: 16, encoded, write, below, configure };
         let report = run(plan).await;
         println!("{report}");
         operations += report.operations;
