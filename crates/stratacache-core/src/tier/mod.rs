@@ -3,12 +3,14 @@
 mod any;
 mod parts;
 mod request;
+mod sweep;
 
 use std::{error::Error as StdError, fmt, future::Future, sync::Arc, time::Duration};
 
 pub use any::AnyTier;
 pub use parts::TierParts;
 pub use request::{Fence, GetMany, Got, PutItem, PutMany, PutOutcome, RemoveMany, Want};
+pub use sweep::SweepError;
 
 pub use crate::EntryName;
 use crate::{Error, ErrorKind};

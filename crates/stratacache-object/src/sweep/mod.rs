@@ -8,7 +8,7 @@ use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 pub use report::{SweepCursor, SweepError, SweepReport};
 use stratacache_core::{
-    Deployment, Error, NamespacePath, TenantId,
+    Deployment, NamespacePath, TenantId,
     clock::Millis,
     envelope::{self, Outline},
 };
@@ -143,7 +143,7 @@ impl Sweep {
         let mut report = SweepReport { cursor: from, ..SweepReport::default() };
         match self.walk(&mut report).await {
             Ok(()) => Ok(report),
-            Err(failure) => Err(SweepError { error: Error::from(failure.of_tier(true)), report }),
+            Err(failure) => Err(SweepError::new(failure.of_tier(true).into(), report)),
         }
     }
 

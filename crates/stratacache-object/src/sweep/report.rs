@@ -89,37 +89,5 @@ impl fmt::Display for SweepReport {
     }
 }
 
-/// Why a run ended before its time, and what it had done by then.
-///
-/// Its report says where to go on.
-#[derive(Debug, Clone)]
-pub struct SweepError {
-    pub(super) error: Error,
-    pub(super) report: SweepReport,
-}
-
-impl SweepError {
-    /// Returns what was done before.
-    #[must_use]
-    pub const fn report(&self) -> &SweepReport {
-        &self.report
-    }
-}
-
-impl fmt::Display for SweepError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} (until then: {})", self.error.message(), self.report)
-    }
-}
-
-impl std::error::Error for SweepError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.error)
-    }
-}
-
-impl From<SweepError> for Error {
-    fn from(stopped: SweepError) -> Self {
-        stopped.error
-    }
-}
+/// Why a run ended before its time, and what it had done by then: its report says where to go on.
+pub type SweepError = stratacache_core::tier::SweepError<SweepReport>;

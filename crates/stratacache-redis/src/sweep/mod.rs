@@ -118,7 +118,7 @@ impl Sweep {
         let mut report = SweepReport { cursor: from.clone(), ..SweepReport::default() };
         match self.walk(from, &mut report).await {
             Ok(()) => Ok(report),
-            Err(failure) => Err(SweepError { error: Purpose::Sweep.explain(failure, &self.bench.names), report }),
+            Err(failure) => Err(SweepError::new(Purpose::Sweep.explain(failure, &self.bench.names), report)),
         }
     }
 
