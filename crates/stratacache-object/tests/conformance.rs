@@ -37,12 +37,11 @@ async fn a_directory_keeps_entries_and_removals_over_a_close() {
     conformance::tier::what_was_stored_is_there_after_reopening(open).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn s3_in_process_passes_every_clause() {
-    let server = S3Server::start(&[BUCKET]).await.unwrap();
+/// Runs every clause on a bucket, each under a prefix of its own.
+async fn passes_every_clause(url: &str) {
     let stores = AtomicUsize::new(0);
     // a thousand objects on a busy machine are no matter of two seconds
-    let patient = |prefix: &str| on(&server.url(), prefix).deadline(Duration::from_secs(60));
+    let patient = |prefix: &str| on(url, prefix).deadline(Duration::from_secs(60));
     conformance::tier(async || {
         let prefix = format!("store/{}", stores.fetch_add(1, Ordering::Relaxed));
         let object = patient(&prefix).open().await.unwrap();
@@ -50,25 +49,22 @@ async fn s3_in_process_passes_every_clause() {
         TierParts::from(object).tier
     })
     .await;
+    assert!(stores.into_inner() > 20, "each clause has a store of its own");
     let reopened = async || TierParts::from(patient("again").open().await.unwrap()).tier;
     conformance::tier::what_was_stored_is_there_after_reopening(reopened).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn s3_in_process_passes_every_clause() {
+    let server = S3Server::start(&[BUCKET]).await.unwrap();
+    passes_every_clause(&server.url()).await;
     assert!(server.keys(BUCKET).unwrap().iter().all(|key| !key.contains("probe")), "probes are removed");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn moto_passes_every_clause() {
     let server = Moto::start(&[BUCKET]).await.unwrap();
-    let stores = AtomicUsize::new(0);
-    let patient = |prefix: &str| on(&server.url(), prefix).deadline(Duration::from_secs(60));
-    conformance::tier(async || {
-        let prefix = format!("store/{}", stores.fetch_add(1, Ordering::Relaxed));
-        let object = patient(&prefix).open().await.unwrap();
-        assert!(object.creates());
-        TierParts::from(object).tier
-    })
-    .await;
-    let reopened = async || TierParts::from(patient("again").open().await.unwrap()).tier;
-    conformance::tier::what_was_stored_is_there_after_reopening(reopened).await;
+    passes_every_clause(&server.url()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -3,34 +3,19 @@
 
 mod common;
 
-use std::{
-    io,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::time::Duration;
 
 use common::{BUCKET, get, name, put};
 use stratacache_core::tier::{GetMany, Tier, TierParts};
 use stratacache_object::{Object, ObjectBuilder};
-use stratacache_testkit::s3::{HttpFault, HttpProxy, Moto, Requests, Times};
+use stratacache_testkit::{
+    logs::Log,
+    s3::{HttpFault, HttpProxy, Moto, Requests, Times},
+};
 
 const ID: &str = "AKIAHUNTER2NOSYID";
 const SECRET: &str = "hunter2-very-secret";
 const TOKEN: &str = "hunter2-session-token";
-
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
 
 fn check(said: &str) {
     for hidden in ["hunter2", "HUNTER2", "Signature=", "StringToSign"] {
@@ -52,9 +37,7 @@ fn on(url: &str) -> ObjectBuilder {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn no_credential_is_in_any_line_of_the_finest_log_nor_in_an_error_nor_in_debug() {
     let log = Log::default();
-    let writer = log.clone();
-    let subscriber =
-        tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(move || writer.clone()).finish();
+    let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(log.writer()).finish();
     tracing::subscriber::set_global_default(subscriber).unwrap();
 
     let server = Moto::start(&[BUCKET]).await.unwrap();
@@ -108,7 +91,7 @@ async fn no_credential_is_in_any_line_of_the_finest_log_nor_in_an_error_nor_in_d
         let error = wrong.open().await.unwrap_err();
         check(&format!("{error} {error:?}"));
     }
-    let text = String::from_utf8_lossy(&log.0.lock().unwrap()).into_owned();
+    let text = log.text();
     assert!(text.lines().count() > 5, "{text}");
     text.lines().for_each(check);
 }

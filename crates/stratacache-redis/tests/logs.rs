@@ -3,11 +3,7 @@
 
 mod common;
 
-use std::{
-    io,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::time::Duration;
 
 use common::{Node, eventually, lane, name, patient, tag};
 use stratacache_core::{
@@ -16,32 +12,13 @@ use stratacache_core::{
 };
 use stratacache_redis::{REDIS_ACL, REDIS_SWEEP_ACL, Redis, Sweep};
 use stratacache_testkit::{
+    logs::Log,
     proxy::FaultProxy,
     servers::{Program, RedisCluster, RedisServer},
 };
 
 const SECRET: &str = "hunter2-very-secret";
 const USER: &str = "nosy-user-name";
-
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Log {
-    fn text(&self) -> String {
-        String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned()
-    }
-}
 
 fn login(host: &str) -> String {
     format!("{USER}:{SECRET}@{host}")
@@ -51,9 +28,7 @@ fn login(host: &str) -> String {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn neither_user_nor_password_is_in_any_line_of_the_finest_log() {
     let log = Log::default();
-    let writer = log.clone();
-    let subscriber =
-        tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(move || writer.clone()).finish();
+    let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(log.writer()).finish();
     tracing::subscriber::set_global_default(subscriber).unwrap();
 
     let rules = |list: &str| format!("on >{SECRET} {list}");

@@ -9,6 +9,7 @@
 //! * [`shared`]: [`SharedStore`](shared::SharedStore), what several nodes share, and each node's connection to it.
 //! * [`conformance`]: [`conformance::tier()`] and [`conformance::coordinator()`] run every clause of the contracts.
 //! * [`history`]: [`History`](history::History) checks reads against invalidations while they happen.
+//! * [`logs`]: [`Log`](logs::Log) holds what is logged, for what must be in it and what must never be.
 //! * `servers` (feature of that name): `RedisServer` and `RedisCluster` start real servers, which fail on command.
 //! * `s3` (feature of that name): `S3Server` in this process, `Moto` beside it, `HttpProxy` breaks their answers.
 //! * `proxy` (feature of that name): `FaultProxy` stands before a server, breaks its connections and counts round trips.
@@ -38,6 +39,7 @@ pub mod conformance;
 pub mod device;
 pub mod faulty;
 pub mod history;
+pub mod logs;
 #[cfg(feature = "proxy")]
 pub mod proxy;
 mod random;

@@ -3,39 +3,20 @@
 
 mod support;
 
-use std::{
-    convert::Infallible,
-    io,
-    sync::{Arc, Mutex},
-};
+use std::convert::Infallible;
 
 use stratacache::{Policy, minutes};
 use stratacache_testkit::{
     faulty::{Fault, FaultyTier, On},
+    logs::Log,
     tiers::MemoryTier,
 };
 use support::{builder, settle, tenant};
 
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 #[tokio::test(start_paused = true)]
 async fn misses_loads_and_invalidations_are_logged_by_hash_and_keys_and_values_never_are() {
     let log = Log::default();
-    let writer = log.clone();
-    let subscriber =
-        tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(move || writer.clone()).finish();
+    let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(log.writer()).finish();
     let _guard = tracing::subscriber::set_default(subscriber);
 
     let (faulty, faults) = FaultyTier::new(MemoryTier::new("disk"), 1);
@@ -56,7 +37,7 @@ async fn misses_loads_and_invalidations_are_logged_by_hash_and_keys_and_values_n
     acme.get::<u32>("canary-more").await;
     cache.close().await.unwrap();
 
-    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let text = log.text();
     for said in
         ["miss in memory", "hit in memory", "loaded", "load failed", "invalidated", "strata.load", "tier failed"]
     {
