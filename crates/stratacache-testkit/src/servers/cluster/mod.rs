@@ -180,7 +180,8 @@ impl RedisCluster {
                 }
                 if again.is_over() {
                     again = Deadline::after(ASK_AGAIN);
-                    let asked = nodes[number].call(&command);
+                    let is_master = view(&nodes[number])?.iter().any(is_it);
+                    let asked = if is_master { outbid(nodes, number) } else { nodes[number].call(&command).map(drop) };
                     return Ok(Err(format!("asked again: {asked:?}\n{}", brief(&views))));
                 }
                 Ok(Err(brief(&views)))
@@ -250,6 +251,18 @@ fn first_up(nodes: &[Arc<Instance>]) -> Result<&Instance, ServerError> {
 /// Returns what each node that runs sees.
 fn views(nodes: &[Arc<Instance>]) -> Result<Vec<Vec<Seen>>, ServerError> {
     nodes.iter().filter(|node| node.is_up()).map(|node| view(node)).collect()
+}
+
+/// Gives a master an epoch above that of all others. One that was killed just as it had raised its own may have left the number that its
+/// replica was elected with: the others then believe neither, and only the dead one could resolve that.
+fn outbid(nodes: &[Arc<Instance>], number: usize) -> Result<(), ServerError> {
+    for (other, node) in nodes.iter().enumerate().filter(|(_, node)| node.is_up()) {
+        if other != number && view(node)?.iter().any(|seen| seen.is_me && seen.is_master) {
+            node.call(&["CLUSTER", "BUMPEPOCH"])?;
+        }
+    }
+    // at once, or when it has heard of the others' epochs and is asked again
+    nodes[number].call(&["CLUSTER", "BUMPEPOCH"]).map(drop)
 }
 
 /// Waits until every node that runs sees something.
