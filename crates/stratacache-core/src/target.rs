@@ -1,6 +1,6 @@
 //! What an invalidation may be about.
 
-use crate::{IntoTag, Key, KeyPart, Tag};
+use crate::{IntoTag, Key, KeyPart, Prefix, Tag};
 
 /// One thing to invalidate; one call takes a mix.
 ///
@@ -23,6 +23,8 @@ pub enum TargetKind {
     Tag(Tag),
     /// The namespace directly below, its part encoded as a key is.
     Namespace(Key<()>),
+    /// The keys that begin alike, of the namespace the operation is called on.
+    Prefix(Prefix),
 }
 
 impl Target {
@@ -44,6 +46,11 @@ impl Target {
     /// Names a namespace directly below the one the operation is called on, with everything in it.
     pub fn namespace(part: impl KeyPart) -> Self {
         Self(TargetKind::Namespace(Key::new(part)))
+    }
+
+    /// Names all keys of a keyspace that begin with some parts, in the namespace the operation is called on.
+    pub fn prefix(prefix: Prefix) -> Self {
+        Self(TargetKind::Prefix(prefix))
     }
 
     /// Returns what it names.
@@ -80,6 +87,12 @@ impl<V: 'static> IntoTargets for &Key<V> {
 impl IntoTargets for Target {
     fn into_targets(self) -> Vec<Target> {
         vec![self]
+    }
+}
+
+impl IntoTargets for Prefix {
+    fn into_targets(self) -> Vec<Target> {
+        vec![Target::prefix(self)]
     }
 }
 

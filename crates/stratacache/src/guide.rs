@@ -4,6 +4,10 @@
 #[doc = include_str!("../../../README.md")]
 pub struct Readme;
 
+/// The snippets of the guide to keys compile.
+#[doc = include_str!("../../../docs/guide/keys.md")]
+pub struct KeysGuide;
+
 /// The snippets of the guide compile, and the permissions it prints are those that the code names.
 ///
 /// ```

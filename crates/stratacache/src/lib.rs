@@ -61,9 +61,9 @@ pub use observe::{CompressionStats, EventStream, Lagged, Stats, TierStats};
 pub use op::Lookup;
 pub use stratacache_core::{
     Ceilings, Codec, CodecError, CodecErrorKind, Compress, Consistency, Error, ErrorKind, IntoKey, IntoTag,
-    IntoTargets, Key, KeyPart, Keyspace, MemoryForm, OnDisconnect, OnWriteError, OwnCodec, PartEncoder, Policy,
-    RefreshAhead, Result, Stamp, Tag, Target, TenantId, Tiers, Token, ValueCodec, WriteMode, clock, encryption, event,
-    hours, millis, minutes, parse_duration, seconds, tier,
+    IntoTargets, Key, KeyPart, Keyspace, LeadingParts, MemoryForm, NormalizeText, OnDisconnect, OnWriteError, OwnCodec,
+    PartEncoder, Policy, Prefix, RefreshAhead, Result, Stamp, Tag, Target, TenantId, Tiers, Token, ValueCodec,
+    WriteMode, clock, encryption, event, hours, millis, minutes, parse_duration, seconds, tier,
 };
 #[cfg(feature = "disk")]
 pub use stratacache_disk::{Disk, DiskBuilder};

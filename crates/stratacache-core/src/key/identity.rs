@@ -61,8 +61,8 @@ hash_type! {
 }
 
 hash_type! {
-    /// Names what an invalidation is about and what an entry depends on: a key, a tag, a namespace, a tenant or a
-    /// global tag, as a 128-bit keyed hash.
+    /// Names what an invalidation is about and what an entry depends on: a key, leading parts of keys, a tag, a namespace, a
+    /// tenant or a global tag, as a 128-bit keyed hash.
     Scope
 }
 
@@ -138,6 +138,7 @@ enum Domain {
     Tag = 4,
     GlobalTag = 5,
     Namespace = 6,
+    Prefix = 7,
 }
 
 /// Hashes identities with the secret of one deployment.
@@ -175,6 +176,12 @@ impl Deployment {
     #[must_use]
     pub fn key_scope(&self, tenant: &TenantId, path: &NamespacePath, key: &[u8]) -> Scope {
         Scope(self.hash(Domain::Key, tenant, path.as_bytes(), key))
+    }
+
+    /// Returns the scope of all keys of one namespace that begin with a [`Prefix`](super::Prefix), by its encoded form.
+    #[must_use]
+    pub fn prefix_scope(&self, tenant: &TenantId, path: &NamespacePath, prefix: &[u8]) -> Scope {
+        Scope(self.hash(Domain::Prefix, tenant, path.as_bytes(), prefix))
     }
 
     /// Prepares to name the keys of one namespace: what they share is hashed once.

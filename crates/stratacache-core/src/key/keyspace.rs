@@ -2,7 +2,7 @@
 
 use std::{fmt, marker::PhantomData};
 
-use super::{Key, KeyPart, PartEncoder};
+use super::{Key, KeyPart, MAX_PREFIX, NormalizeText, PartBuf, PartEncoder, prefix::normalize_key};
 use crate::{Policy, ValueCodec};
 
 /// How the memory tier holds the values of a keyspace.
@@ -28,6 +28,8 @@ pub struct KeyspaceInfo<V: 'static> {
     negative_when: Option<fn(&V) -> bool>,
     codec: Option<&'static dyn ValueCodec<V>>,
     memory_form: MemoryForm,
+    marked_parts: u8,
+    normalize_text: Option<NormalizeText>,
 }
 
 impl<V: 'static> KeyspaceInfo<V> {
@@ -71,6 +73,22 @@ impl<V: 'static> KeyspaceInfo<V> {
     #[must_use]
     pub const fn memory_form(&self) -> MemoryForm {
         self.memory_form
+    }
+
+    /// Returns how many leading parts of the keys entries can be invalidated by.
+    #[inline]
+    #[must_use]
+    pub const fn marked_parts(&self) -> u8 {
+        self.marked_parts
+    }
+
+    /// Returns the encoded key with its texts in their normal form, if one was declared.
+    #[inline]
+    pub(super) fn normalized(&self, key: PartBuf) -> PartBuf {
+        match self.normalize_text {
+            None => key,
+            Some(text) => normalize_key(key, text),
+        }
     }
 
     pub(crate) fn encode_prefix(&self, parts: &mut PartEncoder) {
@@ -122,6 +140,8 @@ impl<K: ?Sized, V: 'static> Keyspace<K, V> {
             negative_when: None,
             codec: None,
             memory_form: MemoryForm::Decoded,
+            marked_parts: 0,
+            normalize_text: None,
         };
         Self { info, key: PhantomData }
     }
@@ -163,6 +183,45 @@ impl<K: ?Sized, V: 'static> Keyspace<K, V> {
     #[must_use]
     pub const fn memory_form(mut self, form: MemoryForm) -> Self {
         self.info.memory_form = form;
+        self
+    }
+
+    /// Lets entries be invalidated by the first so many parts of their keys, which must be tuples: by the first part, by the first two,
+    /// and so on. Default 0.
+    ///
+    /// Each part costs every entry as much as a tag (16 bytes; they do not count as `max_tags`), and an invalidation by a prefix is one
+    /// mark, however many entries there are. What is stored before the number is raised knows nothing of the new parts: raise
+    /// [`version`](Self::version) with it.
+    ///
+    /// # Panics
+    /// At compile time in a `const`: above 7.
+    #[must_use]
+    pub const fn prefixes(mut self, parts: u8) -> Self {
+        assert!(parts <= MAX_PREFIX, "at most 7 leading parts of a key can be marked");
+        self.info.marked_parts = parts;
+        self
+    }
+
+    /// Declares that texts which have the same normal form are the same key: every text in a key is replaced by what this returns, at
+    /// any depth, wherever a key or prefix of the keyspace is made. Default: texts are compared byte for byte.
+    ///
+    /// It must return the same for the same text in every process that shares tiers, for ever: raise
+    /// [`version`](Self::version) when it changes. Loaders get the key as the caller wrote it, so they have to treat both forms alike.
+    ///
+    /// ```
+    /// use std::borrow::Cow;
+    /// use stratacache_core::{Keyspace, Policy, minutes};
+    ///
+    /// fn lowercase(text: &str) -> Cow<'_, str> {
+    ///     text.to_lowercase().into()
+    /// }
+    ///
+    /// const BY_MAIL: Keyspace<str, u64> = Keyspace::new("by-mail", Policy::ttl(minutes(5))).normalize_text(lowercase);
+    /// assert_eq!(BY_MAIL.key("Ada@Example.com"), BY_MAIL.key("ada@example.com"));
+    /// ```
+    #[must_use]
+    pub const fn normalize_text(mut self, normalize: NormalizeText) -> Self {
+        self.info.normalize_text = Some(normalize);
         self
     }
 

@@ -1,15 +1,19 @@
 //! Keys: typed, made of parts, never joined text.
 
+mod frames;
 mod identity;
 mod keyspace;
 mod part;
+mod prefix;
 
 use std::{fmt, marker::PhantomData};
 
+pub use frames::NormalizeText;
 pub use identity::{Deployment, EntryCheck, EntryName, KeyHasher, NamespacePath, Scope};
 pub use keyspace::{Keyspace, KeyspaceInfo, MemoryForm};
 pub use part::{KeyPart, PartEncoder};
 pub(crate) use part::{PartBuf, encode_part};
+pub use prefix::{LeadingParts, MAX_PREFIX, Prefix, Prefixes};
 
 use crate::{Error, Result};
 
@@ -36,7 +40,17 @@ impl<V: 'static> Key<V> {
         let mut encoder = PartEncoder::default();
         keyspace.encode_prefix(&mut encoder);
         part.encode(&mut encoder);
-        Self { bytes: encoder.finish(), keyspace: Some(keyspace), value: PhantomData }
+        Self { bytes: keyspace.normalized(encoder.finish()), keyspace: Some(keyspace), value: PhantomData }
+    }
+
+    /// Returns the leading parts by which its keyspace lets it be invalidated with others; none without a keyspace that declares
+    /// [`prefixes`](Keyspace::prefixes).
+    #[must_use]
+    pub fn prefixes(&self) -> Prefixes<'_> {
+        match self.keyspace.map_or(0, KeyspaceInfo::marked_parts) {
+            0 => Prefixes::none(),
+            marked => Prefixes::of(&self.bytes, marked),
+        }
     }
 
     /// Returns the same key without the type of its value and its keyspace.

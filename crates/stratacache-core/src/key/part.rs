@@ -28,6 +28,28 @@ const UUID: u8 = 7;
 const VARIANT: u8 = 8;
 const UNIT: u8 = 9;
 
+/// What a reader of encoded parts needs to know of a type.
+pub(super) enum PartKind {
+    Text,
+    /// Has parts inside.
+    Nested,
+    Other,
+}
+
+impl PartKind {
+    pub(super) const fn of(kind: u8) -> Self {
+        match kind {
+            TEXT => Self::Text,
+            GROUP | VARIANT => Self::Nested,
+            _ => Self::Other,
+        }
+    }
+
+    pub(super) const fn is_group(kind: u8) -> bool {
+        kind == GROUP
+    }
+}
+
 /// Writes a part of up to [`INLINE`] - 2 bytes: its type, its length, its bytes.
 ///
 /// The bytes are moved into their place in whole words. Written two bytes off, each later move of the buffer would have to
@@ -48,7 +70,7 @@ fn framed(kind: u8, bytes: &[u8]) -> [u8; INLINE] {
 
 impl PartEncoder {
     #[inline]
-    fn put(&mut self, kind: u8, bytes: &[u8]) {
+    pub(super) fn put(&mut self, kind: u8, bytes: &[u8]) {
         let end = bytes.len() + 2;
         if end <= INLINE && self.bytes.is_empty() {
             // a short part that stands alone, as most keys are: no checks of room
@@ -123,7 +145,12 @@ impl PartEncoder {
         });
     }
 
-    fn nested(&mut self, kind: u8, fill: impl FnOnce(&mut Self)) {
+    /// Writes what was encoded before.
+    pub(super) fn raw(&mut self, encoded: &[u8]) {
+        self.bytes.extend_from_slice(encoded);
+    }
+
+    pub(super) fn nested(&mut self, kind: u8, fill: impl FnOnce(&mut Self)) {
         let mut inner = Self::default();
         fill(&mut inner);
         self.put(kind, &inner.bytes);

@@ -186,7 +186,7 @@ impl<V: CacheValue, E: Send + Sync + 'static> BulkLeader<V, E> {
         // behind would need one, since a flight may bring what is older than itself
         let judges = self.standing.uses_tiers();
         let may_join = |flight: &Flight<_>| behind || (judges && new_enough(&flight.stamp, start));
-        let flight = match self.engine.join_or_lead(ns, flight_key, &self.call.tags, may_join) {
+        let flight = match self.engine.join_or_lead(ns, flight_key, (key, &self.call.tags), may_join) {
             Role::Join(_) if behind => return None,
             Role::Join(flight) => {
                 ns.count(key, Counter::flights_joined);

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use smallvec::SmallVec;
-use stratacache_core::{Consistency, Error, Key, Policy, Result, Tag};
+use stratacache_core::{Consistency, Error, Key, Policy, Result, Scope, Tag};
 
 use super::{Engine, Space, Tenant};
 use crate::{
@@ -113,20 +113,37 @@ impl Door {
         Ok(())
     }
 
-    /// Returns the scopes of an entry with the namespace's tags and these.
-    pub(crate) fn entry_scopes(&self, tags: &[Tag]) -> Arc<EntryScopes> {
-        if tags.is_empty() && self.tags.is_empty() {
+    /// Returns the scopes of an entry with the namespace's tags, these, and the leading parts of its key that its keyspace marks.
+    pub(crate) fn entry_scopes<V: 'static>(&self, key: &Key<V>, tags: &[Tag]) -> Arc<EntryScopes> {
+        let marked = key.keyspace().is_some_and(|keyspace| keyspace.marked_parts() > 0);
+        if tags.is_empty() && self.tags.is_empty() && !marked {
             return Arc::clone(&self.space.scopes);
         }
         let all = || self.tags.iter().chain(tags);
         let of = |global: bool| {
             let all = all().filter(move |t| t.is_global() == global);
             let mut scopes: Vec<_> = all.map(|t| t.scope(&self.engine.deployment, &self.tenant.id)).collect();
+            if !global {
+                let mut prefixes = key.prefixes();
+                while let Some(prefix) = prefixes.next_bytes() {
+                    scopes.push(self.prefix_scope(prefix));
+                }
+            }
             scopes.sort_unstable();
             scopes.dedup();
             scopes.into_boxed_slice()
         };
-        let make = || EntryScopes::new(Arc::clone(self.space.scopes.path()), of(false), of(true));
-        self.space.recent_scopes.of_tags(all(), make)
+        let make = |tags, global| EntryScopes::new(Arc::clone(self.space.scopes.path()), tags, global);
+        if marked {
+            let (tags, global) = (of(false), of(true));
+            let known = self.space.recent_scopes.find_scopes(&tags, &global);
+            return known.unwrap_or_else(|| self.space.recent_scopes.remember(SmallVec::new(), make(tags, global)));
+        }
+        self.space.recent_scopes.of_tags(all(), || make(of(false), of(true)))
+    }
+
+    /// Returns the scope of the keys of this namespace that begin alike.
+    pub(crate) fn prefix_scope(&self, prefix: &[u8]) -> Scope {
+        self.engine.deployment.prefix_scope(&self.tenant.id, self.space.prefix.path(), prefix)
     }
 }

@@ -40,7 +40,7 @@ pub struct TierView {
     pub stale_for: Duration,
     /// How long ago it was made.
     pub age: Duration,
-    /// How many tags it has, global ones included.
+    /// How many tags it has, global ones and marked leading parts of its key included.
     pub tags: usize,
     /// The position before its load began.
     pub stamp: u64,

@@ -203,7 +203,7 @@ impl<V: CacheValue> Leader<V> {
     fn lease_request(&self, name: EntryName, seen: Option<u64>) -> LeaseRequest {
         let (engine, ns) = (self.engine(), &self.call.ns);
         let key = engine.key_scope(ns, self.call.key.as_bytes());
-        let scopes = ns.entry_scopes(&self.call.tags);
+        let scopes = ns.entry_scopes(&self.call.key, &self.call.tags);
         let mut request = LeaseRequest::new(ns.tenant.lane, name, self.stamp.lane, self.call.policy.lease_time());
         request.seen = seen;
         request.newest = engine.mirror.newest_mark(&ns.tenant.marks, key, scopes.path(), scopes.tags());

@@ -44,7 +44,7 @@ impl<V: CacheValue> Making<'_, V> {
         let load_ms = self.began.map_or(0, |began| u32::try_from(now - began).unwrap_or(u32::MAX));
         let life = Life::new(self.policy, ttl, absent, load_ms, now, &engine.jitter);
         let map_key = self.map_key();
-        let scopes = self.ns.entry_scopes(self.tags);
+        let scopes = self.ns.entry_scopes(self.key, self.tags);
         let mut entry = Entry::new(map_key, self.stamp, self.own, life.times, scopes, life.cold(self.etag), held);
         entry.meta.load_ms = load_ms;
         entry.meta.loaded_here = self.began.is_some();

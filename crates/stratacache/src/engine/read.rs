@@ -106,7 +106,7 @@ impl Engine {
                 };
                 joinable && standing.admits_load(flight.began)
             };
-            let (flight, joined) = match self.join_or_lead(&ns, flight_key, &waiting.call.tags, may_join) {
+            let (flight, joined) = match self.join_or_lead(&ns, flight_key, (&key, &waiting.call.tags), may_join) {
                 Role::Join(flight) => (flight, true),
                 Role::Lead(lead, fill) => {
                     let flight = Arc::clone(lead.flight());

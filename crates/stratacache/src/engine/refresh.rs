@@ -59,7 +59,9 @@ impl Engine {
         let flight_key = self.flight_key_of(&request);
         (request.call.forced, request.call.behind) = (true, true);
         let ns = Arc::clone(&request.call.ns);
-        if let Role::Lead(lead, fill) = self.join_or_lead(&ns, flight_key, &request.call.tags, |_| true) {
+        if let Role::Lead(lead, fill) =
+            self.join_or_lead(&ns, flight_key, (&request.call.key, &request.call.tags), |_| true)
+        {
             ns.count(&request.call.key, Counter::refreshes);
             self.take_off(request, lead, fill, Some(entry));
         }

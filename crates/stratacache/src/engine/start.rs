@@ -51,18 +51,18 @@ impl Engine {
     pub(super) fn join_or_lead<V, E>(
         &self,
         ns: &Door,
-        key: FlightKey<MapKey>,
-        tags: &[Tag],
+        flight_key: FlightKey<MapKey>,
+        (key, tags): (&Key<V>, &[Tag]),
         may_join: impl FnOnce(&Flight<LoadOutcome<V, E>>) -> bool,
     ) -> Role<MapKey, LoadOutcome<V, E>, FillGuard>
     where
         V: CacheValue,
         E: Send + Sync + 'static,
     {
-        self.flights.join_or_lead(key, may_join, || {
+        self.flights.join_or_lead(flight_key, may_join, || {
             let began = self.timeline.now();
             let (fill, stamp) = self.mirror.begin_fill(&ns.tenant.marks);
-            let scopes = ns.entry_scopes(tags);
+            let scopes = ns.entry_scopes(key, tags);
             (Flight::new(stamp, began, (scopes.tags().into(), scopes.global_tags().into())), fill)
         })
     }

@@ -1,6 +1,8 @@
 //! Invalidating, expiring, clearing.
 
-use stratacache_core::{IntoTag, IntoTargets, Key, Target};
+#[cfg(doc)]
+use stratacache_core::Keyspace;
+use stratacache_core::{IntoTag, IntoTargets, Key, Prefix, Target};
 
 use super::Namespace;
 use crate::op::{Clear, Expire, Invalidate};
@@ -46,6 +48,34 @@ impl Namespace {
     /// As [`invalidate_tag`](Self::invalidate_tag).
     pub fn invalidate_tags(&self, tags: impl IntoIterator<Item = impl IntoTag>) -> Invalidate<'_> {
         Invalidate::new(&self.door, tags.into_iter().map(Target::tag).collect())
+    }
+
+    /// Invalidates every key of a keyspace that begins with some parts, in this namespace, not in those nested in it. One mark, however
+    /// many entries. The keyspace declares by how many leading parts ([`Keyspace::prefixes`]).
+    ///
+    /// ```
+    /// use stratacache::{Cache, Keyspace, Policy, TenantId, minutes};
+    ///
+    /// // region, year, month
+    /// const SALES: Keyspace<(String, u16, u8), f64> = Keyspace::new("sales", Policy::ttl(minutes(5))).prefixes(2);
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let cache = Cache::builder().build().await?;
+    /// let acme = cache.tenant(&TenantId::parse("acme")?);
+    /// for month in 1..=12 {
+    ///     acme.insert(SALES.key(&("eu".into(), 2026, month)), 1.5).await?;
+    /// }
+    /// acme.invalidate_prefix(SALES.prefix(&("eu".to_owned(), 2026))).await?; // all months of that year
+    /// assert!(acme.get(SALES.key(&("eu".into(), 2026, 7))).await.is_none());
+    /// # cache.close().await?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`invalidate`](Self::invalidate); [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) when the keyspace marks fewer
+    /// leading parts.
+    pub fn invalidate_prefix(&self, prefix: Prefix) -> Invalidate<'_> {
+        Invalidate::new(&self.door, vec![Target::prefix(prefix)])
     }
 
     /// Empties this namespace, and those nested in it; at the tenant's root, the whole tenant. One mark, however many

@@ -25,6 +25,10 @@ pub(super) fn resolve(door: &Door, targets: Vec<Target>) -> Result<Targets> {
                 ));
             }
             TargetKind::Tag(tag) => resolved.scopes.push(engine::Target::tag(tag.scope(deployment, &inner.tenant.id))),
+            TargetKind::Prefix(prefix) => {
+                prefix.check()?;
+                resolved.scopes.push(engine::Target::tag(door.prefix_scope(prefix.as_bytes())));
+            }
             TargetKind::Namespace(part) => {
                 let path = inner.space.prefix.path().child_encoded(part.as_bytes(), usize::MAX)?;
                 let scopes = deployment.path_scopes(&inner.tenant.id, &path);
