@@ -10,6 +10,8 @@ const FACADE: &str = "stratacache";
 /// A crate of the world, and the only features of the facade that may bring it.
 const HEAVY: &[(&str, &[&str])] = &[
     ("redis", &["redis"]),
+    ("stratacache-macros", &["macros"]),
+    ("darling", &["macros"]),
     ("stratacache-encryption", &["encryption"]),
     ("zstd", &["zstd"]),
     ("object_store", &["object"]),
@@ -22,7 +24,7 @@ const HEAVY: &[(&str, &[&str])] = &[
 /// Lists the dependencies of the facade without features and with each feature that must not bring a heavy crate.
 pub(crate) fn check(workspace: &Workspace) -> Outcome {
     let mut found = Vec::new();
-    let features = ["disk", "uuid", "mutants", "zstd", "redis", "object", "encryption"];
+    let features = ["disk", "uuid", "mutants", "zstd", "redis", "object", "encryption", "macros"];
     let without: Vec<Option<&str>> = std::iter::once(None).chain(features.map(Some)).collect();
     for feature in without.iter().copied() {
         let tree = tree(workspace, feature)?;

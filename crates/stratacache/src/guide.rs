@@ -35,3 +35,8 @@ pub struct EncryptionGuide;
 #[cfg(all(feature = "disk", feature = "redis", feature = "object"))]
 #[doc = include_str!("../../../docs/guide/choosing-tiers.md")]
 pub struct TiersGuide;
+
+/// The snippets of the guide to cached functions compile.
+#[cfg(feature = "macros")]
+#[doc = include_str!("../../../docs/guide/cached-functions.md")]
+pub struct CachedFunctionsGuide;

@@ -38,6 +38,9 @@ mod guide;
 mod invalidation;
 mod load_error;
 mod loaded;
+#[cfg(feature = "macros")]
+#[doc(hidden)]
+pub mod macro_support;
 mod memory;
 mod namespace;
 mod observe;
@@ -71,6 +74,8 @@ pub use stratacache_disk::{Disk, DiskBuilder};
 pub use stratacache_encryption::{
     FileKeys, FileKeysBuilder, KeyWrap, MasterKey, MasterKeys, MemoryKeys, aes_256_gcm_siv,
 };
+#[cfg(feature = "macros")]
+pub use stratacache_macros::{KeyPart, cached};
 #[cfg(feature = "object")]
 pub use stratacache_object::{
     Object, ObjectBuilder, PrefixError as ObjectPrefixError, Sweep as ObjectSweep, SweepCursor as ObjectSweepCursor,

@@ -30,6 +30,7 @@ const ROOMS: &[(&str, u8)] = &[
     // the ground: names nothing above
     ("invalidation", 0),
     ("load_error", 0),
+    ("macro_support", 0),
     ("guide", 0),
     ("spawn", 0),
     ("sync", 0),

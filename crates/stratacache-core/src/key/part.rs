@@ -1,5 +1,7 @@
 //! Values that can be a part of a key, namespace or tag, and their injective encoding.
 
+use std::{borrow::Cow, sync::Arc};
+
 use smallvec::SmallVec;
 
 /// Encoded parts of so many bytes stay on the stack.
@@ -169,10 +171,12 @@ impl PartEncoder {
 /// A value that can be a part of a key, namespace or tag.
 ///
 /// Implemented for text, byte slices, byte arrays, integers, `bool`, `Uuid` (feature `uuid`), tuples of up to eight
-/// parts, `()`, and references to all of them. `()` is the key of a keyspace with exactly one entry. Any bytes are legal: empty, NUL, newlines, emoji. Text is compared byte for
+/// parts, `()`, `Option` of a part, and references to all of them, `Box`, `Arc` and `Cow` included. `()` is the key of a
+/// keyspace with exactly one entry. Any bytes are legal: empty, NUL, newlines, emoji. Text is compared byte for
 /// byte, so the NFC and NFD forms of a word are two keys; `*`, `?`, `[`, `]` and `\` mean nothing.
 ///
-/// Own types implement it by writing their fields:
+/// Own types derive it (`#[derive(KeyPart)]`, feature `macros` of `stratacache`), or implement it by writing their fields.
+/// Write exactly one part, as `group` and `variant` do: two parts in a row could be read as two other values.
 ///
 /// ```
 /// use stratacache_core::{KeyPart, PartEncoder};
@@ -188,6 +192,11 @@ impl PartEncoder {
 ///     }
 /// }
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be a part of a key, namespace or tag",
+    label = "not a `KeyPart`",
+    note = "parts are text, bytes, integers, `bool`, `Option`s and tuples of parts; own types derive it with `#[derive(KeyPart)]` (feature `macros`)"
+)]
 pub trait KeyPart {
     /// Writes this value to the encoder.
     fn encode(&self, parts: &mut PartEncoder);
@@ -197,6 +206,32 @@ impl<T: KeyPart + ?Sized> KeyPart for &T {
     #[inline]
     fn encode(&self, parts: &mut PartEncoder) {
         (**self).encode(parts);
+    }
+}
+
+macro_rules! pointers {
+    ($($pointer:ty),*) => {$(
+        impl<T: KeyPart + ?Sized> KeyPart for $pointer {
+            fn encode(&self, parts: &mut PartEncoder) {
+                (**self).encode(parts);
+            }
+        }
+    )*};
+}
+pointers!(Box<T>, Arc<T>);
+
+impl<T: KeyPart + ToOwned + ?Sized> KeyPart for Cow<'_, T> {
+    fn encode(&self, parts: &mut PartEncoder) {
+        (**self).encode(parts);
+    }
+}
+
+impl<T: KeyPart> KeyPart for Option<T> {
+    fn encode(&self, parts: &mut PartEncoder) {
+        match self {
+            None => parts.variant(0, |_| {}),
+            Some(value) => parts.variant(1, |fields| value.encode(fields)),
+        }
     }
 }
 
@@ -354,6 +389,34 @@ mod tests {
         assert_eq!(bytes(7_u8), bytes(7_u64));
         assert_eq!(bytes(7_i32), bytes(7_u128));
         assert_eq!(bytes(-7_i8), bytes(-7_i64));
+    }
+
+    #[test]
+    fn every_option_differs_from_what_it_holds_and_from_every_other() {
+        let all = [
+            bytes(None::<u32>),
+            bytes(Some(0_u32)),
+            bytes(Some(1_u32)),
+            bytes(0_u32),
+            bytes(()),
+            bytes(Some(())),
+            bytes(Some(None::<u32>)),
+            bytes(Some(Some(0_u32))),
+            bytes((None::<u32>, Some(0_u32))),
+            bytes((Some(0_u32), None::<u32>)),
+        ];
+        for (i, a) in all.iter().enumerate() {
+            for (j, b) in all.iter().enumerate() {
+                assert_eq!(a == b, i == j, "{i} {j}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_pointer_is_what_it_points_to() {
+        assert_eq!(bytes(Arc::<str>::from("a")), bytes("a"));
+        assert_eq!(bytes(Box::new(7_u32)), bytes(7_u32));
+        assert_eq!(bytes(Cow::Borrowed("a")), bytes(Cow::<str>::Owned("a".to_owned())));
     }
 
     #[derive(Debug, Clone, PartialEq)]

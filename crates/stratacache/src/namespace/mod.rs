@@ -5,6 +5,7 @@ mod forget;
 mod keys;
 mod load;
 mod read;
+mod wrap;
 mod write;
 
 use std::{sync::Arc, time::Duration};

@@ -36,7 +36,12 @@ macro_rules! load_operation {
         impl<'a, V: 'static, F> $name<'a, V, F> {
             #[inline]
             pub(crate) fn new(door: &'a Arc<Door>, key: Key<V>, load: F) -> Self {
-                Self { door, key, load, options: Options::default() }
+                Self::with(door, key, load, Options::default())
+            }
+
+            #[inline]
+            pub(super) fn with(door: &'a Arc<Door>, key: Key<V>, load: F, options: Options) -> Self {
+                Self { door, key, load, options }
             }
 
             options!(policy);
