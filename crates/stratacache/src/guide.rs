@@ -4,9 +4,14 @@
 #[doc = include_str!("../../../README.md")]
 pub struct Readme;
 
-/// The snippets of the guide to keys compile.
+/// The snippets of the pages that need no feature compile.
+#[doc = include_str!("../../../docs/guide/getting-started.md")]
+#[doc = include_str!("../../../docs/guide/tenants.md")]
 #[doc = include_str!("../../../docs/guide/keys.md")]
-pub struct KeysGuide;
+#[doc = include_str!("../../../docs/guide/tags.md")]
+#[doc = include_str!("../../../docs/guide/policies.md")]
+#[doc = include_str!("../../../docs/guide/patterns.md")]
+pub struct MemoryGuide;
 
 /// The snippets of the guide compile, and the permissions it prints are those that the code names.
 ///
