@@ -5,6 +5,7 @@
 mod arrows;
 mod features;
 mod finding;
+mod links;
 mod msrv;
 mod names;
 mod scan;
@@ -27,7 +28,8 @@ Usage: cargo xtask <chore>
   msrv       the Rust version of the root manifest is the one every crate inherits and the texts state
   trees      heavy crates come only with the feature that is about them
   names      tests that the texts name exist
-  all        arrows, sizes, msrv, trees and names: everything that needs no build
+  links      links between the texts lead somewhere, and the book has every page of the guide
+  all        arrows, sizes, msrv, trees, names and links: everything that needs no build
   features   builds each published crate without features and with each feature alone
 ";
 
@@ -41,8 +43,9 @@ fn main() -> ExitCode {
         ["msrv"] => &["msrv"],
         ["trees"] => &["trees"],
         ["names"] => &["names"],
+        ["links"] => &["links"],
         ["features"] => &["features"],
-        ["all"] => &["arrows", "sizes", "msrv", "trees", "names"],
+        ["all"] => &["arrows", "sizes", "msrv", "trees", "names", "links"],
         ["help" | "--help" | "-h"] => {
             print!("{HELP}");
             return ExitCode::SUCCESS;
@@ -85,6 +88,7 @@ fn outcome(chore: &str) -> Outcome {
         "msrv" => msrv::check(&workspace),
         "trees" => trees::check(&workspace),
         "names" => names::check(&workspace),
+        "links" => links::check(&workspace),
         "features" => features::check(&workspace),
         other => Err(format!("no such chore: {other}")),
     }
