@@ -14,6 +14,7 @@ mod lookup;
 mod options;
 mod or_queue;
 mod target;
+mod warm;
 
 pub use bulk::{GetMany, GetOrLoadMany, InsertMany};
 pub use expire::Expire;
@@ -25,6 +26,8 @@ pub use invalidate::{Clear, Invalidate};
 pub use load::{GetOrLoad, GetOrLoadOptional, GetOrLoadWith, Refresh};
 pub use lookup::{Lookup, LookupOp};
 pub use or_queue::OrQueue;
+pub(crate) use warm::Keys;
+pub use warm::{NoLoader, Warm, WarmEnd, WarmFailure, WarmLoader, WarmPriority, WarmProgress, WarmReport, WarmUp};
 
 use std::{future::Future, pin::Pin};
 
