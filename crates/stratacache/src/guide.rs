@@ -4,6 +4,10 @@
 #[doc = include_str!("../../../README.md")]
 pub struct Readme;
 
+/// The snippets of the guide to warm-ups compile.
+#[doc = include_str!("../../../docs/guide/warm-up.md")]
+pub struct WarmGuide;
+
 /// The snippets of the guide compile, and the permissions it prints are those that the code names.
 ///
 /// ```

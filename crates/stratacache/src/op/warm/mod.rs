@@ -191,8 +191,7 @@ impl<Q, V: 'static, L> Warm<'_, Q, V, L> {
     }
 
     /// Loads also what is fresh, in memory or below. Such a load is shared with [`refresh`](crate::Namespace::refresh), not with reads,
-    /// and no older value stands in for its failure. It has no effect on [`from_tiers`](Warm::from_tiers) but that what memory has is looked for
-    /// in vain.
+    /// and no older value stands in for its failure. It has no effect on [`from_tiers`](Warm::from_tiers).
     pub fn force(mut self) -> Self {
         self.asked.forced = true;
         self
