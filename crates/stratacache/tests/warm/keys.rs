@@ -83,7 +83,9 @@ async fn batches_hold_no_more_keys_than_concurrency_times_their_size() {
     let source = Source::default();
     let taken = Arc::new(AtomicUsize::new(0));
     let (ahead, counter, rows) = (Arc::new(AtomicUsize::new(0)), Arc::clone(&taken), source.clone());
-    let keys = (0..100_000).inspect(move |_| drop(counter.fetch_add(1, SeqCst)));
+    let keys = (0..100_000).inspect(move |_| {
+        counter.fetch_add(1, SeqCst);
+    });
     let (most, done) = (Arc::clone(&ahead), Arc::new(AtomicUsize::new(0)));
     let load = async move |keys: Vec<u32>| {
         most.fetch_max(taken.load(SeqCst) - done.load(SeqCst), SeqCst);

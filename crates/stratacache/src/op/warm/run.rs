@@ -176,6 +176,8 @@ where
     /// Waits until the batch may be begun, and begins it.
     async fn begin(&mut self) {
         let Ok(slot) = Arc::clone(&self.slots).acquire_owned().await else { return };
+        // other warm-ups of the tenant have their turn between two batches of this one
+        tokio::task::yield_now().await;
         let place = match self.loader.needs_place() {
             true => Some(self.door.tenant.loads.take_leaving(self.plan.others).await),
             false => None,
