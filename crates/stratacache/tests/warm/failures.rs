@@ -14,7 +14,7 @@ use crate::{
 async fn a_loader_that_fails_for_each_third_key_fails_for_no_other() {
     let cache = cache().await;
     let acme = tenant(&cache, "acme");
-    let load = async |key: u32| if key % 3 == 0 { Err(format!("no row {key}")) } else { Ok(u64::from(key)) };
+    let load = async |key: u32| if key.is_multiple_of(3) { Err(format!("no row {key}")) } else { Ok(u64::from(key)) };
     let report = acme.warm(&ROWS, 0..300).load(load).list_failures(7).await.unwrap();
     assert!(!report.is_success() && matches!(report.ended, WarmEnd::Complete));
     assert_eq!((report.progress.loaded, report.progress.failed, report.progress.done()), (200, 100, 300));
