@@ -36,21 +36,8 @@ impl Engine {
         };
         let mut answers: Vec<_> = keys.iter().map(|key| self.memory_has(ns, key, standing)).collect();
         let missing: Vec<usize> = (0..keys.len()).filter(|i| answers[*i].is_none()).collect();
-        if standing.uses_tiers() && self.goes_below::<V>(policy) && !missing.is_empty() {
-            let (fill, stamp) = self.mirror.begin_fill(&ns.tenant.marks);
-            let names: Vec<_> = missing.iter().map(|i| (*i, self.name(ns, keys[*i].as_bytes()))).collect();
-            let (found, fences) = self.read_names(ns, keys, &names, &fill, stamp, policy).await;
-            let found: BTreeMap<usize, Found<V>> = found.into_iter().filter(|(_, found)| found.fresh).collect();
-            if policy.promotes() {
-                let rising = |(index, found): (&usize, _)| {
-                    let key: &Key<V> = &keys[*index];
-                    let fences = fences.get(index).map_or(&[][..], Vec::as_slice);
-                    Rising { key, name: self.name(ns, key.as_bytes()), found, fences, began: fill.began() }
-                };
-                let rising: Vec<_> = found.iter().map(rising).collect();
-                self.promote_many(ns, policy, &rising).await;
-            }
-            for (index, found) in found {
+        if standing.uses_tiers() && !missing.is_empty() {
+            for (index, found) in self.find_and_promote(ns, keys, &missing, policy).await {
                 answers[index] = Some(Landed { entry: found.entry, freshness: Freshness::Fresh });
                 ns.count(&keys[index], Counter::lower_hits);
             }
@@ -61,6 +48,33 @@ impl Engine {
             }
         }
         answers
+    }
+
+    /// Reads the keys with these indices from the tiers, and fills those above with what is fresh.
+    pub(super) async fn find_and_promote<V: CacheValue>(
+        &self,
+        ns: &Door,
+        keys: &[Key<V>],
+        missing: &[usize],
+        policy: &Policy,
+    ) -> BTreeMap<usize, Found<V>> {
+        if !self.goes_below::<V>(policy) {
+            return BTreeMap::new();
+        }
+        let (fill, stamp) = self.mirror.begin_fill(&ns.tenant.marks);
+        let names: Vec<_> = missing.iter().map(|i| (*i, self.name(ns, keys[*i].as_bytes()))).collect();
+        let (found, fences) = self.read_names(ns, keys, &names, &fill, stamp, policy).await;
+        let found: BTreeMap<usize, Found<V>> = found.into_iter().filter(|(_, found)| found.fresh).collect();
+        if policy.promotes() {
+            let rising = |(index, found): (&usize, _)| {
+                let key: &Key<V> = &keys[*index];
+                let fences = fences.get(index).map_or(&[][..], Vec::as_slice);
+                Rising { key, name: self.name(ns, key.as_bytes()), found, fences, began: fill.began() }
+            };
+            let rising: Vec<_> = found.iter().map(rising).collect();
+            self.promote_many(ns, policy, &rising).await;
+        }
+        found
     }
 
     /// Reads some names from the tiers, each tier once, and returns the best it finds of each, and the fences.

@@ -7,7 +7,7 @@ use std::{
 };
 
 use smallvec::SmallVec;
-use stratacache_core::{EntryName, Key, OnWriteError, Policy, Stamp, Tag, clock::Millis, tier::Fence};
+use stratacache_core::{EntryName, Key, OnWriteError, Policy, Stamp, Tag, clock::Millis, stamp::Seq, tier::Fence};
 
 use super::{
     Door, Engine, Standing,
@@ -17,6 +17,7 @@ use super::{
     lead::{BoxFuture, Landed, LoadOutcome},
     lower::{Found, LeaseLife},
     make::Making,
+    places::Place,
     promote::Rising,
     read::new_enough,
     refresh::Outdated,
@@ -47,15 +48,19 @@ pub(crate) struct BulkCall<V: 'static> {
     pub(crate) policy: Policy,
     pub(crate) ttl: Duration,
     pub(crate) tags: SmallVec<[Tag; 1]>,
+    /// Loads whatever the tiers hold.
+    pub(crate) forced: bool,
+    /// The place for the load, where a warm-up brings one.
+    pub(crate) place: Option<Place>,
 }
 
 /// A key to be loaded.
-struct Wish<V> {
-    index: usize,
+pub(super) struct Wish<V> {
+    pub(super) index: usize,
     /// Its valid value past its ttl, or about to be; to serve if the load fails.
-    stale: Option<Arc<Entry<V>>>,
+    pub(super) stale: Option<Arc<Entry<V>>>,
     /// The reader has its answer: the load is a refresh behind it.
-    behind: bool,
+    pub(super) behind: bool,
 }
 
 /// One key that this call leads.
@@ -69,10 +74,10 @@ struct Led<V: CacheValue, E: Send + Sync + 'static> {
 }
 
 /// A flight that the call waits for, and what stands in if it fails.
-struct Awaited<V: CacheValue, E: Send + Sync + 'static> {
-    index: usize,
-    flight: Arc<Flight<LoadOutcome<V, E>>>,
-    stale: Option<Arc<Entry<V>>>,
+pub(super) struct Awaited<V: CacheValue, E: Send + Sync + 'static> {
+    pub(super) index: usize,
+    pub(super) flight: Arc<Flight<LoadOutcome<V, E>>>,
+    pub(super) stale: Option<Arc<Entry<V>>>,
 }
 
 impl Engine {
@@ -112,16 +117,32 @@ impl Engine {
         } else {
             self.join_or_lead_many(request, wishes, &start, standing)
         };
-        for Awaited { index, flight, stale } in awaited {
-            let key = &keys[index];
-            let answer = flight.wait().await.or_else(|error| {
-                let stale = stale.and_then(|entry| self.stand_in(&ns, key, &entry, waiting_since.began()));
-                stale.ok_or(error)
-            });
+        for one in awaited {
+            let (index, key) = (one.index, &keys[one.index]);
+            let answer = self.outcome(&ns, key, one, waiting_since.began()).await;
             ns.count_answer(key, answer.as_ref().ok().map(|landed| landed.freshness));
             answers[index] = Some(answer?);
         }
         Ok(answers.into_iter().flatten().collect())
+    }
+
+    /// Waits for a flight; a stale value may stand in for its failure. `began` is the position before the caller waited.
+    pub(super) async fn outcome<V, E>(
+        &self,
+        ns: &Door,
+        key: &Key<V>,
+        awaited: Awaited<V, E>,
+        began: Seq,
+    ) -> LoadOutcome<V, E>
+    where
+        V: CacheValue,
+        E: Send + Sync + 'static,
+    {
+        let Awaited { flight, stale, .. } = awaited;
+        flight.wait().await.or_else(|error| {
+            let stale = stale.and_then(|entry| self.stand_in(ns, key, &entry, began));
+            stale.ok_or(error)
+        })
     }
 
     /// Answers with stale values what would have to be waited for; too many wait already.
@@ -143,7 +164,7 @@ impl Engine {
     }
 
     /// Joins the flights of keys that are loaded already, and leads the others. Returns those to wait for.
-    fn join_or_lead_many<V, E>(
+    pub(super) fn join_or_lead_many<V, E>(
         self: &Arc<Self>,
         request: BulkRequest<V, E>,
         wishes: Vec<Wish<V>>,
@@ -181,7 +202,7 @@ impl<V: CacheValue, E: Send + Sync + 'static> BulkLeader<V, E> {
         let Wish { index, stale, behind } = wish;
         let (ns, key) = (&self.call.ns, &self.call.keys[index]);
         let left_out = self.engine.left_out(&self.call.policy);
-        let flight_key = Engine::flight_key::<V, E>(ns, key, false, 0, left_out);
+        let flight_key = Engine::flight_key::<V, E>(ns, key, self.call.forced, 0, left_out);
         // who waits joins only flights that began after the call: their result needs no second look. A node that may be
         // behind would need one, since a flight may bring what is older than itself
         let judges = self.standing.uses_tiers();
@@ -215,11 +236,12 @@ impl<V: CacheValue, E: Send + Sync + 'static> BulkLeader<V, E> {
             self.look_below().await;
         }
         let Some(first) = self.led.keys().next() else { return };
-        let (ns, policy) = (Arc::clone(&self.call.ns), &self.call.policy);
+        let ns = Arc::clone(&self.call.ns);
         ns.count(&self.call.keys[*first], Counter::loads);
         let began = self.engine.timeline.now();
         let wanted: Vec<usize> = self.led.keys().copied().collect();
-        match run_loader(&ns.tenant, policy.load_timeout_time(), async { load(wanted).await }).await {
+        let (place, limit) = (self.call.place.take(), self.call.policy.load_timeout_time());
+        match run_loader(&ns.tenant, place, limit, async { load(wanted).await }).await {
             Ok(values) => self.store(values.into_iter().collect(), began),
             Err(error) => self.fail(&error).await,
         }
@@ -229,7 +251,11 @@ impl<V: CacheValue, E: Send + Sync + 'static> BulkLeader<V, E> {
     async fn look_below(&mut self) {
         let (engine, call) = (Arc::clone(&self.engine), &self.call);
         let names = |behind: bool| -> (Vec<usize>, Vec<EntryName>) {
-            self.led.iter().filter(|(_, one)| one.behind == behind).map(|(index, one)| (*index, one.name)).unzip()
+            self.led
+                .iter()
+                .filter(|(_, one)| (one.behind || call.forced) == behind)
+                .map(|(index, one)| (*index, one.name))
+                .unzip()
         };
         // refreshed whatever the tiers hold
         let (refreshed, refreshed_names) = names(true);
@@ -344,7 +370,7 @@ impl<V: CacheValue, E: Send + Sync + 'static> BulkLeader<V, E> {
     /// Puts what was loaded into memory, lands the flights, and fills the tiers below behind them.
     fn store(self, mut values: HashMap<usize, V>, began: Millis) {
         let Self { engine, call, led, seal, .. } = self;
-        let BulkCall { ns, keys, policy, ttl, tags } = call;
+        let BulkCall { ns, keys, policy, ttl, tags, .. } = call;
         let mut to_fill = Vec::with_capacity(led.len());
         let mut unused = Vec::new();
         for (index, one) in led {

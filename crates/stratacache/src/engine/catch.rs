@@ -12,17 +12,21 @@ use std::{
 
 use tokio::time::timeout;
 
-use super::Tenant;
+use super::{Tenant, places::Place};
 use crate::LoadError;
 
-/// Runs a loader under one of its tenant's permits. The permit is waited for within the same time-out.
+/// Runs a loader in one of its tenant's places, which a warm-up brings. The place is waited for within the same time-out.
 pub(super) async fn run_loader<T, E>(
     tenant: &Tenant,
+    place: Option<Place>,
     limit: Duration,
     load: impl Future<Output = Result<T, E>>,
 ) -> Result<T, LoadError<E>> {
     let run = async {
-        let _permit = tenant.loads.acquire().await.map_err(|_| LoadError::Closed)?;
+        let _place = match place {
+            Some(place) => place,
+            None => tenant.loads.take().await.ok_or(LoadError::Closed)?,
+        };
         match catching(load).await {
             Ok(result) => result.map_err(|e| LoadError::Loader(Arc::new(e))),
             Err(message) => Err(LoadError::Panicked(message)),
@@ -32,7 +36,7 @@ pub(super) async fn run_loader<T, E>(
 }
 
 /// Runs a future and turns a panic into its message.
-async fn catching<T>(future: impl Future<Output = T>) -> Result<T, Arc<str>> {
+pub(crate) async fn catching<T>(future: impl Future<Output = T>) -> Result<T, Arc<str>> {
     let mut future = pin!(future);
     std::future::poll_fn(move |cx| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
         Ok(poll) => poll.map(Ok),

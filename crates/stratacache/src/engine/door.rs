@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use smallvec::SmallVec;
-use stratacache_core::{Consistency, Error, Key, Policy, Result, Scope, Tag};
+use stratacache_core::{Consistency, Error, Key, KeyspaceInfo, Policy, Result, Scope, Tag};
 
 use super::{Engine, Space, Tenant};
 use crate::{
@@ -81,24 +81,35 @@ impl Door {
 
     /// Returns how new the answer to a call that does not say so must be.
     pub(crate) fn consistency_of<V: 'static>(&self, key: &Key<V>) -> Consistency {
-        nearest([key.keyspace().map_or(Consistency::Inherit, |k| k.policy().consistency_mode()), self.consistency])
+        self.consistency_in(key.keyspace())
+    }
+
+    fn consistency_in<V: 'static>(&self, keyspace: Option<&'static KeyspaceInfo<V>>) -> Consistency {
+        nearest([keyspace.map_or(Consistency::Inherit, |k| k.policy().consistency_mode()), self.consistency])
     }
 
     /// Returns the policy of a call: what it says itself, else the keyspace, else the namespace, else the default.
-    pub(crate) fn policy_of<V: 'static>(&self, key: &Key<V>, own: Option<&Policy>) -> Result<Policy> {
-        let policy = self.whole_policy_of(key, own)?;
-        Ok(policy.consistency(nearest([policy.consistency_mode(), self.consistency_of(key)])))
+    pub(crate) fn policy_in<V: 'static>(
+        &self,
+        keyspace: Option<&'static KeyspaceInfo<V>>,
+        own: Option<&Policy>,
+    ) -> Result<Policy> {
+        self.check()?;
+        let policy = self.whole_policy_in(keyspace, own)?;
+        Ok(policy.consistency(nearest([policy.consistency_mode(), self.consistency_in(keyspace)])))
     }
 
-    fn whole_policy_of<V: 'static>(&self, key: &Key<V>, own: Option<&Policy>) -> Result<Policy> {
-        self.check()?;
-        key.check()?;
+    fn whole_policy_in<V: 'static>(
+        &self,
+        keyspace: Option<&'static KeyspaceInfo<V>>,
+        own: Option<&Policy>,
+    ) -> Result<Policy> {
         let engine = &self.engine;
         if let Some(policy) = own {
             policy.check(&engine.ceilings)?;
             return Ok(*policy);
         }
-        let Some(keyspace) = key.keyspace() else {
+        let Some(keyspace) = keyspace else {
             let policy = self.policy.unwrap_or(engine.default_policy);
             return Ok(self.ttl.map_or(policy, |ttl| policy.with_ttl(ttl)));
         };

@@ -19,6 +19,7 @@ use super::{
     lease::{Refresh, Right, fence_of},
     lower::{Below, Found, LeaseLife, Wanted},
     make::Making,
+    places::Place,
     promote::Rising,
     refresh::Outdated,
     seal::Seal,
@@ -55,6 +56,8 @@ pub(crate) struct Call<V: 'static> {
     pub(crate) refresh: bool,
     /// What it may use; decided when it begins.
     pub(crate) standing: Standing,
+    /// The place for the load, where a warm-up brings one.
+    pub(crate) place: Option<Place>,
 }
 
 /// A call and its loader.
@@ -161,7 +164,8 @@ impl<V: CacheValue> Leader<V> {
         let fences = self.fences(name, below.fences, lease.as_ref()).await;
         let right = engine.right_among(&ns, name, &fences, &self.call.policy);
         let began = engine.timeline.now();
-        let loaded = engine.renewing(right, self.load(load)).await;
+        let place = self.call.place.take();
+        let loaded = engine.renewing(right, self.load(load, place)).await;
         match loaded {
             Ok(loaded) => {
                 tracing::debug!(ms = engine.timeline.now().saturating_sub(began), "loaded");
@@ -258,14 +262,14 @@ impl<V: CacheValue> Leader<V> {
         Landed { entry: found.entry, freshness: Freshness::Fresh }
     }
 
-    async fn load<E>(&self, load: BoxedLoad<V, E>) -> Result<Loaded<V>, LoadError<E>> {
+    async fn load<E>(&self, load: BoxedLoad<V, E>, place: Option<Place>) -> Result<Loaded<V>, LoadError<E>> {
         let tenant = Arc::clone(&self.call.ns.tenant);
         let now = self.engine().timeline.now();
         let stale = self.stale.clone().and_then(|entry| Cached::new(entry, Freshness::Stale, now));
         let failures = self.stale.as_ref().and_then(|e| e.meta.cold()).map_or(0, |c| c.failures.load(Relaxed));
         let context = LoadContext { stale, attempt: failures + 1 };
         self.count(Counter::loads);
-        run_loader(&tenant, self.call.policy.load_timeout_time(), async { load(context).await }).await
+        run_loader(&tenant, place, self.call.policy.load_timeout_time(), async { load(context).await }).await
     }
 
     /// Makes the entry of a loaded value; the flag says whether it may be stored.

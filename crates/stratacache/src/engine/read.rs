@@ -71,7 +71,7 @@ impl Engine {
         answer
     }
 
-    async fn wait_for_flight<V, E>(
+    pub(super) async fn wait_for_flight<V, E>(
         self: &Arc<Self>,
         request: Box<Request<V, E>>,
         stale: Option<Arc<Entry<V>>>,

@@ -11,9 +11,8 @@ use std::{
 use foldhash::fast::RandomState;
 use parking_lot::Mutex;
 use stratacache_core::{Error, ErrorKind, NamespacePath, Result, TenantId, clock::Millis, stamp::Lane};
-use tokio::sync::Semaphore;
 
-use super::{Floor, KeySlot, Space, bucket::Bucket};
+use super::{Floor, KeySlot, Space, bucket::Bucket, places::Places};
 use crate::{
     coherence::TenantMarks,
     memory::{Arbiter, Partition, Quota},
@@ -48,7 +47,7 @@ pub(crate) struct Tenant {
     pub(crate) scope_low: u64,
     pub(crate) marks: Arc<TenantMarks>,
     pub(crate) quota: Quota,
-    pub(crate) loads: Arc<Semaphore>,
+    pub(crate) loads: Arc<Places>,
     /// Up to when nothing is served, as long as its invalidations wait.
     pub(crate) floor: Floor,
     partition: OnceLock<Arc<Partition>>,
@@ -74,7 +73,7 @@ impl Tenant {
             scope_low,
             marks,
             quota,
-            loads: Arc::new(Semaphore::new(limits.max_loads)),
+            loads: Arc::new(Places::new(limits.max_loads)),
             floor: Floor::default(),
             partition: OnceLock::new(),
             keys: OnceLock::new(),

@@ -31,7 +31,7 @@ impl Engine {
     }
 
     async fn write_again<V: CacheValue>(&self, ns: &Door, key: &Key<V>, entry: &Arc<Entry<V>>) {
-        let Ok(policy) = ns.policy_of(key, None) else { return };
+        let Ok(policy) = ns.policy_in(key.keyspace(), None) else { return };
         if !self.goes_below::<V>(&policy) {
             return;
         }

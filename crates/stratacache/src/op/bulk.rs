@@ -141,7 +141,15 @@ where
                 })
             });
             let ttl = policy.fresh_time();
-            let call = BulkCall { ns: Arc::clone(door), keys: Arc::clone(&keys), policy, ttl, tags: options.tags };
+            let call = BulkCall {
+                ns: Arc::clone(door),
+                keys: Arc::clone(&keys),
+                policy,
+                ttl,
+                tags: options.tags,
+                forced: false,
+                place: None,
+            };
             let landed = engine.read_through_many(BulkRequest { call, load }).await?;
             let now = engine.timeline.now();
             let mut found = HashMap::with_capacity(landed.len());

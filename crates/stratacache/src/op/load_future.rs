@@ -93,6 +93,7 @@ where
         optional,
         refresh,
         standing: Standing::Current,
+        place: None,
     };
     let landed = engine.read_through(Box::new(Request { call, load })).await?;
     let freshness = landed.freshness;

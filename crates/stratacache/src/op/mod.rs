@@ -14,6 +14,7 @@ mod lookup;
 mod options;
 mod or_queue;
 mod target;
+mod warm;
 mod wrap;
 
 pub use bulk::{GetMany, GetOrLoadMany, InsertMany};
@@ -26,6 +27,8 @@ pub use invalidate::{Clear, Invalidate};
 pub use load::{GetOrLoad, GetOrLoadOptional, GetOrLoadWith, Refresh};
 pub use lookup::{Lookup, LookupOp};
 pub use or_queue::OrQueue;
+pub(crate) use warm::Keys;
+pub use warm::{NoLoader, Warm, WarmEnd, WarmFailure, WarmLoader, WarmPriority, WarmProgress, WarmReport, WarmUp};
 pub use wrap::Wrapped;
 
 use std::{future::Future, pin::Pin};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use smallvec::SmallVec;
-use stratacache_core::{Consistency, Policy, Result, Stamp, Tag, Tiers};
+use stratacache_core::{Consistency, KeyspaceInfo, Policy, Result, Stamp, Tag, Tiers};
 
 use crate::engine::{Door, nearest};
 
@@ -71,8 +71,19 @@ impl Options {
 
     /// Returns the policy of the call, checked, its ttl in it.
     pub(crate) fn policy<V: 'static>(&self, door: &Door, key: &stratacache_core::Key<V>) -> Result<Policy> {
+        door.check()?;
+        key.check()?;
+        self.policy_in(door, key.keyspace())
+    }
+
+    /// Returns the policy of the call for any key of a keyspace.
+    pub(crate) fn policy_in<V: 'static>(
+        &self,
+        door: &Door,
+        keyspace: Option<&'static KeyspaceInfo<V>>,
+    ) -> Result<Policy> {
         let own = self.rare.as_ref().and_then(|r| r.policy.as_ref());
-        let mut policy = door.policy_of(key, own)?;
+        let mut policy = door.policy_in(keyspace, own)?;
         if let Some(rare) = &self.rare {
             for (tier, ttl) in &rare.tier_ttl {
                 policy = policy.tier_ttl(tier, *ttl);
