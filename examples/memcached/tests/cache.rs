@@ -246,6 +246,7 @@ async fn a_memcached_killed_in_mid_use_costs_loads_and_comes_back() {
     stage.server.restart();
     stage.clock.advance(seconds(6)); // the breaker looks again
     assert_eq!(read(&acme, "7", "new").await, "new");
+    stage.until_stored(1).await; // behind the reader: a tier without fences might get it after what is inserted next
     acme.invalidate("7").await.unwrap();
     acme.insert("7", "newer".to_owned()).await.unwrap();
     stage.forget_memory();
