@@ -147,8 +147,7 @@ impl Door {
         let make = |tags, global| EntryScopes::new(Arc::clone(self.space.scopes.path()), tags, global);
         if marked {
             let (tags, global) = (of(false), of(true));
-            let known = self.space.recent_scopes.find_scopes(&tags, &global);
-            return known.unwrap_or_else(|| self.space.recent_scopes.remember(SmallVec::new(), make(tags, global)));
+            return self.space.recent_scopes.of_scopes(&tags, &global, || make(tags.clone(), global.clone()));
         }
         self.space.recent_scopes.of_tags(all(), || make(of(false), of(true)))
     }

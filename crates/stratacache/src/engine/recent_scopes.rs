@@ -41,20 +41,15 @@ impl RecentScopes {
         global_tags: &[Scope],
         make: impl FnOnce() -> EntryScopes,
     ) -> Arc<EntryScopes> {
-        self.find_scopes(tags, global_tags).unwrap_or_else(|| self.remember(SmallVec::new(), make()))
-    }
-
-    /// Returns the block of these scopes, if it is among the last.
-    pub(super) fn find_scopes(&self, tags: &[Scope], global_tags: &[Scope]) -> Option<Arc<EntryScopes>> {
-        self.find(|recent| *recent.scopes.tags() == *tags && *recent.scopes.global_tags() == *global_tags)
+        let same = |recent: &Recent| *recent.scopes.tags() == *tags && *recent.scopes.global_tags() == *global_tags;
+        self.find(same).unwrap_or_else(|| self.remember(SmallVec::new(), make()))
     }
 
     fn find(&self, is: impl Fn(&Recent) -> bool) -> Option<Arc<EntryScopes>> {
         self.0.lock().iter().find(|recent| is(recent)).map(|recent| Arc::clone(&recent.scopes))
     }
 
-    /// Keeps a block, in the place of the oldest.
-    pub(super) fn remember(&self, tags: SmallVec<[Tag; 1]>, scopes: EntryScopes) -> Arc<EntryScopes> {
+    fn remember(&self, tags: SmallVec<[Tag; 1]>, scopes: EntryScopes) -> Arc<EntryScopes> {
         let scopes = Arc::new(scopes);
         let mut recent = self.0.lock();
         let oldest = (recent.len() == REMEMBERED).then(|| recent.remove(0));
