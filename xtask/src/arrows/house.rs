@@ -1,5 +1,7 @@
 //! Which crate may depend on which.
 
+use std::collections::BTreeSet;
+
 use super::Context;
 use crate::{Finding, workspace::Crate};
 
@@ -48,11 +50,29 @@ const FREE: &[&str] = &["stratacache-bench", "stratacache-sim"];
 /// What everybody's tests may use besides.
 const FOR_TESTS: &str = "stratacache-testkit";
 
+/// What applications use; a program that shows what happens in an hour takes the simulated clock.
+const FOR_EXAMPLES: &[&str] = &["stratacache", "stratacache-http", FOR_TESTS];
+
 /// What core must not need: runtimes and doors to the outside.
 const NOT_IN_CORE: &[&str] = &["tokio", "futures", "redis", "fjall", "object_store", "quick_cache", "reqwest", "hyper"];
 
-fn is_ours(name: &str) -> bool {
-    name == "stratacache" || name.starts_with("stratacache-") || name == "xtask" || name == "crm"
+/// The names of the crates of the workspace.
+pub(super) struct Ours {
+    all: BTreeSet<String>,
+    /// Those that code may name: an example is a program, and modules may be called as it is.
+    libraries: BTreeSet<String>,
+}
+
+impl Ours {
+    pub(super) fn of(crates: &[Crate]) -> Self {
+        let names =
+            |of: fn(&Crate) -> bool| crates.iter().filter(|each| of(each)).map(|each| each.name.clone()).collect();
+        Self { all: names(|_| true), libraries: names(|each| !is_example(&each.folder)) }
+    }
+}
+
+fn is_example(folder: &str) -> bool {
+    folder.starts_with("examples/")
 }
 
 /// Returns why a crate may not depend on another of ours, if so.
@@ -60,10 +80,9 @@ fn refused(from: &str, folder: &str, to: &str, optional: bool) -> Option<String>
     if FREE.contains(&from) || folder == "fuzz" {
         return None;
     }
-    if folder.starts_with("examples/") {
-        let fine = ["stratacache", "stratacache-http"].contains(&to);
-        return (!fine)
-            .then(|| "an example uses `stratacache` and `stratacache-http`, as an application does".to_owned());
+    if is_example(folder) {
+        let fine = FOR_EXAMPLES.contains(&to);
+        return (!fine).then(|| format!("an example uses {}, as an application does", FOR_EXAMPLES.join(", ")));
     }
     let plan = PLANS.iter().find(|plan| plan.name == from)?;
     match (plan.needs.contains(&to), plan.offers.contains(&to)) {
@@ -77,7 +96,7 @@ fn refused(from: &str, folder: &str, to: &str, optional: bool) -> Option<String>
 }
 
 /// Checks the dependencies in a manifest.
-pub(super) fn manifest(each: &Crate, found: &mut Vec<Finding>) {
+pub(super) fn manifest(each: &Crate, ours: &Ours, found: &mut Vec<Finding>) {
     let file = format!("{}/Cargo.toml", each.folder);
     let mut refuse = |message| found.push(Finding { file: file.clone(), line: 0, rule: RULE, message });
     let (name, folder) = (each.name.as_str(), each.folder.as_str());
@@ -90,7 +109,7 @@ pub(super) fn manifest(each: &Crate, found: &mut Vec<Finding>) {
     }
     for (section, to, optional) in dependencies(&each.manifest) {
         let for_tests = section == "dev-dependencies";
-        if is_ours(&to) && to != name && !(for_tests && to == FOR_TESTS) {
+        if ours.all.contains(&to) && to != name && !(for_tests && to == FOR_TESTS) {
             // in tests an optional dependency has no meaning
             if let Some(why) = refused(name, folder, &to, optional || for_tests) {
                 refuse(format!("`{to}` in [{section}]: {why}"));
@@ -121,14 +140,14 @@ fn dependencies(manifest: &toml::Table) -> Vec<(&'static str, String, bool)> {
 }
 
 /// Checks which crates of ours the shipped code names, and that core does no I/O.
-pub(super) fn source(context: &Context<'_>, found: &mut Vec<Finding>) {
+pub(super) fn source(context: &Context<'_>, ours: &Ours, found: &mut Vec<Finding>) {
     let source = context.source;
     let folder = source.path.split('/').take(2).collect::<Vec<_>>().join("/");
     for mention in &context.mentions {
         let path = context.imports.resolve(&mention.path);
         let first = path.first().map_or("", String::as_str);
         let to = first.replace('_', "-");
-        if is_ours(&to)
+        if ours.libraries.contains(&to)
             && to != source.package
             && let Some(why) = refused(&source.package, &folder, &to, true)
         {
@@ -147,12 +166,22 @@ pub(super) fn source(context: &Context<'_>, found: &mut Vec<Finding>) {
 mod tests {
     use super::*;
 
+    fn a_crate(folder: &str, name: &str, manifest: &str) -> Crate {
+        let manifest = manifest.parse().unwrap();
+        Crate { name: name.to_owned(), folder: folder.to_owned(), manifest, sources: Vec::new() }
+    }
+
+    /// All that the floor plan names, and two examples.
+    fn ours() -> Ours {
+        let names = PLANS.iter().map(|plan| plan.name).chain(FREE.iter().copied());
+        let crates = names.map(|name| a_crate(&format!("crates/{name}"), name, ""));
+        let examples = ["crm", "tiers"].map(|name| a_crate(&format!("examples/{name}"), name, ""));
+        Ours::of(&crates.chain(examples).collect::<Vec<_>>())
+    }
+
     fn refusals(name: &str, folder: &str, manifest: &str) -> usize {
-        let manifest_of = manifest.parse().unwrap();
-        let each =
-            Crate { name: name.to_owned(), folder: folder.to_owned(), manifest: manifest_of, sources: Vec::new() };
         let mut found = Vec::new();
-        super::manifest(&each, &mut found);
+        super::manifest(&a_crate(folder, name, manifest), &ours(), &mut found);
         found.len()
     }
 
@@ -191,7 +220,20 @@ mod tests {
     #[test]
     fn examples_use_what_applications_use() {
         assert_eq!(refusals("crm", "examples/crm", "[dependencies]\nstratacache-http = {}"), 0);
+        assert_eq!(refusals("crm", "examples/crm", "[dependencies]\nstratacache-testkit = {}"), 0);
         assert_eq!(refusals("crm", "examples/crm", "[dependencies]\nstratacache-core = {}"), 1);
+    }
+
+    #[test]
+    fn nobody_depends_on_an_example_whatever_it_is_called() {
+        for example in ["crm", "tiers"] {
+            let needs = format!("[dependencies]\n{example} = {{}}");
+            assert_eq!(in_house("stratacache", &needs), 1);
+            assert_eq!(refusals("other", "examples/other", &needs), 1);
+        }
+        let lines =
+            |text| super::super::try_rule("stratacache", "src/a.rs", text, |c, found| source(c, &ours(), found));
+        assert_eq!(lines("use tiers::check;"), [0; 0], "a module of its own");
     }
 
     #[test]
@@ -203,7 +245,8 @@ mod tests {
 
     #[test]
     fn shipped_code_names_only_what_it_may_depend_on() {
-        let lines = |package, text| super::super::try_rule(package, "src/a.rs", text, source);
+        let lines =
+            |package, text| super::super::try_rule(package, "src/a.rs", text, |c, found| source(c, &ours(), found));
         assert_eq!(lines("stratacache-disk", "use stratacache_core::A;\nuse stratacache_testkit::B;"), [2]);
         assert_eq!(lines("stratacache-disk", "#[cfg(test)]\nuse stratacache_testkit::B;"), [0; 0]);
         assert_eq!(lines("stratacache-core", "use std::fs;\nfn a() { fs::read(b) }\nuse std::fmt::D;"), [1, 2]);

@@ -15,12 +15,13 @@ use crate::{Finding, Workspace, scan::Source};
 pub(crate) fn check(workspace: &Workspace) -> (Vec<Finding>, String) {
     let mut found = Vec::new();
     let mut files = 0;
+    let ours = house::Ours::of(&workspace.crates);
     for each in &workspace.crates {
-        house::manifest(each, &mut found);
+        house::manifest(each, &ours, &mut found);
         let roots = rooms::root_names(&each.sources);
         for source in &each.sources {
             files += 1;
-            file(source, &roots, &mut found);
+            file(source, &ours, &roots, &mut found);
         }
     }
     found.sort();
@@ -28,9 +29,9 @@ pub(crate) fn check(workspace: &Workspace) -> (Vec<Finding>, String) {
     (found, format!("{files} files of {} crates", workspace.crates.len()))
 }
 
-fn file(source: &Source, roots: &BTreeMap<String, Vec<String>>, found: &mut Vec<Finding>) {
+fn file(source: &Source, ours: &house::Ours, roots: &BTreeMap<String, Vec<String>>, found: &mut Vec<Finding>) {
     let context = Context::new(source);
-    house::source(&context, found);
+    house::source(&context, ours, found);
     rooms::check(&context, roots, found);
     places::check(&context, found);
     names::check(&context, found);
