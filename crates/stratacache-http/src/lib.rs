@@ -50,6 +50,8 @@
 //! # Ok(()) }
 //! ```
 
+#[cfg(doctest)]
+mod guide;
 mod header;
 mod rejection;
 mod tenant;
