@@ -43,10 +43,12 @@ pub mod logs;
 #[cfg(feature = "proxy")]
 pub mod proxy;
 mod random;
+pub mod recorder;
 #[cfg(all(unix, feature = "s3"))]
 pub mod s3;
 #[cfg(all(unix, feature = "servers"))]
 pub mod servers;
 pub mod shared;
+pub mod source;
 mod spawn;
 pub mod tiers;
