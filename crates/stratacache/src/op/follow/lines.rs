@@ -136,9 +136,17 @@ impl Lines {
         self.pass(position);
     }
 
-    /// Adds everything of an owner, which no change has named.
-    pub(super) fn add_everything(&mut self, owner: Owner) {
-        self.put(owner, 0, Vec::new(), true);
+    /// Adds everything of some owners, which no change has named: changes were lost. What comes after may begin at any position, and
+    /// none counts as applied before all of that is.
+    pub(super) fn add_everything(&mut self, owners: impl IntoIterator<Item = Owner>) {
+        self.read = None;
+        for line in self.lines.values_mut() {
+            let segments = [line.flying.as_mut(), line.waiting.as_mut()];
+            segments.into_iter().flatten().for_each(|segment| segment.before = None);
+        }
+        for owner in owners {
+            self.put(owner, 0, Vec::new(), true);
+        }
     }
 
     fn put(&mut self, owner: Owner, changes: u64, items: Vec<(Scope, Item)>, everything: bool) {

@@ -124,3 +124,20 @@ fn very_many_tenants_that_fail_are_folded_and_reading_stops() {
     }
     assert!(!lines.have_room());
 }
+
+#[test]
+fn after_a_gap_positions_may_begin_anew_and_none_counts_before_all_is_cleared() {
+    let mut lines = Lines::default();
+    add(&mut lines, 1, 100);
+    take(&mut lines);
+    lines.add_everything([tenant(1), tenant(2)]);
+    add(&mut lines, 3, 1);
+    lines.applied_of(&tenant(1));
+    assert!(take(&mut lines).everything && take(&mut lines).items.len() == 1 && take(&mut lines).everything);
+    for owner in [3, 2] {
+        lines.applied_of(&tenant(owner));
+        assert_eq!(lines.applied(), None);
+    }
+    lines.applied_of(&tenant(1));
+    assert_eq!(lines.applied(), Some(at(1)));
+}

@@ -273,10 +273,10 @@ impl Run {
     /// Forgets everything of whoever this node knows: nobody can say what the lost changes were about.
     fn gap(&mut self, engine: &Arc<Engine>, reason: &'static str) {
         tracing::warn!(source = self.source.name(), reason, "changes were lost: all tenants known here are cleared");
-        for tenant in engine.tenants.all() {
-            self.lines.add_everything(tenant.id.clone());
-        }
-        self.lines.add_everything(TenantId::global());
+        let known = engine.tenants.all().into_iter().map(|tenant| tenant.id.clone());
+        self.lines.add_everything(known.chain([TenantId::global()]));
+        self.before_poison = self.before_poison.map(|_| None);
+        self.acknowledged = None;
         engine.followed.gaps.fetch_add(1, Relaxed);
         engine.report(None, EventKind::ChangesLost { source: self.source.name().to_owned(), reason });
         self.tell(|progress| progress.gaps += 1);
