@@ -10,17 +10,18 @@ pub(crate) fn understood(doing: &str, error: &tokio_postgres::Error) -> Error {
         return Error::new(ErrorKind::Unavailable, format!("{doing}: the connection to Postgres failed or was lost"));
     };
     let code = db.code();
-    let (kind, advice) = if [&SqlState::UNDEFINED_TABLE, &SqlState::UNDEFINED_COLUMN, &SqlState::INVALID_SCHEMA_NAME].contains(&code) {
-        (ErrorKind::Unavailable, "; run the migration (OutboxSql::migration) in this database")
-    } else if *code == SqlState::INSUFFICIENT_PRIVILEGE {
-        (ErrorKind::Unavailable, "; grant the role what OutboxSql::grants lists")
-    } else if [&SqlState::INVALID_PASSWORD, &SqlState::INVALID_AUTHORIZATION_SPECIFICATION].contains(&code) {
-        (ErrorKind::Unavailable, "; check user, password and pg_hba.conf")
-    } else if *code == SqlState::QUERY_CANCELED {
-        (ErrorKind::Timeout, "; it took longer than the deadline")
-    } else {
-        (ErrorKind::Unavailable, "")
-    };
+    let (kind, advice) =
+        if [&SqlState::UNDEFINED_TABLE, &SqlState::UNDEFINED_COLUMN, &SqlState::INVALID_SCHEMA_NAME].contains(&code) {
+            (ErrorKind::Unavailable, "; run the migration (OutboxSql::migration) in this database")
+        } else if *code == SqlState::INSUFFICIENT_PRIVILEGE {
+            (ErrorKind::Unavailable, "; grant the role what OutboxSql::grants lists")
+        } else if [&SqlState::INVALID_PASSWORD, &SqlState::INVALID_AUTHORIZATION_SPECIFICATION].contains(&code) {
+            (ErrorKind::Unavailable, "; check user, password and pg_hba.conf")
+        } else if *code == SqlState::QUERY_CANCELED {
+            (ErrorKind::Timeout, "; it took longer than the deadline")
+        } else {
+            (ErrorKind::Unavailable, "")
+        };
     Error::new(kind, format!("{doing}: Postgres says {} ({}){advice}", db.message(), code.code()))
 }
 

@@ -1,6 +1,9 @@
 //! One session: the connection that reads, with the lock that says who delivers, and the one that listens.
 
-use std::sync::{Arc, Mutex, PoisonError, atomic::{AtomicBool, Ordering::Relaxed}};
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicBool, Ordering::Relaxed},
+};
 
 use stratacache_core::{
     Error, ErrorKind, Result,

@@ -38,6 +38,8 @@ struct State {
     /// The last position that was returned.
     read: Position,
     gap: Option<&'static str>,
+    /// It delivers from now on, which is not told yet.
+    took_over: bool,
     closed: bool,
 }
 
@@ -120,6 +122,7 @@ impl Outbox {
         } else {
             self.state().read = from;
         }
+        self.state().took_over = true;
         tracing::debug!(source = self.name, "delivers");
         Ok(true)
     }
@@ -158,7 +161,8 @@ impl Outbox {
         loop {
             let batch = self.try_next(limit).await?;
             *standby = batch.standby;
-            if !batch.changes.is_empty() || batch.gap.is_some() {
+            let took_over = !batch.standby && std::mem::take(&mut self.state().took_over);
+            if !batch.changes.is_empty() || batch.gap.is_some() || took_over {
                 return Ok(batch);
             }
             if batch.standby {

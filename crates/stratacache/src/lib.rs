@@ -81,6 +81,8 @@ pub use stratacache_object::{
     Object, ObjectBuilder, PrefixError as ObjectPrefixError, Sweep as ObjectSweep, SweepCursor as ObjectSweepCursor,
     SweepError as ObjectSweepError, SweepReport as ObjectSweepReport,
 };
+#[cfg(feature = "postgres")]
+pub use stratacache_postgres::{OutboxSql, PostgresOutbox, PostgresOutboxBuilder, RowTrigger, SqlPart};
 #[cfg(feature = "redis")]
 pub use stratacache_redis::{
     Health as RedisHealth, REDIS_ACL, REDIS_SWEEP_ACL, Redis, RedisBuilder, Sweep as RedisSweep,

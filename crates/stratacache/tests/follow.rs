@@ -48,7 +48,8 @@ async fn what_changed_is_invalidated_and_nothing_else() {
         ns.insert(SALES.key(&(2, 2026)), "more".to_owned()).await.unwrap();
     }
     settings.insert("theme", 1_u32).await.unwrap();
-    outbox.write_json(Some("acme"), r#"[{"tag": ["contacts", 42]}, {"key": "theme", "in": [["user", 42], "settings"]}]"#);
+    outbox
+        .write_json(Some("acme"), r#"[{"tag": ["contacts", 42]}, {"key": "theme", "in": [["user", 42], "settings"]}]"#);
     outbox.write_json(Some("acme"), r#"{"key": 42, "keyspace": "contacts"}"#);
     outbox.write_json(Some("acme"), r#"{"prefix": [1], "keyspace": "sales"}"#);
     applied(&follower, &outbox).await;

@@ -32,14 +32,15 @@ use crate::Result;
 /// * Among sources of the same name one delivers and the others stand by ([`Batch::standby`]), and one takes over when it is gone. For a
 ///   while both may deliver; an invalidation that is applied twice harms nobody.
 ///
-/// One task calls it, one call after the other. Every future may be dropped at any point, and the next call repairs what that left
+/// One task calls `next`, one call after the other; the other calls may come while it waits. Every future may be dropped at any point, and the next call repairs what that left
 /// behind; what `next` had taken and not returned, it returns then. Every call ends by itself within a bounded time. There are no
 /// default methods.
 pub trait InvalidationSource: Send + Sync + 'static {
     /// Returns its name, for logs and counters: that of the outbox and the consumer.
     fn name(&self) -> &str;
 
-    /// Waits for changes and returns at most `request.limit` of them, or none after `request.wait`.
+    /// Waits for changes and returns at most `request.limit` of them, or none after `request.wait`. Once it delivers and did not
+    /// before, it may say so at once by a batch without changes.
     ///
     /// # Errors
     /// When the changes cannot be had now; the caller asks again after a pause.

@@ -2,9 +2,9 @@
 
 mod migration;
 mod name;
-mod trigger;
 #[cfg(test)]
 mod tests;
+mod trigger;
 
 pub use migration::OutboxSql;
 pub(crate) use name::{Names, checked};

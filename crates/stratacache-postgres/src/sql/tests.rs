@@ -6,7 +6,8 @@ fn nothing_but_a_name_becomes_an_identifier() {
         assert!(OutboxSql::new(bad).is_err(), "{bad}");
         let sql = OutboxSql::new("strata").unwrap();
         assert!(sql.grants("app", bad).is_err() && sql.grants(bad, "app").is_err());
-        let trigger = |table: &str, column: &str| sql.trigger(table).tenant("t").tag([SqlPart::column(column)]).to_sql();
+        let trigger =
+            |table: &str, column: &str| sql.trigger(table).tenant("t").tag([SqlPart::column(column)]).to_sql();
         assert!(trigger("contacts", bad).is_err(), "{bad}");
         assert!(sql.trigger("contacts").tenant(bad).everything().to_sql().is_err());
         if bad != "a.b" {

@@ -57,9 +57,8 @@ impl SqlPart {
 
     fn sql(&self, row: &str) -> Result<String> {
         let of = |name: &str| Ok::<_, Error>(format!("{row}.{}", checked("column", name)?));
-        let unless_null = |column: &str, value: String| {
-            format!("CASE WHEN {column} IS NULL THEN 'null'::jsonb ELSE {value} END")
-        };
+        let unless_null =
+            |column: &str, value: String| format!("CASE WHEN {column} IS NULL THEN 'null'::jsonb ELSE {value} END");
         Ok(match &self.0 {
             Kind::Text(text) => format!("to_jsonb({}::text)", literal(text)?),
             Kind::Number(number) => format!("to_jsonb('{number}'::bigint)"),

@@ -143,7 +143,8 @@ impl Cluster {
         if let Some((uid, gid)) = user {
             chown(folder.path(), Some(uid), Some(gid)).map_err(ServerError::io("giving a folder to postgres"))?;
         }
-        let port = ports::free().ok_or_else(|| ServerError::Tool { tool: "postgres", said: "no port is free".into() })?;
+        let port =
+            ports::free().ok_or_else(|| ServerError::Tool { tool: "postgres", said: "no port is free".into() })?;
         let cluster = Self { folder, programs, user, port, process: Mutex::default() };
         let data = cluster.data();
         let args: [&OsStr; 8] = [
@@ -180,7 +181,8 @@ impl Cluster {
     fn tool(&self, tool: &'static str, args: &[&OsStr]) -> Result<String, ServerError> {
         let output = self.command(tool).args(args).output().map_err(ServerError::io(format!("running {tool}")))?;
         if !output.status.success() {
-            let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+            let said =
+                format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
             return Err(ServerError::Tool { tool, said });
         }
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
@@ -206,7 +208,6 @@ impl Cluster {
             format!("unix_socket_directories={}", self.folder.path().display()),
             "fsync=off".to_owned(),
             "full_page_writes=off".to_owned(),
-            "synchronous_commit=off".to_owned(),
             "max_connections=100".to_owned(),
             "shared_buffers=16MB".to_owned(),
         ];
@@ -235,7 +236,22 @@ impl Cluster {
 
     fn sql(&self, sql: &str) -> Result<String, ServerError> {
         let port = self.port.to_string();
-        let args = ["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-U", "postgres", "-h", "127.0.0.1", "-p", &port, "-c", sql];
+        let args = [
+            "-X",
+            "-q",
+            "-A",
+            "-t",
+            "-v",
+            "ON_ERROR_STOP=1",
+            "-U",
+            "postgres",
+            "-h",
+            "127.0.0.1",
+            "-p",
+            &port,
+            "-c",
+            sql,
+        ];
         let args: Vec<&OsStr> = args.iter().map(OsStr::new).collect();
         Ok(self.tool("psql", &args)?.trim_end().to_owned())
     }

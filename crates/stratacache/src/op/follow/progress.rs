@@ -25,6 +25,8 @@ pub struct FollowProgress {
     pub source_failures: u64,
     /// Another follower of the same source delivers, and this one waits for its turn.
     pub standby: bool,
+    /// The source has answered, and this follower is the one that it delivers to.
+    pub delivering: bool,
     /// The last position that was read.
     pub read: Option<Position>,
     /// The position up to which all was applied or set aside, and the source knows it.

@@ -243,7 +243,7 @@ impl Run {
             self.add(&engine, change);
         }
         self.lines.bound();
-        self.tell(|progress| progress.standby = batch.standby);
+        self.tell(|progress| (progress.standby, progress.delivering) = (batch.standby, !batch.standby));
     }
 
     fn add(&mut self, engine: &Arc<Engine>, change: Change) {
@@ -339,6 +339,7 @@ impl Run {
         }
         self.tell(|progress| {
             progress.source_failures += 1;
+            progress.delivering = false;
             progress.failure = Some(error.to_string());
         });
     }
