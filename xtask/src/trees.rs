@@ -10,6 +10,7 @@ const FACADE: &str = "stratacache";
 /// A crate of the world, and the only features of the facade that may bring it.
 const HEAVY: &[(&str, &[&str])] = &[
     ("redis", &["redis"]),
+    ("tokio-postgres", &["postgres"]),
     ("stratacache-macros", &["macros"]),
     ("darling", &["macros"]),
     ("stratacache-encryption", &["encryption"]),
@@ -17,14 +18,14 @@ const HEAVY: &[(&str, &[&str])] = &[
     ("object_store", &["object"]),
     ("reqwest", &["object"]),
     ("hyper", &["object"]),
-    ("rustls", &["redis", "object"]),
-    ("aws-lc-rs", &["redis", "object", "encryption"]),
+    ("rustls", &["redis", "object", "postgres"]),
+    ("aws-lc-rs", &["redis", "object", "encryption", "postgres"]),
 ];
 
 /// Lists the dependencies of the facade without features and with each feature that must not bring a heavy crate.
 pub(crate) fn check(workspace: &Workspace) -> Outcome {
     let mut found = Vec::new();
-    let features = ["disk", "uuid", "mutants", "zstd", "redis", "object", "encryption", "macros"];
+    let features = ["disk", "uuid", "mutants", "zstd", "redis", "object", "encryption", "macros", "postgres"];
     let without: Vec<Option<&str>> = std::iter::once(None).chain(features.map(Some)).collect();
     for feature in without.iter().copied() {
         let tree = tree(workspace, feature)?;

@@ -113,6 +113,34 @@ pub enum EventKind {
         /// The stamp of the entry that would be served.
         stamp: u64,
     },
+    /// A followed source said what nobody can apply; it keeps it for an operator.
+    ChangesSetAside {
+        /// The source.
+        source: String,
+        /// How many changes.
+        count: usize,
+        /// Why the first.
+        reason: String,
+    },
+    /// A followed source has lost changes; every tenant that this node knows was cleared.
+    ChangesLost {
+        /// The source.
+        source: String,
+        /// How they were lost.
+        reason: &'static str,
+    },
+    /// A followed source cannot be reached or refuses: what changes meanwhile is invalidated when it answers again.
+    SourceFailed {
+        /// The source.
+        source: String,
+        /// The failure.
+        message: String,
+    },
+    /// A followed source answers again.
+    SourceRestored {
+        /// The source.
+        source: String,
+    },
     /// A load failed, timed out or panicked.
     LoadFailed {
         /// The failure, without the loader's own words.

@@ -11,6 +11,7 @@ pub mod encryption;
 pub mod envelope;
 mod error;
 pub mod event;
+pub mod follow;
 mod key;
 mod policy;
 pub mod stamp;

@@ -30,6 +30,15 @@ impl Tag {
         Self { bytes: encode_part(&part), global: false }
     }
 
+    /// Makes a tag of the tenant it is used in, of a part that was encoded before.
+    pub(crate) fn from_encoded(bytes: PartBuf) -> Self {
+        Self { bytes, global: false }
+    }
+
+    pub(crate) fn into_encoded(self) -> PartBuf {
+        self.bytes
+    }
+
     /// Makes a tag that reaches every tenant; only `Cache::invalidate_global_tag` invalidates it.
     pub fn global(part: impl KeyPart) -> Self {
         Self { bytes: encode_part(&part), global: true }

@@ -48,6 +48,10 @@ impl Target {
         Self(TargetKind::Namespace(Key::new(part)))
     }
 
+    pub(crate) fn namespace_encoded(part: Key<()>) -> Self {
+        Self(TargetKind::Namespace(part))
+    }
+
     /// Names all keys of a keyspace that begin with some parts, in the namespace the operation is called on.
     pub fn prefix(prefix: Prefix) -> Self {
         Self(TargetKind::Prefix(prefix))

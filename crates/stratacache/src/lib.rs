@@ -61,12 +61,12 @@ pub use load_error::LoadError;
 pub use loaded::{LoadContext, Loaded};
 pub use namespace::Namespace;
 pub use observe::{CompressionStats, EventStream, Lagged, Stats, TierStats};
-pub use op::{Lookup, WarmEnd, WarmFailure, WarmPriority, WarmProgress, WarmReport, WarmUp};
+pub use op::{FollowProgress, Follower, Lookup, WarmEnd, WarmFailure, WarmPriority, WarmProgress, WarmReport, WarmUp};
 pub use stratacache_core::{
     Ceilings, Codec, CodecError, CodecErrorKind, Compress, Consistency, Error, ErrorKind, IntoKey, IntoTag,
     IntoTargets, Key, KeyPart, Keyspace, LeadingParts, MemoryForm, NormalizeText, OnDisconnect, OnWriteError, OwnCodec,
     PartEncoder, Policy, Prefix, RefreshAhead, Result, Stamp, Tag, Target, TenantId, Tiers, Token, ValueCodec,
-    WriteMode, clock, encryption, event, hours, millis, minutes, parse_duration, seconds, tier,
+    WriteMode, clock, encryption, event, follow, hours, millis, minutes, parse_duration, seconds, tier,
 };
 #[cfg(feature = "disk")]
 pub use stratacache_disk::{Disk, DiskBuilder};
@@ -81,6 +81,8 @@ pub use stratacache_object::{
     Object, ObjectBuilder, PrefixError as ObjectPrefixError, Sweep as ObjectSweep, SweepCursor as ObjectSweepCursor,
     SweepError as ObjectSweepError, SweepReport as ObjectSweepReport,
 };
+#[cfg(feature = "postgres")]
+pub use stratacache_postgres::{OutboxSql, PostgresOutbox, PostgresOutboxBuilder, RowTrigger, SqlPart};
 #[cfg(feature = "redis")]
 pub use stratacache_redis::{
     Health as RedisHealth, REDIS_ACL, REDIS_SWEEP_ACL, Redis, RedisBuilder, Sweep as RedisSweep,

@@ -62,6 +62,11 @@ impl Spawner {
         });
     }
 
+    /// Returns what tells that the cache closes, for a task that lasts.
+    pub(crate) fn closing(&self) -> watch::Receiver<bool> {
+        self.closing.subscribe()
+    }
+
     /// Starts a task that closing waits for. It must end by itself: a write to tiers, which have deadlines.
     #[allow(clippy::disallowed_methods)]
     pub(crate) fn start_lasting(&self, task: impl Future<Output = ()> + Send + 'static) {

@@ -6,7 +6,7 @@ use crate::{
     scan::{Token, public_items},
 };
 
-const CLIENTS: &[&str] = &["redis", "object_store", "fjall", "quick_cache"];
+const CLIENTS: &[&str] = &["redis", "object_store", "fjall", "quick_cache", "tokio_postgres"];
 
 /// Checks public signatures. Everything `pub` counts: what cannot be reached is marked `pub(crate)` in this house.
 pub(super) fn check(context: &Context<'_>, found: &mut Vec<Finding>) {

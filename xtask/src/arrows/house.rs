@@ -26,6 +26,7 @@ const PLANS: &[Plan] = &[
     Plan { name: "stratacache-disk", needs: CORE, offers: &[] },
     Plan { name: "stratacache-object", needs: CORE, offers: &[] },
     Plan { name: "stratacache-encryption", needs: CORE, offers: &[] },
+    Plan { name: "stratacache-postgres", needs: CORE, offers: &[] },
     Plan { name: "stratacache-testkit", needs: CORE, offers: &[] },
     Plan { name: "stratacache-model", needs: CORE, offers: &[] },
     Plan {
@@ -36,6 +37,7 @@ const PLANS: &[Plan] = &[
             "stratacache-disk",
             "stratacache-object",
             "stratacache-encryption",
+            "stratacache-postgres",
             "stratacache-macros",
         ],
     },

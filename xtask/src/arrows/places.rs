@@ -10,6 +10,7 @@ pub(super) const LIBRARIES: &[&str] = &[
     "stratacache-redis",
     "stratacache-disk",
     "stratacache-object",
+    "stratacache-postgres",
     "stratacache-encryption",
     "stratacache-http",
     "stratacache-macros",

@@ -43,9 +43,11 @@ const CONCRETE: &[&str] = &[
     "stratacache_disk",
     "stratacache_encryption",
     "stratacache_object",
+    "stratacache_postgres",
     "redis",
     "fjall",
     "object_store",
+    "tokio_postgres",
     "aws_lc_rs",
 ];
 

@@ -3,7 +3,7 @@
 use std::{fmt, marker::PhantomData};
 
 use super::{Key, KeyPart, MAX_PREFIX, NormalizeText, PartBuf, PartEncoder, prefix::normalize_key};
-use crate::{Policy, ValueCodec};
+use crate::{Policy, ValueCodec, follow::KeyspaceShape};
 
 /// How the memory tier holds the values of a keyspace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -92,8 +92,33 @@ impl<V: 'static> KeyspaceInfo<V> {
     }
 
     pub(crate) fn encode_prefix(&self, parts: &mut PartEncoder) {
-        // a group, so that no key without a keyspace can look like a key in one
-        parts.variant(self.version, |p| p.text(self.name));
+        encode_keyspace(self.name, self.version, parts);
+    }
+
+    /// Returns what its name stands for, without its types.
+    #[must_use]
+    pub const fn shape(&self) -> KeyspaceShape {
+        let Self { name, version, marked_parts, normalize_text, .. } = *self;
+        KeyspaceShape { name, version, marked_parts, normalize_text }
+    }
+}
+
+/// Writes what the keys of a keyspace begin with.
+pub(crate) fn encode_keyspace(name: &str, version: u32, parts: &mut PartEncoder) {
+    // a group, so that no key without a keyspace can look like a key in one
+    parts.variant(version, |p| p.text(name));
+}
+
+impl KeyspaceShape {
+    /// Returns the key of a part that was encoded before, in its normal form.
+    pub(crate) fn key(&self, version: Option<u32>, part: &[u8]) -> PartBuf {
+        let mut encoder = PartEncoder::default();
+        encode_keyspace(self.name, version.unwrap_or(self.version), &mut encoder);
+        encoder.raw(part);
+        match self.normalize_text {
+            None => encoder.finish(),
+            Some(text) => normalize_key(encoder.finish(), text),
+        }
     }
 }
 

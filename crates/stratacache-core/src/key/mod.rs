@@ -10,9 +10,11 @@ use std::{fmt, marker::PhantomData};
 
 pub use frames::NormalizeText;
 pub use identity::{Deployment, EntryCheck, EntryName, KeyHasher, NamespacePath, Scope};
+pub(crate) use keyspace::encode_keyspace;
 pub use keyspace::{Keyspace, KeyspaceInfo, MemoryForm};
 pub use part::{KeyPart, PartEncoder};
 pub(crate) use part::{PartBuf, encode_part};
+pub(crate) use prefix::group_members;
 pub use prefix::{LeadingParts, MAX_PREFIX, Prefix, Prefixes};
 
 use crate::{Error, Result};
@@ -34,6 +36,11 @@ impl<V: 'static> Key<V> {
     /// Makes a key without a keyspace.
     pub fn new(part: impl KeyPart) -> Self {
         Self { bytes: encode_part(&part), keyspace: None, value: PhantomData }
+    }
+
+    /// Makes a key of parts that were encoded before.
+    pub(crate) fn from_encoded(bytes: PartBuf) -> Self {
+        Self { bytes, keyspace: None, value: PhantomData }
     }
 
     pub(crate) fn in_keyspace(keyspace: &'static KeyspaceInfo<V>, part: &(impl KeyPart + ?Sized)) -> Self {

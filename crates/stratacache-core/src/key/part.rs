@@ -25,7 +25,6 @@ const UNSIGNED: u8 = 3;
 const SIGNED: u8 = 4;
 const BOOL: u8 = 5;
 const GROUP: u8 = 6;
-#[cfg(feature = "uuid")]
 const UUID: u8 = 7;
 const VARIANT: u8 = 8;
 const UNIT: u8 = 9;
@@ -148,7 +147,7 @@ impl PartEncoder {
     }
 
     /// Writes what was encoded before.
-    pub(super) fn raw(&mut self, encoded: &[u8]) {
+    pub(crate) fn raw(&mut self, encoded: &[u8]) {
         self.bytes.extend_from_slice(encoded);
     }
 
@@ -158,9 +157,9 @@ impl PartEncoder {
         self.put(kind, &inner.bytes);
     }
 
-    #[cfg(feature = "uuid")]
-    fn uuid(&mut self, id: &uuid::Uuid) {
-        self.put(UUID, id.as_bytes());
+    /// Writes a UUID.
+    pub(crate) fn uuid_bytes(&mut self, id: &[u8; 16]) {
+        self.put(UUID, id);
     }
 
     pub(crate) fn finish(self) -> PartBuf {
@@ -282,7 +281,7 @@ impl KeyPart for () {
 #[cfg(feature = "uuid")]
 impl KeyPart for uuid::Uuid {
     fn encode(&self, parts: &mut PartEncoder) {
-        parts.uuid(self);
+        parts.uuid_bytes(self.as_bytes());
     }
 }
 

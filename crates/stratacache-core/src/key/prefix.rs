@@ -8,7 +8,7 @@ use super::{
     keyspace::KeyspaceInfo,
     part::PartKind,
 };
-use crate::{Error, Result};
+use crate::{Error, Result, follow::KeyspaceShape};
 
 /// The most leading parts a keyspace can declare: tuples have at most eight parts, and all of them are a key.
 pub const MAX_PREFIX: u8 = 7;
@@ -76,6 +76,19 @@ impl Prefix {
         Self { keyspace: keyspace.name(), marked: keyspace.marked_parts(), parts: P::PARTS, bytes }
     }
 
+    /// Makes it of a group of parts that was encoded before.
+    pub(crate) fn of_shape(keyspace: &KeyspaceShape, version: Option<u32>, leading: &[u8]) -> Result<Self> {
+        let key = keyspace.key(version, leading);
+        let mut frames = Frames(&key);
+        let name = frames.next().map_or(0, |frame| frame.length);
+        let members = group_members(&key[name..]).unwrap_or_default();
+        let parts = Frames(members).count();
+        let parts = u8::try_from(parts).ok().filter(|parts| (1..=MAX_PREFIX).contains(parts));
+        let parts = parts.ok_or_else(|| Error::invalid(format!("a prefix has 1 to {MAX_PREFIX} leading parts")))?;
+        let bytes = key[..name].iter().chain(members).copied().collect();
+        Ok(Self { keyspace: keyspace.name, marked: keyspace.marked_parts, parts, bytes })
+    }
+
     /// Returns the encoded keyspace and parts.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
@@ -102,6 +115,11 @@ impl fmt::Debug for Prefix {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Prefix").field("keyspace", &self.keyspace).field("parts", &self.parts).finish_non_exhaustive()
     }
+}
+
+/// Returns what is inside of a group that was encoded before.
+pub(crate) fn group_members(encoded: &[u8]) -> Option<&[u8]> {
+    Frames(encoded).next().filter(|frame| PartKind::is_group(frame.kind)).map(|frame| frame.bytes)
 }
 
 /// The prefixes of one key that its keyspace marks, the shortest first. Made by [`Key::prefixes`](super::Key::prefixes).

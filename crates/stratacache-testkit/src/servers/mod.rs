@@ -1,8 +1,8 @@
-//! Real servers for tests: Redis and Valkey, alone, as replicas and as clusters.
+//! Real servers for tests: Redis and Valkey, alone, as replicas and as clusters; Postgres.
 //!
 //! Each listens on 127.0.0.1 on a free port, lives in a temporary folder of its own and is killed, by its own process id,
 //! when it is dropped. Nothing is left behind; nothing else on the machine is touched. The programs `redis-server` and
-//! `valkey-server` are looked for in `PATH`; where one is missing, the error says what to install.
+//! `valkey-server` are looked for in `PATH`, those of Postgres also where Debian puts them; where one is missing, the error says what to install.
 //!
 //! Needs the feature `servers`, on Unix.
 //!
@@ -29,6 +29,7 @@ mod error;
 mod folder;
 mod instance;
 mod ports;
+mod postgres;
 mod resp;
 mod server;
 mod tls;
@@ -38,6 +39,7 @@ pub use builder::{Persistence, Program, RedisBuilder};
 pub use cluster::{Failover, Migration, RedisCluster, RedisClusterBuilder};
 pub use error::ServerError;
 pub use ports::keep_to_share_of_ports;
+pub use postgres::PostgresServer;
 pub use resp::Reply;
 pub use server::RedisServer;
 #[cfg(feature = "s3")]

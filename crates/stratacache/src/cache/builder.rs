@@ -28,7 +28,7 @@ use crate::{
     flight::FlightTable,
     guard::{Breaker, Deadline, JournalHolder, Patience},
     memory::{self, Arbiter, machine_memory},
-    observe::{CompressionCounters, EventHub, Ledger, TierCounters},
+    observe::{CompressionCounters, EventHub, FollowCounters, Ledger, TierCounters},
     spawn::{self, Spawner},
 };
 
@@ -519,6 +519,7 @@ impl CacheBuilder {
                 ledger,
                 events,
                 compression: CompressionCounters::default(),
+                followed: FollowCounters::default(),
                 spawner: Spawner::new(),
                 jitter: Jitter::new(seed),
                 rules: self.rules,

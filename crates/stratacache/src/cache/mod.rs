@@ -5,7 +5,7 @@ mod tiers;
 
 use std::sync::{Arc, atomic::Ordering::Acquire};
 
-use stratacache_core::{IntoTag, Result, Tag, TenantId, Tiers, coordinator::Strength};
+use stratacache_core::{IntoTag, Result, Tag, TenantId, Tiers, coordinator::Strength, follow::InvalidationSource};
 
 pub use builder::{CacheBuilder, Quota};
 
@@ -13,7 +13,7 @@ use crate::{
     Namespace,
     engine::Engine,
     observe::{EventStream, Filter, Stats},
-    op::InvalidateGlobalTag,
+    op::{Follow, InvalidateGlobalTag},
 };
 
 /// A cache: the whole of its tiers, tenants and tasks in this process. Cheap to clone.
@@ -89,6 +89,26 @@ impl Cache {
     fn global_scope(&self, tag: Tag) -> stratacache_core::Scope {
         // a tag written without `Tag::global` can only mean the global one here
         tag.into_global().scope(&self.engine.deployment, &TenantId::global())
+    }
+
+    /// Follows a source of changes, such as an outbox in a database: what it says has changed is invalidated, in the order of each
+    /// tenant, at least once. [`start`](Follow::start) begins.
+    ///
+    /// One node that follows is enough, since an invalidation reaches all of them; sources of the same name stand by for each other.
+    /// A cache may follow several.
+    ///
+    /// ```
+    /// use stratacache::{Cache, follow::InvalidationSource};
+    ///
+    /// # async fn example(source: impl InvalidationSource) -> Result<(), Box<dyn std::error::Error>> {
+    /// let cache = Cache::builder().build().await?;
+    /// let follower = cache.follow(source).start()?;
+    /// println!("{} changes were applied", follower.progress().applied);
+    /// cache.close().await?; // ends it, too
+    /// # Ok(()) }
+    /// ```
+    pub fn follow(&self, source: impl InvalidationSource) -> Follow {
+        Follow::new(Arc::clone(&self.engine), source)
     }
 
     /// Returns the counters of the whole cache and its tiers.

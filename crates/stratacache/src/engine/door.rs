@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use smallvec::SmallVec;
-use stratacache_core::{Consistency, Error, Key, KeyspaceInfo, Policy, Result, Scope, Tag};
+use stratacache_core::{Consistency, Error, Key, KeyspaceInfo, NamespacePath, Policy, Result, Scope, Tag, TenantId};
 
 use super::{Engine, Space, Tenant};
 use crate::{
@@ -29,6 +29,16 @@ pub(crate) struct Door {
 /// Returns the first that says anything.
 pub(crate) fn nearest<const N: usize>(all: [Consistency; N]) -> Consistency {
     all.into_iter().find(|one| *one != Consistency::Inherit).unwrap_or_default()
+}
+
+impl Engine {
+    /// Returns the door to a namespace, without defaults of its own.
+    pub(crate) fn door(self: &Arc<Self>, id: &TenantId, path: &NamespacePath) -> Arc<Door> {
+        let tenant = self.tenants.get(id, &self.mirror, &self.deployment, &self.limits);
+        let make = || Space::new(&self.deployment, &self.ledger, &tenant.id, path.clone(), self.shared);
+        let space = tenant.space(path, make);
+        Arc::new(Door::bare(Arc::clone(self), tenant, space, Consistency::Inherit))
+    }
 }
 
 impl Door {

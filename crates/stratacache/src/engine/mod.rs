@@ -64,7 +64,7 @@ pub(crate) use hit::{Quick, Seen};
 pub use inspect::{Inspection, TierView};
 pub(crate) use invalidate::{Target, Targets};
 pub(crate) use lead::{BoxedLoad, Call, Request};
-pub(crate) use life::{Jitter, Life};
+pub(crate) use life::{Jitter, Life, back_off};
 pub(crate) use maintenance::maintain;
 pub(crate) use places::Place;
 pub(crate) use probe::{Asked, Prober};
@@ -85,7 +85,7 @@ use crate::{
     coherence::{Mirror, Rules},
     flight::FlightTable,
     memory::{Arbiter, Cleared, MapKey, Partition},
-    observe::{CompressionCounters, EventHub, Ledger},
+    observe::{CompressionCounters, EventHub, FollowCounters, Ledger},
     spawn::Spawner,
 };
 
@@ -113,6 +113,7 @@ pub(crate) struct Engine {
     pub(crate) ledger: Ledger,
     pub(crate) events: Arc<EventHub>,
     pub(crate) compression: CompressionCounters,
+    pub(crate) followed: FollowCounters,
     pub(crate) spawner: Spawner,
     pub(crate) jitter: Jitter,
     pub(crate) rules: Rules,

@@ -39,6 +39,7 @@ impl Engine {
         stats.limit = Some(self.arbiter.budget());
         stats.invalidations_queued += self.queue.global_tags();
         stats.invalidations_waiting = Some(self.queue.waiting() as u64);
+        self.followed.show(&mut stats);
         stats.resyncs = Some(self.mirror.resyncs());
         stats.probes_refused = Some(self.asked.refused());
         stats.compression = Some(self.compression.read());

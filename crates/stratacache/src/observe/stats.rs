@@ -80,6 +80,16 @@ pub struct Stats {
     pub invalidations_waiting: Option<u64>,
     /// Requests for the keys of a tenant that failed; its tiers below memory were left alone for a while after each.
     pub key_failures: u64,
+    /// Changes of followed sources whose invalidation was ordered ([`Cache::follow`](crate::Cache::follow)).
+    pub changes_applied: Option<u64>,
+    /// Changes of followed sources that cannot be applied, and were set aside for an operator.
+    pub changes_set_aside: Option<u64>,
+    /// Invalidations for followed sources that failed and were tried again.
+    pub change_retries: Option<u64>,
+    /// Times that a followed source had lost changes.
+    pub change_gaps: Option<u64>,
+    /// Calls of followed sources that failed.
+    pub source_failures: Option<u64>,
     /// Lanes whose marks were taken over anew since invalidations may have been missed.
     pub resyncs: Option<u64>,
     /// Entries evicted from memory for want of capacity.

@@ -1,0 +1,305 @@
+//! The outbox on a real Postgres.
+#![allow(clippy::unwrap_used)]
+
+use std::time::Duration;
+
+use stratacache_core::{
+    ErrorKind, TenantId,
+    follow::{Batch, ChangeTarget, InvalidationSource as _, NextChanges, Position, SetAside},
+};
+use stratacache_postgres::{OutboxSql, PostgresOutbox, SqlPart};
+use stratacache_testkit::servers::PostgresServer;
+
+const SOON: NextChanges = NextChanges::new(100, Duration::from_millis(300));
+const LATER: NextChanges = NextChanges::new(100, Duration::from_secs(20));
+
+async fn server() -> PostgresServer {
+    let server = PostgresServer::start().await.unwrap();
+    let sql = OutboxSql::new("strata").unwrap().migration();
+    server.sql(sql.clone()).await.unwrap();
+    server.sql(sql).await.expect("the migration may be run again");
+    server
+}
+
+async fn open(server: &PostgresServer, consumer: &str) -> PostgresOutbox {
+    let builder = PostgresOutbox::builder(&server.url(), consumer).unwrap();
+    builder.poll(Duration::from_millis(50)).open().await.unwrap()
+}
+
+/// Waits for a batch with changes: one that begins to deliver says so first.
+async fn changes(of: &PostgresOutbox) -> Batch {
+    loop {
+        let batch = of.next(LATER).await.unwrap();
+        if !batch.changes.is_empty() || batch.gap.is_some() {
+            return batch;
+        }
+    }
+}
+
+fn tenants(batch: &Batch) -> Vec<String> {
+    batch.changes.iter().map(|change| change.tenant.as_deref().unwrap_or("-").to_owned()).collect()
+}
+
+fn last(batch: &Batch) -> Position {
+    batch.changes.last().unwrap().position
+}
+
+async fn write(server: &PostgresServer, tenant: &str) {
+    server.sql(format!("SELECT strata.invalidate('{tenant}', '{{\"tag\": 1}}')")).await.unwrap();
+}
+
+/// A transaction that stays open until it is told to commit: psql waits for a lock of ours.
+struct Open(tokio::task::JoinHandle<()>);
+
+async fn transaction(server: &std::sync::Arc<PostgresServer>, sql: &str) -> Open {
+    let sql = format!("BEGIN; {sql}; SELECT pg_advisory_lock_shared(77); COMMIT");
+    let of_task = std::sync::Arc::clone(server);
+    let before = open_transactions(server).await;
+    let task = Open(tokio::spawn(async move {
+        of_task.sql(sql).await.unwrap();
+    }));
+    while open_transactions(server).await == before {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    task
+}
+
+async fn open_transactions(server: &PostgresServer) -> String {
+    let sql = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND objid = 77";
+    server.sql(sql).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn changes_come_in_order_and_once_and_a_new_one_begins_after_what_was_acknowledged() {
+    let server = server().await;
+    for tenant in ["a", "b", "c"] {
+        write(&server, tenant).await;
+    }
+    let first = open(&server, "web").await;
+    let batch = changes(&first).await;
+    assert_eq!(tenants(&batch), ["a", "b", "c"]);
+    assert!(batch.changes.iter().all(|change| change.targets.as_ref().unwrap() == &[ChangeTarget::tag(1)]));
+    assert!(first.next(SOON).await.unwrap().changes.is_empty(), "nothing twice");
+    assert_eq!(first.lag().await.unwrap().changes, 3);
+    first.acknowledge(batch.changes[0].position).await.unwrap();
+    assert_eq!(first.lag().await.unwrap().changes, 2);
+    first.close().await.unwrap();
+    assert_eq!(first.next(SOON).await.unwrap_err().kind(), ErrorKind::Closed);
+
+    let second = open(&server, "web").await;
+    let batch = changes(&second).await;
+    assert_eq!(tenants(&batch), ["b", "c"]);
+    second.acknowledge(last(&batch)).await.unwrap();
+    assert_eq!(server.sql("SELECT count(*) FROM strata.outbox").await.unwrap(), "0", "what is applied is deleted");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_notification_brings_a_change_long_before_the_next_look() {
+    let server = server().await;
+    let builder = PostgresOutbox::builder(&server.url(), "web").unwrap();
+    let outbox = builder.poll(Duration::from_secs(60)).open().await.unwrap();
+    assert!(outbox.next(SOON).await.unwrap().changes.is_empty());
+    let (batch, ()) = tokio::join!(changes(&outbox), async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        write(&server, "a").await;
+    });
+    assert_eq!(tenants(&batch), ["a"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transaction_that_began_first_and_commits_last_is_not_skipped() {
+    let server = std::sync::Arc::new(server().await);
+    let holder = hold_lock(&server).await;
+    let slow = transaction(&server, "SELECT strata.invalidate('slow', '{\"tag\": 1}')").await;
+    write(&server, "quick").await;
+    let outbox = open(&server, "web").await;
+    let early = outbox.next(SOON).await.unwrap();
+    assert!(early.changes.is_empty(), "nothing may be passed on while something can come before it: {early:?}");
+    holder.abort();
+    release(&server).await;
+    slow.0.await.unwrap();
+    let mut seen = Vec::new();
+    while seen.len() < 2 {
+        seen.extend(tenants(&changes(&outbox).await));
+    }
+    assert_eq!(seen, ["slow", "quick"]);
+}
+
+/// Holds lock 77 in a session of its own.
+async fn hold_lock(server: &std::sync::Arc<PostgresServer>) -> tokio::task::JoinHandle<()> {
+    let of_task = std::sync::Arc::clone(server);
+    let task = tokio::spawn(async move {
+        // ended by `release`
+        let _ = of_task.sql("SELECT pg_advisory_lock(77); SELECT pg_sleep(600)").await;
+    });
+    let held = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted AND objid = 77";
+    while server.sql(held).await.unwrap() == "0" {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    task
+}
+
+async fn release(server: &PostgresServer) {
+    let sql = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted AND objid = 77";
+    server.sql(sql).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_transaction_did_not_commit_is_no_change() {
+    let server = server().await;
+    server.sql("BEGIN; SELECT strata.invalidate('a', '{\"tag\": 1}'); ROLLBACK").await.unwrap();
+    write(&server, "b").await;
+    let outbox = open(&server, "web").await;
+    assert_eq!(tenants(&changes(&outbox).await), ["b"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_of_a_name_delivers_and_another_takes_over() {
+    let server = server().await;
+    let (first, second, other) = (open(&server, "web").await, open(&server, "web").await, open(&server, "jobs").await);
+    write(&server, "a").await;
+    let batch = changes(&first).await;
+    assert_eq!(tenants(&batch), ["a"]);
+    let standing_by = second.next(SOON).await.unwrap();
+    assert!(standing_by.standby && standing_by.changes.is_empty());
+    assert_eq!(tenants(&changes(&other).await), ["a"], "another consumer gets all");
+    first.acknowledge(last(&batch)).await.unwrap();
+    assert_eq!(server.sql("SELECT count(*) FROM strata.outbox").await.unwrap(), "1", "the other has not applied it");
+    write(&server, "b").await;
+    first.close().await.unwrap();
+    assert_eq!(tenants(&changes(&second).await), ["b"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_connection_is_made_again_and_nothing_is_returned_twice() {
+    let server = server().await;
+    let outbox = open(&server, "web").await;
+    write(&server, "a").await;
+    assert_eq!(tenants(&changes(&outbox).await), ["a"]);
+    server.kill().await.unwrap();
+    let mut failed = outbox.next(SOON).await;
+    while failed.is_ok() {
+        failed = outbox.next(SOON).await;
+    }
+    assert!(outbox.lag().await.is_err());
+    server.restart().await.unwrap();
+    write(&server, "b").await;
+    let batch = loop {
+        match outbox.next(LATER).await {
+            Ok(batch) if !batch.changes.is_empty() => break batch,
+            _ => tokio::time::sleep(Duration::from_millis(20)).await,
+        }
+    };
+    assert_eq!(tenants(&batch), ["b"]);
+    outbox.acknowledge(last(&batch)).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn poison_is_kept_with_its_reason_and_the_rest_goes_on() {
+    let server = server().await;
+    server.sql("SELECT strata.invalidate('a', '{\"nonsense\": 1}')").await.unwrap();
+    server.sql("SELECT strata.invalidate('b', jsonb_build_object('tag', repeat('x', 300000)))").await.unwrap();
+    write(&server, "c").await;
+    let outbox = open(&server, "web").await;
+    let batch = changes(&outbox).await;
+    assert_eq!(batch.changes.len(), 3);
+    assert!(batch.changes[..2].iter().all(|change| change.targets.is_err()) && batch.changes[2].targets.is_ok());
+    let aside: Vec<SetAside> = batch.changes[..2].iter().map(|c| SetAside::new(c.position, "because \0")).collect();
+    outbox.set_aside(aside.clone()).await.unwrap();
+    outbox.set_aside(aside).await.unwrap();
+    outbox.acknowledge(last(&batch)).await.unwrap();
+    let kept = server.sql("SELECT consumer, tenant, reason FROM strata.poison ORDER BY tenant").await.unwrap();
+    assert_eq!(kept.lines().map(str::trim_end).collect::<Vec<_>>(), ["web|a|because", "web|b|because"]);
+    assert_eq!(server.sql("SELECT count(*) FROM strata.outbox").await.unwrap(), "0");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_with_another_history_is_a_gap_and_begins_anew() {
+    let server = server().await;
+    server.sql("INSERT INTO strata.consumers VALUES ('web', '99999999', 7)").await.unwrap();
+    write(&server, "a").await;
+    let outbox = open(&server, "web").await;
+    let batch = changes(&outbox).await;
+    assert!(batch.gap.is_some());
+    assert_eq!(tenants(&batch), ["a"]);
+    outbox.acknowledge(last(&batch)).await.unwrap();
+    assert_eq!(outbox.lag().await.unwrap().changes, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trigger_writes_what_the_row_was_and_what_it_is() {
+    let server = server().await;
+    server
+        .sql("CREATE TABLE contacts (id bigint PRIMARY KEY, company text NOT NULL, mail text, key uuid)")
+        .await
+        .unwrap();
+    let trigger = OutboxSql::new("strata").unwrap().trigger("contacts").tenant("company");
+    let trigger = trigger
+        .tag([SqlPart::text("contact"), SqlPart::column("id")])
+        .key("by-mail", Some(2), [SqlPart::optional_column("mail")])
+        .tag([SqlPart::number(-3), SqlPart::uuid_column("key")]);
+    let sql = trigger.to_sql().unwrap();
+    server.sql(sql.clone()).await.unwrap();
+    server.sql(sql).await.expect("it may be run again");
+    let id = "6b5d1f0e-0c7e-4c55-8a4e-3a3d1b0f2c11";
+    server.sql(format!("INSERT INTO contacts VALUES (9007199254740993, 'acme', 'a@x', '{id}')")).await.unwrap();
+    let outbox = open(&server, "web").await;
+    let batch = changes(&outbox).await;
+    assert_eq!(tenants(&batch), ["acme"]);
+    let json = r#"[{"tag": ["contact", 9007199254740993]}, {"key": {"some": "a@x"}, "keyspace": "by-mail", "version": 2},
+        {"tag": [-3, {"uuid": "6b5d1f0e-0c7e-4c55-8a4e-3a3d1b0f2c11"}]}]"#;
+    let expected = stratacache_core::follow::targets_from_json(json).unwrap();
+    assert_eq!(batch.changes[0].targets.as_ref().unwrap(), &expected);
+
+    server.sql("UPDATE contacts SET mail = NULL, key = NULL").await.unwrap();
+    assert_eq!(tenants(&changes(&outbox).await), ["acme", "acme"], "as it was, and as it is");
+    server.sql("UPDATE contacts SET company = 'other'").await.unwrap();
+    assert_eq!(tenants(&changes(&outbox).await), ["acme", "other"]);
+    server.sql("UPDATE contacts SET id = id").await.unwrap();
+    assert_eq!(tenants(&changes(&outbox).await), ["other"], "the same targets are one change");
+    server.sql("DELETE FROM contacts").await.unwrap();
+    assert_eq!(tenants(&changes(&outbox).await), ["other"]);
+    assert!(TenantId::parse("other").is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_granted_rights_are_enough_and_the_migration_is_asked_for() {
+    let server = PostgresServer::start().await.unwrap();
+    let outbox = |user: &str| {
+        let url = server.url().replace("postgres@", &format!("{user}@"));
+        PostgresOutbox::builder(&url, "web").unwrap().poll(Duration::from_millis(50)).open()
+    };
+    assert!(outbox("postgres").await.unwrap_err().to_string().contains("migration"));
+    let sql = OutboxSql::new("strata").unwrap();
+    server.sql("CREATE ROLE app LOGIN; CREATE ROLE cache LOGIN").await.unwrap();
+    server.sql(sql.migration()).await.unwrap();
+    assert!(outbox("cache").await.unwrap_err().to_string().contains("grant"));
+    server.sql(sql.grants("app", "cache").unwrap()).await.unwrap();
+    server.sql("SET ROLE app; SELECT strata.invalidate('a', '{\"nonsense\": 1}')").await.unwrap();
+    assert!(server.sql("SET ROLE app; DELETE FROM strata.outbox").await.is_err());
+    assert!(server.sql("SET ROLE cache; SELECT strata.invalidate('a', '{}')").await.is_err());
+    let follower = outbox("cache").await.unwrap();
+    let batch = changes(&follower).await;
+    follower.set_aside(vec![SetAside::new(last(&batch), "why")]).await.unwrap();
+    follower.acknowledge(last(&batch)).await.unwrap();
+    assert_eq!(server.sql("SELECT count(*) FROM strata.outbox").await.unwrap(), "0");
+}
+
+#[tokio::test]
+async fn no_password_is_shown_and_no_plain_connection_is_made_unless_asked_for() {
+    let builder = PostgresOutbox::builder("postgres://me:hunter2@127.0.0.1:1/db?sslmode=disable", "web").unwrap();
+    assert!(!format!("{builder:?}").contains("hunter2"));
+    let error = builder.open().await.unwrap_err();
+    assert!(!format!("{error:?} {error}").contains("hunter2"), "{error:?}");
+    for bad in ["postgres://me:hunter2@[::1/db", "hunter2", "postgres://", "postgres://me:hunter2@h/db?nonsense=1"] {
+        let error = PostgresOutbox::builder(bad, "web").unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{bad}");
+        assert!(!format!("{error:?} {error}").contains("hunter2"), "{error:?}");
+    }
+    assert!(PostgresOutbox::builder("postgres://h/db", "a'b").is_err());
+    let server = PostgresServer::start().await.unwrap();
+    for url in [server.url().replace("?sslmode=disable", ""), server.url().replace("disable", "prefer")] {
+        let refused = PostgresOutbox::builder(&url, "web").unwrap().open().await;
+        assert!(refused.is_err(), "a server without TLS is not spoken to in plain text");
+    }
+}
