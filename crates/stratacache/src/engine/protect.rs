@@ -176,21 +176,21 @@ impl<V: 'static> Running<'_, V> {
     }
 
     /// Waits for the tenant's turn at a loader, and for one of the tenant's places. Nobody waits for one with the other in hand, but
-    /// at the head of its line: so a loader that is slow takes no places from loads of others, nor a tenant with many loads
+    /// one at the head of its line: so a loader that is slow takes no places from loads of others, nor a tenant with many loads
     /// the turns of other tenants.
     async fn turn<E>(&self, loader: &Loader) -> Result<(Seat, Option<Place>), LoadError<E>> {
         let tenant = &self.ns.tenant;
         let refused = |refused| refusal(loader, refused);
-        let seat = loader.turn(tenant.number, false).await.map_err(refused)?;
+        let seat = loader.turn(tenant.number, None).await.map_err(refused)?;
         if self.place.is_some() {
             return Ok((seat, None));
         }
         if let Some(place) = tenant.loads.try_take() {
             return Ok((seat, Some(place)));
         }
-        drop(seat);
+        let aside = seat.step_aside();
         let place = self.take_place().await?;
-        Ok((loader.turn(tenant.number, true).await.map_err(refused)?, place))
+        Ok((loader.turn(tenant.number, Some(aside)).await.map_err(refused)?, place))
     }
 
     /// Waits until the tenant may begin another load, in turn.

@@ -52,3 +52,50 @@ impl Failing {
         self.0.lock().remove(key);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::loaders::LoaderLimits;
+    use std::time::Duration;
+    use stratacache_core::{
+        Deployment, NamespacePath, TenantId,
+        stamp::{Incarnation, Position},
+    };
+
+    fn stamp() -> Stamp {
+        let position = Position { incarnation: Incarnation(0), seq: 0 };
+        Stamp { lane: position, global: position, mep: 0, tenant: 0 }
+    }
+
+    fn scope(n: u32) -> Scope {
+        let deployment = Deployment::new(Deployment::DEFAULT_SECRET);
+        deployment.prefix_scope(&TenantId::global(), &NamespacePath::default(), &n.to_be_bytes())
+    }
+
+    #[test]
+    fn the_table_is_bounded_and_forgets_what_rests_least() {
+        let limits = LoaderLimits::new().back_off(Duration::from_millis(100), Duration::from_secs(10));
+        let rule = limits.back_off_rule().unwrap();
+        let failing = Failing::default();
+        for n in 0..MOST as u32 + 100 {
+            failing.note(scope(n), stamp(), &rule, u64::from(n), 0.0);
+        }
+        assert_eq!(failing.0.lock().len(), MOST);
+        assert!(failing.0.lock().contains_key(&scope(MOST as u32 + 99)) && !failing.0.lock().contains_key(&scope(0)));
+    }
+
+    #[test]
+    fn failures_count_in_a_row_until_the_key_was_left_in_peace() {
+        let limits = LoaderLimits::new().back_off(Duration::from_millis(100), Duration::from_secs(1));
+        let rule = limits.back_off_rule().unwrap();
+        let (failing, key) = (Failing::default(), scope(1));
+        let mut rests = |now| {
+            failing.note(key, stamp(), &rule, now, 0.999_999);
+            failing.resting(&key, now).unwrap().until - now
+        };
+        assert_eq!([rests(0), rests(100), rests(500)], [99, 199, 399]);
+        assert_eq!(rests(10_000), 99, "long after, it starts anew");
+        assert_eq!(failing.resting(&key, 10_100), None);
+    }
+}

@@ -31,8 +31,10 @@ struct State {
     /// Whoever is next has a seat, and waits until the rate lets it begin.
     pacing: bool,
     lines: HashMap<u64, VecDeque<Arc<Ticket>>, RandomState>,
-    /// The tenants with a line, in turn.
+    /// The tenants with a line, in turn; none of those that stand aside.
     order: VecDeque<u64>,
+    /// Tenants that had a turn and could not use it, and how often.
+    aside: HashMap<u64, usize, RandomState>,
 }
 
 /// What one that waits is told.
@@ -65,13 +67,51 @@ impl Ticket {
 }
 
 /// The right to run one load. Given back when dropped.
-pub(crate) struct Seat(Arc<Lines>);
+pub(crate) struct Seat {
+    lines: Arc<Lines>,
+    tenant: u64,
+}
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        let mut state = self.0.state.lock();
+        let mut state = self.lines.state.lock();
         state.taken -= 1;
-        self.0.hand_out(&mut state);
+        self.lines.hand_out(&mut state);
+    }
+}
+
+impl Seat {
+    /// Gives the seat back since its tenant cannot use it yet: the tenant has no other turn until this one returns.
+    pub(crate) fn step_aside(self) -> Aside {
+        let (lines, tenant) = (Arc::clone(&self.lines), self.tenant);
+        let mut state = lines.state.lock();
+        *state.aside.entry(tenant).or_default() += 1;
+        state.order.retain(|other| *other != tenant);
+        drop(state);
+        Aside { lines, tenant }
+    }
+}
+
+/// Keeps a tenant's line waiting until it is dropped.
+pub(crate) struct Aside {
+    lines: Arc<Lines>,
+    tenant: u64,
+}
+
+impl Drop for Aside {
+    fn drop(&mut self) {
+        let mut state = self.lines.state.lock();
+        let Some(times) = state.aside.get_mut(&self.tenant) else { return };
+        *times -= 1;
+        if *times > 0 {
+            return;
+        }
+        state.aside.remove(&self.tenant);
+        if state.lines.contains_key(&self.tenant) {
+            // it has left out a turn
+            state.order.push_front(self.tenant);
+        }
+        self.lines.hand_out(&mut state);
     }
 }
 
@@ -107,12 +147,12 @@ impl Lines {
         Self { clock: Arc::clone(clock), most, max_waiting, state: Mutex::new(state) }
     }
 
-    /// Waits for a seat; `None` if too many wait. One that `returns` has had its turn already, and stands at the head of its line.
+    /// Waits for a seat; `None` if too many wait. One that stood aside has had its turn already, and stands at the head of its line.
     ///
     /// # Cancel safety
     /// May be dropped at any time; its seat goes to the next.
-    pub(super) async fn take(self: &Arc<Self>, tenant: u64, returns: bool) -> Option<Seat> {
-        let mut standing = self.stand(tenant, returns)?;
+    pub(super) async fn take(self: &Arc<Self>, tenant: u64, aside: Option<Aside>) -> Option<Seat> {
+        let mut standing = self.stand(tenant, aside)?;
         let word = loop {
             if let Some(word) = standing.ticket.word() {
                 break word;
@@ -125,11 +165,12 @@ impl Lines {
             Word::Go => {}
         }
         standing.seated = true;
-        Some(Seat(Arc::clone(self)))
+        Some(Seat { lines: Arc::clone(self), tenant })
     }
 
-    fn stand(self: &Arc<Self>, tenant: u64, returns: bool) -> Option<Standing<'_>> {
+    fn stand(self: &Arc<Self>, tenant: u64, aside: Option<Aside>) -> Option<Standing<'_>> {
         let mut state = self.state.lock();
+        let returns = aside.is_some();
         let at_once = state.waiting == 0 && !state.pacing && state.taken < self.most;
         if !at_once && !returns && state.waiting >= self.max_waiting && !state.make_room(tenant) {
             return None;
@@ -137,6 +178,8 @@ impl Lines {
         let ticket = Arc::new(Ticket::default());
         state.enter(tenant, Arc::clone(&ticket), returns);
         self.hand_out(&mut state);
+        drop(state);
+        drop(aside); // its line moves on, and it is the first there
         Some(Standing { lines: self, tenant, ticket, seated: false })
     }
 
@@ -153,9 +196,9 @@ impl Lines {
     /// Sends all away who wait.
     pub(super) fn refuse_all(&self) {
         let mut state = self.state.lock();
-        while let Some(ticket) = state.next() {
-            ticket.tell(Word::Refused);
-        }
+        state.order.clear();
+        state.waiting = 0;
+        state.lines.drain().flat_map(|(_, line)| line).for_each(|ticket| ticket.tell(Word::Refused));
     }
 
     /// Returns how many seats are taken, and how many wait for one.
@@ -198,7 +241,7 @@ impl State {
 
     fn enter(&mut self, tenant: u64, ticket: Arc<Ticket>, at_head: bool) {
         let line = self.lines.entry(tenant).or_default();
-        if line.is_empty() {
+        if line.is_empty() && !self.aside.contains_key(&tenant) {
             self.order.push_back(tenant);
         }
         if at_head {

@@ -15,7 +15,7 @@ use stratacache_core::{
 
 use super::{
     Budget, LoaderLimits, LoaderStats,
-    lines::{Lines, Seat},
+    lines::{Aside, Lines, Seat},
 };
 use crate::load_error::LeftAlone;
 
@@ -78,13 +78,13 @@ impl Loader {
         if self.breaker.as_ref().is_some_and(Breaker::is_open) { Err(self.left_alone()) } else { Ok(()) }
     }
 
-    /// Waits for a tenant's turn. One that `returns` has had its turn already.
+    /// Waits for a tenant's turn. One that stood aside has had its turn already.
     ///
     /// # Cancel safety
     /// May be dropped at any time; its turn goes to the next.
-    pub(crate) async fn turn(&self, tenant: u64, returns: bool) -> Result<Seat, Refused> {
+    pub(crate) async fn turn(&self, tenant: u64, aside: Option<Aside>) -> Result<Seat, Refused> {
         self.check_up()?;
-        if let Some(seat) = self.lines.take(tenant, returns).await {
+        if let Some(seat) = self.lines.take(tenant, aside).await {
             return Ok(seat);
         }
         // all are sent away when it is left alone

@@ -37,7 +37,7 @@ fn lines(most: usize, max_waiting: usize) -> Arc<Lines> {
 type Taking<'a> = Pin<Box<dyn Future<Output = Option<Seat>> + 'a>>;
 
 fn taking(lines: &Arc<Lines>, tenant: u64) -> Taking<'_> {
-    Box::pin(lines.take(tenant, false))
+    Box::pin(lines.take(tenant, None))
 }
 
 fn polled(taking: &mut Taking<'_>) -> Option<Option<Seat>> {
@@ -70,19 +70,46 @@ fn a_tenant_that_comes_last_has_its_turn_after_one_of_the_flood() {
 }
 
 #[test]
-fn one_that_returns_stands_at_the_head_of_its_line() {
+fn a_tenant_that_steps_aside_leaves_its_turns_to_others_and_returns_to_the_head_of_its_line() {
     let lines = lines(1, 1_000);
     let first = seated(&mut taking(&lines, 1));
-    let (mut second, mut third) = (taking(&lines, 1), taking(&lines, 1));
-    assert!(polled(&mut second).is_none() && polled(&mut third).is_none());
-    let mut again: Taking<'_> = Box::pin(lines.take(1, true));
-    assert!(polled(&mut again).is_none());
-    drop(first);
-    assert!(polled(&mut second).is_none());
+    let mut own: Vec<_> = (0..10).map(|_| taking(&lines, 1)).collect();
+    let mut others: Vec<_> = (0..3).map(|_| taking(&lines, 2)).collect();
+    assert!(own.iter_mut().chain(&mut others).all(|one| polled(one).is_none()));
+    let aside = first.step_aside();
+    for other in &mut others {
+        let seat = seated(other);
+        assert!(own.iter_mut().all(|one| polled(one).is_none()), "its line waits with it");
+        drop(seat);
+    }
+    assert_eq!(lines.counts(), (0, 10));
+    let mut again: Taking<'_> = Box::pin(lines.take(1, Some(aside)));
     drop(seated(&mut again));
+    drop(again);
+    own.iter_mut().for_each(|one| drop(seated(one)));
+    assert_eq!(lines.counts(), (0, 0));
+}
+
+#[test]
+fn a_line_moves_on_when_the_one_that_stepped_aside_gives_up() {
+    let lines = lines(1, 1_000);
+    let first = seated(&mut taking(&lines, 1));
+    let mut second = taking(&lines, 1);
+    assert!(polled(&mut second).is_none());
+    let aside = first.step_aside();
+    let mut third = taking(&lines, 1);
+    assert!(polled(&mut second).is_none() && polled(&mut third).is_none());
+    drop(aside);
     drop(seated(&mut second));
     drop(seated(&mut third));
+    let aside = seated(&mut taking(&lines, 1)).step_aside();
+    let mut alone = taking(&lines, 1);
+    assert!(polled(&mut alone).is_none());
+    lines.refuse_all();
+    assert!(matches!(polled(&mut alone), Some(None)), "those who stand behind it are sent away, too");
+    drop(aside);
     assert_eq!(lines.counts(), (0, 0));
+    drop(seated(&mut taking(&lines, 1)));
 }
 
 #[test]
@@ -190,7 +217,7 @@ async fn one_that_gives_up_while_the_rate_holds_it_leaves_its_turn_to_the_next()
     let hand = Arc::new(Hand::default());
     let clock: Arc<dyn Clock> = Arc::clone(&hand) as _;
     let lines = Arc::new(Lines::new(4, 100, Some(10), &clock));
-    let first = lines.take(1, false).await;
+    let first = lines.take(1, None).await;
     assert!(first.is_some(), "the first begins at once");
     let (mut second, mut third) = (taking(&lines, 1), taking(&lines, 1));
     assert!(polled(&mut second).is_none() && polled(&mut third).is_none());
