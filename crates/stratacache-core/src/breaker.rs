@@ -121,6 +121,17 @@ impl Breaker {
             State::Probing => true,
         }
     }
+
+    /// Returns how long the store is left alone from now on; zero while one operation probes. `None` if an operation would
+    /// be let through.
+    #[must_use]
+    pub fn open_for(&self) -> Option<Duration> {
+        match *self.state() {
+            State::Closed { .. } => None,
+            State::Open { until } => Some(until.saturating_sub(self.clock.now())).filter(|left| !left.is_zero()),
+            State::Probing => Some(Duration::ZERO),
+        }
+    }
 }
 
 impl fmt::Debug for Breaker {

@@ -83,6 +83,16 @@ pub enum EventKind {
         /// The tier.
         tier: String,
     },
+    /// Loads of a declared loader failed so often that it is left alone for a while.
+    LoaderDown {
+        /// The loader's name.
+        loader: String,
+    },
+    /// A load of a loader that was left alone has succeeded.
+    LoaderUp {
+        /// The loader's name.
+        loader: String,
+    },
     /// A tier missed an invalidation and is not read until it has caught up.
     Quarantined {
         /// The tier.

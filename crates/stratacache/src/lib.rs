@@ -38,6 +38,7 @@ mod guide;
 mod invalidation;
 mod load_error;
 mod loaded;
+mod loaders;
 #[cfg(feature = "macros")]
 #[doc(hidden)]
 pub mod macro_support;
@@ -57,8 +58,9 @@ pub use codec::{CacheValue, Coded, Local};
 pub use coherence::Rule;
 pub use engine::{Inspection, TierView};
 pub use invalidation::{Invalidation, Queued};
-pub use load_error::LoadError;
+pub use load_error::{LeftAlone, LoadError};
 pub use loaded::{LoadContext, Loaded};
+pub use loaders::{LoaderLimits, LoaderStats, Retry};
 pub use namespace::Namespace;
 pub use observe::{CompressionStats, EventStream, Lagged, Stats, TierStats};
 pub use op::{FollowProgress, Follower, Lookup, WarmEnd, WarmFailure, WarmPriority, WarmProgress, WarmReport, WarmUp};

@@ -1,6 +1,6 @@
 //! Why a value could not be had.
 
-use std::{error::Error as StdError, fmt, sync::Arc};
+use std::{error::Error as StdError, fmt, sync::Arc, time::Duration};
 
 use stratacache_core::Error;
 
@@ -13,12 +13,18 @@ use stratacache_core::Error;
 pub enum LoadError<E> {
     /// The loader failed.
     Loader(Arc<E>),
-    /// The loader took longer than the policy's `load_timeout`.
+    /// The loader took longer than the policy's `load_timeout`, the wait for its turn included.
     Timeout,
     /// The loader panicked; the text is the panic's message if it had one.
     Panicked(Arc<str>),
     /// The tenant's loads are at `max_loads` and those who wait at `max_waiters`.
     Overloaded,
+    /// The declared loader of this name has `max_loads` loads under way and `max_queue` waiting.
+    LoaderBusy(Arc<str>),
+    /// The declared loader failed too often and is left alone for a while; nothing was called.
+    LoaderDown(Arc<LeftAlone>),
+    /// The last load of this key failed, and the key rests for a while (`back_off`); nothing was called.
+    BackingOff(Arc<LeftAlone>),
     /// The loader said "not modified", but there was no value to keep.
     NothingToKeep,
     /// The cache was closed, or the runtime shut down, while the load ran.
@@ -30,7 +36,38 @@ pub enum LoadError<E> {
     Invalid(Error),
 }
 
+/// Says which loader was not called, and when it may be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeftAlone {
+    loader: Arc<str>,
+    retry_in: Duration,
+}
+
+impl LeftAlone {
+    pub(crate) fn new(loader: &Arc<str>, retry_in: Duration) -> Self {
+        Self { loader: Arc::clone(loader), retry_in }
+    }
+
+    /// Returns the name of the declared loader.
+    #[must_use]
+    pub fn loader(&self) -> &str {
+        &self.loader
+    }
+
+    /// Returns how long to wait before it is worth asking again.
+    #[must_use]
+    pub fn retry_in(&self) -> Duration {
+        self.retry_in
+    }
+}
+
 impl<E> LoadError<E> {
+    /// Tells whether the loader was not called, to protect its source: what to answer is "try again later".
+    #[must_use]
+    pub fn is_refusal(&self) -> bool {
+        matches!(self, Self::Overloaded | Self::LoaderBusy(_) | Self::LoaderDown(_) | Self::BackingOff(_))
+    }
+
     /// Returns the loader's own error.
     #[must_use]
     pub fn loader_error(&self) -> Option<&E> {
@@ -57,6 +94,9 @@ impl<E> LoadError<E> {
             Self::Timeout => "the loader timed out",
             Self::Panicked(_) => "the loader panicked",
             Self::Overloaded => "too many loads",
+            Self::LoaderBusy(_) => "the loader is busy",
+            Self::LoaderDown(_) => "the loader is left alone",
+            Self::BackingOff(_) => "the key rests after a failure",
             Self::NothingToKeep => "not modified, but nothing to keep",
             Self::Closed => "the cache was closed",
             Self::Unavailable(_) => "other nodes' invalidations cannot be learnt",
@@ -72,6 +112,9 @@ impl<E> Clone for LoadError<E> {
             Self::Timeout => Self::Timeout,
             Self::Panicked(message) => Self::Panicked(Arc::clone(message)),
             Self::Overloaded => Self::Overloaded,
+            Self::LoaderBusy(loader) => Self::LoaderBusy(Arc::clone(loader)),
+            Self::LoaderDown(left) => Self::LoaderDown(Arc::clone(left)),
+            Self::BackingOff(left) => Self::BackingOff(Arc::clone(left)),
             Self::NothingToKeep => Self::NothingToKeep,
             Self::Closed => Self::Closed,
             Self::Unavailable(error) => Self::Unavailable(error.clone()),
@@ -88,6 +131,20 @@ impl<E: fmt::Display> fmt::Display for LoadError<E> {
             Self::Panicked(message) => write!(f, "the loader panicked: {message}"),
             Self::Overloaded => f.write_str(
                 "the tenant has max_loads loads under way and max_waiters callers waiting; try again, or raise them",
+            ),
+            Self::LoaderBusy(loader) => write!(
+                f,
+                "the loader {loader:?} has max_loads loads under way and max_queue waiting; try again, or raise them"
+            ),
+            Self::LoaderDown(left) => write!(
+                f,
+                "the loader {:?} failed too often and is left alone (breaker); try again in {:?}",
+                left.loader, left.retry_in
+            ),
+            Self::BackingOff(left) => write!(
+                f,
+                "the key rests after a failed load of the loader {:?} (back_off); try again in {:?}",
+                left.loader, left.retry_in
             ),
             Self::NothingToKeep => f.write_str("the loader said \"not modified\" but the cache holds no value to keep"),
             Self::Closed => f.write_str("the cache was closed while the value was loaded"),

@@ -26,6 +26,7 @@ const ROOMS: &[(&str, u8)] = &[
     ("coherence", LEAF),
     ("codec", LEAF),
     ("guard", LEAF),
+    ("loaders", LEAF),
     ("observe", LEAF),
     // the ground: names nothing above
     ("invalidation", 0),

@@ -30,6 +30,7 @@ pub struct KeyspaceInfo<V: 'static> {
     memory_form: MemoryForm,
     marked_parts: u8,
     normalize_text: Option<NormalizeText>,
+    loader: Option<&'static str>,
 }
 
 impl<V: 'static> KeyspaceInfo<V> {
@@ -80,6 +81,12 @@ impl<V: 'static> KeyspaceInfo<V> {
     #[must_use]
     pub const fn marked_parts(&self) -> u8 {
         self.marked_parts
+    }
+
+    /// Returns the name of the loader whose limits hold for loads of the keyspace, if one was given.
+    #[must_use]
+    pub const fn loader(&self) -> Option<&'static str> {
+        self.loader
     }
 
     /// Returns the encoded key with its texts in their normal form, if one was declared.
@@ -167,6 +174,7 @@ impl<K: ?Sized, V: 'static> Keyspace<K, V> {
             memory_form: MemoryForm::Decoded,
             marked_parts: 0,
             normalize_text: None,
+            loader: None,
         };
         Self { info, key: PhantomData }
     }
@@ -198,6 +206,20 @@ impl<K: ?Sized, V: 'static> Keyspace<K, V> {
     #[must_use]
     pub const fn codec(mut self, codec: &'static dyn ValueCodec<V>) -> Self {
         self.info.codec = Some(codec);
+        self
+    }
+
+    /// Names the loader whose limits hold for all loads of this keyspace, as declared with `builder.loader(name, ..)`. Default: none.
+    ///
+    /// A load with a name that was not declared is an error which says so; a registered keyspace (`builder.keyspace`) is
+    /// checked when the cache is built.
+    ///
+    /// # Panics
+    /// At compile time in a `const`: if the name is empty or longer than 64 bytes.
+    #[must_use]
+    pub const fn loader(mut self, name: &'static str) -> Self {
+        assert!(!name.is_empty() && name.len() <= 64, "a loader name has 1 to 64 bytes");
+        self.info.loader = Some(name);
         self
     }
 
@@ -291,6 +313,7 @@ impl<V: 'static> fmt::Debug for KeyspaceInfo<V> {
             .field("policy", &self.policy)
             .field("codec", &self.codec.map(ValueCodec::id))
             .field("memory_form", &self.memory_form)
+            .field("loader", &self.loader)
             .finish_non_exhaustive()
     }
 }

@@ -27,6 +27,7 @@ use crate::{
     },
     flight::FlightTable,
     guard::{Breaker, Deadline, JournalHolder, Patience},
+    loaders::{LoaderLimits, Loaders, not_declared},
     memory::{self, Arbiter, machine_memory},
     observe::{CompressionCounters, EventHub, FollowCounters, Ledger, TierCounters},
     spawn::{self, Spawner},
@@ -73,6 +74,13 @@ enum Budget {
     Fraction(f64),
 }
 
+/// A keyspace that was registered.
+struct Registered {
+    name: &'static str,
+    policy: Policy,
+    loader: Option<&'static str>,
+}
+
 /// The smallest memory budget.
 const MIN_BUDGET: u64 = 1 << 20;
 
@@ -112,7 +120,8 @@ pub struct CacheBuilder {
     queue: QueueLimits,
     behind: BehindLimits,
     max_marks: usize,
-    keyspaces: Vec<(&'static str, u32, Policy)>,
+    keyspaces: Vec<Registered>,
+    loaders: Vec<(Arc<str>, LoaderLimits)>,
     secret: [u8; 16],
     clock: Option<Arc<dyn Clock>>,
     seed: Option<u64>,
@@ -136,6 +145,7 @@ impl Default for CacheBuilder {
             behind: BehindLimits::default(),
             max_marks: 100_000,
             keyspaces: Vec::new(),
+            loaders: Vec::new(),
             secret: Deployment::DEFAULT_SECRET,
             clock: None,
             seed: None,
@@ -223,6 +233,24 @@ impl CacheBuilder {
         self
     }
 
+    /// Sets how many loads of each tenant are begun in a second at most, in any second, at least 1; a hundredth of it may be begun at
+    /// once. Default: no limit. What is more waits its turn, within the policy's `load_timeout`; a load of many keys counts
+    /// once, as does each retry.
+    ///
+    /// Loads of a declared loader are counted when they enter its line: where that is long, they may begin closer together.
+    pub fn loads_per_s(mut self, loads: u32) -> Self {
+        self.limits.loads_per_s = Some(loads);
+        self
+    }
+
+    /// Declares a loader: the limits of the source behind some loads, for all tenants together. A keyspace
+    /// ([`Keyspace::loader`]) or a call (`.loader(name)`) says that its loads are among them. The name has 1 to 64 bytes.
+    /// [`Cache::loader_stats`] shows how it is.
+    pub fn loader(mut self, name: impl Into<String>, limits: LoaderLimits) -> Self {
+        self.loaders.push((name.into().into(), limits));
+        self
+    }
+
     /// Sets how many callers of each tenant may wait for loads; more get `LoadError::Overloaded`. Default 10,000.
     pub fn max_waiters(mut self, waiters: usize) -> Self {
         self.limits.max_waiters = waiters;
@@ -291,7 +319,8 @@ impl CacheBuilder {
     /// Registers a keyspace: its policy is checked when the cache is built, and its name must be unique. Keyspaces that
     /// are not registered work, but a policy above a ceiling is cut down to it with a warning.
     pub fn keyspace<K: ?Sized, V: 'static>(mut self, keyspace: &'static Keyspace<K, V>) -> Self {
-        self.keyspaces.push((keyspace.name(), keyspace.info().version(), *keyspace.policy()));
+        let (name, policy, loader) = (keyspace.name(), *keyspace.policy(), keyspace.info().loader());
+        self.keyspaces.push(Registered { name, policy, loader });
         self
     }
 
@@ -366,6 +395,7 @@ impl CacheBuilder {
         check_budget(budget)?;
         self.ceilings.check()?;
         self.default_policy.check(&self.ceilings)?;
+        self.check_loaders()?;
         self.check_keyspaces()?;
         self.check_quotas(budget)?;
         self.check_limits()?;
@@ -375,10 +405,28 @@ impl CacheBuilder {
     }
 
     fn check_keyspaces(&self) -> Result<()> {
-        for (i, (name, _, policy)) in self.keyspaces.iter().enumerate() {
+        for (i, Registered { name, policy, loader }) in self.keyspaces.iter().enumerate() {
             policy.check(&self.ceilings).map_err(|e| Error::invalid(format!("keyspace {name:?}: {}", e.message())))?;
-            if self.keyspaces[..i].iter().any(|(other, _, _)| other == name) {
+            let known = || self.loaders.iter().map(|(known, _)| &**known);
+            if let Some(loader) = loader.filter(|loader| !known().any(|known| known == *loader)) {
+                let error = not_declared(loader, known());
+                return Err(Error::invalid(format!("keyspace {name:?}: {}", error.message())));
+            }
+            if self.keyspaces[..i].iter().any(|other| other.name == *name) {
                 return Err(Error::invalid(format!("keyspace {name:?} is registered twice; names must be unique")));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_loaders(&self) -> Result<()> {
+        for (i, (name, limits)) in self.loaders.iter().enumerate() {
+            if name.is_empty() || name.len() > 64 {
+                return Err(Error::invalid(format!("a loader name has 1 to 64 bytes, {name:?} has {}", name.len())));
+            }
+            limits.check().map_err(|e| Error::invalid(format!("loader {name:?}: {}", e.message())))?;
+            if self.loaders[..i].iter().any(|(other, _)| other == name) {
+                return Err(Error::invalid(format!("loader {name:?} is declared twice; names must be unique")));
             }
         }
         Ok(())
@@ -387,7 +435,7 @@ impl CacheBuilder {
     fn check_used(&self) -> Result<()> {
         let there = || self.tiers.iter().map(|parts| parts.tier.name());
         check_names(&self.default_policy.tiers_used(), there())?;
-        for (name, _, policy) in &self.keyspaces {
+        for Registered { name, policy, .. } in &self.keyspaces {
             let used = policy.tiers_used();
             check_names(&used, there()).map_err(|e| Error::invalid(format!("keyspace {name:?}: {}", e.message())))?;
         }
@@ -435,6 +483,9 @@ impl CacheBuilder {
                     range.end()
                 )));
             }
+        }
+        if limits.loads_per_s == Some(0) {
+            return Err(Error::invalid("loads_per_s is 0 but must be at least 1"));
         }
         if limits.invalidations_per_s == Some(0) {
             return Err(Error::invalid("invalidations_per_s is 0 but must be at least 1"));
@@ -522,6 +573,7 @@ impl CacheBuilder {
                 followed: FollowCounters::default(),
                 spawner: Spawner::new(),
                 jitter: Jitter::new(seed),
+                loaders: Loaders::new(self.loaders, &clock),
                 rules: self.rules,
                 prober,
                 asked: Asked::new(),
@@ -559,6 +611,9 @@ fn note_marks(engine: &std::sync::Weak<Engine>, tenant: Option<u64>) {
 fn drop_marked_key(engine: &std::sync::Weak<Engine>, marked: &Marked, seq: Seq) {
     let Some(engine) = engine.upgrade().filter(|engine| engine.shared) else { return };
     let Some(tenant) = engine.tenants.by_scope(marked.tenant) else { return };
+    if engine.loaders.keys_rest {
+        tenant.failing.forget(&marked.scope);
+    }
     let Some(partition) = tenant.partition() else { return };
     partition.remove_by_hash(marked.scope.low(), |slot| slot.meta().place() < seq);
 }

@@ -12,6 +12,7 @@ pub use builder::{CacheBuilder, Quota};
 use crate::{
     Namespace,
     engine::Engine,
+    loaders::LoaderStats,
     observe::{EventStream, Filter, Stats},
     op::{Follow, InvalidateGlobalTag},
 };
@@ -128,6 +129,12 @@ impl Cache {
     pub fn keyspace_stats(&self, name: &str) -> Stats {
         let filter = Filter { keyspace: Some(name), ..Filter::default() };
         Stats::from_sums(&self.engine.ledger.sums(filter))
+    }
+
+    /// Returns the counters of a declared loader; `None` if there is none of this name.
+    #[must_use]
+    pub fn loader_stats(&self, name: &str) -> Option<LoaderStats> {
+        self.engine.loaders.find(name).map(|loader| loader.stats())
     }
 
     /// Subscribes to the stream of events: bounded and lossy, with a count of what was lost.

@@ -12,13 +12,13 @@ use stratacache_core::{EntryName, Key, OnWriteError, Policy, Stamp, Tag, clock::
 use super::{
     Door, Engine, Standing,
     answer::FromMemory,
-    catch::run_loader,
     fill::{Filling, Kept},
     lead::{BoxFuture, Landed, LoadOutcome},
     lower::{Found, LeaseLife},
     make::Making,
     places::Place,
     promote::Rising,
+    protect::{Loading, Protection, Running},
     read::new_enough,
     refresh::Outdated,
     seal::Seal,
@@ -38,7 +38,7 @@ pub(crate) type BulkLoad<V, E> = Box<dyn FnOnce(Vec<usize>) -> BoxFuture<Result<
 /// A load of many keys, owned.
 pub(crate) struct BulkRequest<V: 'static, E> {
     pub(crate) call: BulkCall<V>,
-    pub(crate) load: BulkLoad<V, E>,
+    pub(crate) load: Loading<BulkLoad<V, E>>,
 }
 
 /// Everything a load of many keys needs to know besides the loader.
@@ -52,6 +52,7 @@ pub(crate) struct BulkCall<V: 'static> {
     pub(crate) forced: bool,
     /// The place for the load, where a warm-up brings one.
     pub(crate) place: Option<Place>,
+    pub(crate) protection: Protection,
 }
 
 /// A key to be loaded.
@@ -228,7 +229,7 @@ impl<V: CacheValue, E: Send + Sync + 'static> BulkLeader<V, E> {
     }
 
     /// Runs the flights to their end. Dropped half-way, they land as abandoned.
-    async fn run(mut self, load: BulkLoad<V, E>) {
+    async fn run(mut self, load: Loading<BulkLoad<V, E>>) {
         if self.engine.goes_below::<V>(&self.call.policy) {
             self.seal = self.engine.seal_of(&self.call.ns, None).await;
         }
@@ -237,11 +238,12 @@ impl<V: CacheValue, E: Send + Sync + 'static> BulkLeader<V, E> {
         }
         let Some(first) = self.led.keys().next() else { return };
         let ns = Arc::clone(&self.call.ns);
-        ns.count(&self.call.keys[*first], Counter::loads);
+        let first = self.call.keys[*first].clone();
         let began = self.engine.timeline.now();
         let wanted: Vec<usize> = self.led.keys().copied().collect();
         let (place, limit) = (self.call.place.take(), self.call.policy.load_timeout_time());
-        match run_loader(&ns.tenant, place, limit, async { load(wanted).await }).await {
+        let running = Running { ns: &ns, key: &first, protection: &self.call.protection, place, limit };
+        match running.run(load, |load, _| load(wanted.clone())).await {
             Ok(values) => self.store(values.into_iter().collect(), began),
             Err(error) => self.fail(&error).await,
         }
@@ -386,6 +388,7 @@ impl<V: CacheValue, E: Send + Sync + 'static> BulkLeader<V, E> {
                 began: Some(began),
                 etag: None,
             };
+            engine.wake_key(&ns, key.as_bytes());
             let held = values.remove(&index).map_or(Held::Absent, Held::Own);
             let entry = making.entry(&engine, held);
             let kept = engine.put_memory(&ns, key.as_bytes(), &entry, one.fill.began(), policy.weight_limit());

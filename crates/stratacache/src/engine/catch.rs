@@ -7,33 +7,7 @@ use std::{
     pin::pin,
     sync::Arc,
     task::Poll,
-    time::Duration,
 };
-
-use tokio::time::timeout;
-
-use super::{Tenant, places::Place};
-use crate::LoadError;
-
-/// Runs a loader in one of its tenant's places, which a warm-up brings. The place is waited for within the same time-out.
-pub(super) async fn run_loader<T, E>(
-    tenant: &Tenant,
-    place: Option<Place>,
-    limit: Duration,
-    load: impl Future<Output = Result<T, E>>,
-) -> Result<T, LoadError<E>> {
-    let run = async {
-        let _place = match place {
-            Some(place) => place,
-            None => tenant.loads.take().await.ok_or(LoadError::Closed)?,
-        };
-        match catching(load).await {
-            Ok(result) => result.map_err(|e| LoadError::Loader(Arc::new(e))),
-            Err(message) => Err(LoadError::Panicked(message)),
-        }
-    };
-    timeout(limit, run).await.unwrap_or(Err(LoadError::Timeout))
-}
 
 /// Runs a future and turns a panic into its message.
 pub(crate) async fn catching<T>(future: impl Future<Output = T>) -> Result<T, Arc<str>> {

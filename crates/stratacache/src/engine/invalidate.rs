@@ -92,6 +92,7 @@ impl Engine {
         }
         let span = tracing::debug_span!("strata.invalidate", tenant = %inner.tenant.id, scopes = scopes.len());
         let token = self.order(inner, &scopes, strength).instrument(span).await?;
+        self.wake_keys(inner, &scopes);
         if strength == Strength::Hard {
             self.remove_overtaken(inner, targets.keys.iter().map(Vec::as_slice), fill.began(), &token).await?;
             for key in &targets.keys {

@@ -14,13 +14,13 @@ use stratacache_core::{
 
 use super::{
     Door, Engine, Standing,
-    catch::run_loader,
     fill::{Filling, Kept},
     lease::{Refresh, Right, fence_of},
     lower::{Below, Found, LeaseLife, Wanted},
     make::Making,
     places::Place,
     promote::Rising,
+    protect::{Loading, Protection, Running},
     refresh::Outdated,
     seal::Seal,
 };
@@ -58,12 +58,13 @@ pub(crate) struct Call<V: 'static> {
     pub(crate) standing: Standing,
     /// The place for the load, where a warm-up brings one.
     pub(crate) place: Option<Place>,
+    pub(crate) protection: Protection,
 }
 
 /// A call and its loader.
 pub(crate) struct Request<V: 'static, E> {
     pub(crate) call: Call<V>,
-    pub(crate) load: BoxedLoad<V, E>,
+    pub(crate) load: Loading<BoxedLoad<V, E>>,
 }
 
 /// What a flight brought.
@@ -105,7 +106,7 @@ impl<V: CacheValue> Leader<V> {
     /// Runs the flight to its end. Dropped half-way, the flight lands as abandoned.
     pub(super) async fn run<E: Send + Sync + 'static>(
         mut self,
-        load: BoxedLoad<V, E>,
+        load: Loading<BoxedLoad<V, E>>,
         lead: Lead<MapKey, LoadOutcome<V, E>>,
     ) {
         let ns = self.call.ns.clone();
@@ -136,6 +137,10 @@ impl<V: CacheValue> Leader<V> {
                 }
                 self.stale = Some(found.entry);
             }
+        }
+        if let Some(error) = self.left_alone() {
+            self.failed(&error);
+            return lead.land(self.stale_instead().ok_or(error));
         }
         let mut lease = None;
         if uses_tiers && self.call.behind {
@@ -168,6 +173,7 @@ impl<V: CacheValue> Leader<V> {
         let loaded = engine.renewing(right, self.load(load, place)).await;
         match loaded {
             Ok(loaded) => {
+                engine.wake_key(&ns, self.call.key.as_bytes());
                 tracing::debug!(ms = engine.timeline.now().saturating_sub(began), "loaded");
                 let made = self.make_entry(loaded, began);
                 let (entry, store) = match made {
@@ -189,6 +195,7 @@ impl<V: CacheValue> Leader<V> {
             }
             Err(error) => {
                 self.failed(&error);
+                self.rest(&error);
                 lead.land(self.stale_instead().ok_or(error));
                 engine.give_back(right).await;
             }
@@ -262,14 +269,15 @@ impl<V: CacheValue> Leader<V> {
         Landed { entry: found.entry, freshness: Freshness::Fresh }
     }
 
-    async fn load<E>(&self, load: BoxedLoad<V, E>, place: Option<Place>) -> Result<Loaded<V>, LoadError<E>> {
-        let tenant = Arc::clone(&self.call.ns.tenant);
+    async fn load<E>(&self, load: Loading<BoxedLoad<V, E>>, place: Option<Place>) -> Result<Loaded<V>, LoadError<E>> {
+        let call = &self.call;
         let now = self.engine().timeline.now();
         let stale = self.stale.clone().and_then(|entry| Cached::new(entry, Freshness::Stale, now));
         let failures = self.stale.as_ref().and_then(|e| e.meta.cold()).map_or(0, |c| c.failures.load(Relaxed));
-        let context = LoadContext { stale, attempt: failures + 1 };
-        self.count(Counter::loads);
-        run_loader(&tenant, place, self.call.policy.load_timeout_time(), async { load(context).await }).await
+        let (ns, key, protection, limit) = (&*call.ns, &call.key, &call.protection, call.policy.load_timeout_time());
+        let running = Running { ns, key, protection, place, limit };
+        let context = move |calls: u32| LoadContext { stale: stale.clone(), attempt: failures.saturating_add(calls) };
+        running.run(load, |load, calls| load(context(calls))).await
     }
 
     /// Makes the entry of a loaded value; the flag says whether it may be stored.

@@ -23,10 +23,12 @@ mod packing;
 mod places;
 mod probe;
 mod promote;
+mod protect;
 mod queue;
 mod read;
 mod recent_scopes;
 mod refresh;
+mod rest;
 mod seal;
 mod space;
 mod standing;
@@ -68,6 +70,7 @@ pub(crate) use life::{Jitter, Life, back_off};
 pub(crate) use maintenance::maintain;
 pub(crate) use places::Place;
 pub(crate) use probe::{Asked, Prober};
+pub(crate) use protect::{Loading, Protection};
 pub(crate) use queue::{Floor, Queue, QueueLimits, What, Work};
 pub(crate) use seal::{KeySlot, Sealing};
 pub(crate) use space::Space;
@@ -84,6 +87,7 @@ pub(crate) use write_many::error_of_item;
 use crate::{
     coherence::{Mirror, Rules},
     flight::FlightTable,
+    loaders::Loaders,
     memory::{Arbiter, Cleared, MapKey, Partition},
     observe::{CompressionCounters, EventHub, FollowCounters, Ledger},
     spawn::Spawner,
@@ -116,6 +120,8 @@ pub(crate) struct Engine {
     pub(crate) followed: FollowCounters,
     pub(crate) spawner: Spawner,
     pub(crate) jitter: Jitter,
+    /// The loaders that were declared.
+    pub(crate) loaders: Loaders,
     pub(crate) rules: Rules,
     /// Where invalidations are probed.
     pub(crate) prober: Option<Prober>,

@@ -50,6 +50,12 @@ impl Places {
         Some(Place(Arc::clone(self)))
     }
 
+    /// Takes a place if one is free, and nobody waits for it.
+    pub(crate) fn try_take(self: &Arc<Self>) -> Option<Place> {
+        self.free.try_acquire().ok()?.forget();
+        Some(Place(Arc::clone(self)))
+    }
+
     /// Takes a place if that leaves so many free for others, and nobody waits for one.
     fn try_take_leaving(self: &Arc<Self>, others: usize) -> Option<Place> {
         let _one_by_one = self.warming.lock();

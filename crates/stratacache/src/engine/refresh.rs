@@ -29,8 +29,18 @@ impl Engine {
         error: &LoadError<E>,
         outdated: &[Outdated<'_, V>],
     ) {
-        ns.count(key, if error.is_timeout() { Counter::load_timeouts } else { Counter::load_errors });
+        let counter = match error {
+            LoadError::Timeout => Counter::load_timeouts,
+            LoadError::LoaderBusy(_) => Counter::loader_busy,
+            LoadError::LoaderDown(_) => Counter::loader_down,
+            LoadError::BackingOff(_) => Counter::keys_resting,
+            _ => Counter::load_errors,
+        };
+        ns.count(key, counter);
         tracing::debug!(reason = error.reason(), "load failed");
+        if error.is_refusal() {
+            return self.load_refused(ns, outdated);
+        }
         self.report(Some(&ns.tenant), EventKind::LoadFailed { reason: error.reason() });
         let failed = |one: &Outdated<'_, V>| one.entry.meta.cold_or_default().failures.fetch_add(1, Relaxed) + 1;
         let Some(failures) = outdated.iter().map(failed).max() else { return };
@@ -45,6 +55,19 @@ impl Engine {
         if outdated.iter().any(|one| one.behind) {
             let retry_in = Duration::from_millis(wait);
             self.report(Some(&ns.tenant), EventKind::RefreshFailed { failures, retry_in });
+        }
+    }
+
+    /// Lets the readers of stale values look again in a while: nothing was called, so nothing says how bad it is.
+    fn load_refused<V: 'static>(&self, ns: &Door, outdated: &[Outdated<'_, V>]) {
+        let retry_at = self.timeline.now() + back_off(1, &self.jitter);
+        for one in outdated {
+            let cold = one.entry.meta.cold_or_default();
+            cold.failures.fetch_max(1, Relaxed);
+            cold.retry_at.store(retry_at, Relaxed);
+            if one.behind {
+                ns.count(one.key, Counter::refresh_errors);
+            }
         }
     }
 

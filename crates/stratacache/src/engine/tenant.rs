@@ -15,6 +15,7 @@ use stratacache_core::{Error, ErrorKind, NamespacePath, Result, TenantId, clock:
 use super::{Floor, KeySlot, Space, bucket::Bucket, places::Places};
 use crate::{
     coherence::TenantMarks,
+    loaders::{Budget, Failing, Pace},
     memory::{Arbiter, Partition, Quota},
 };
 
@@ -26,11 +27,19 @@ pub(crate) struct Limits {
     pub(crate) max_tags: usize,
     pub(crate) max_namespace_depth: usize,
     pub(crate) invalidations_per_s: Option<u32>,
+    pub(crate) loads_per_s: Option<u32>,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { max_loads: 64, max_waiters: 10_000, max_tags: 32, max_namespace_depth: 8, invalidations_per_s: None }
+        Self {
+            max_loads: 64,
+            max_waiters: 10_000,
+            max_tags: 32,
+            max_namespace_depth: 8,
+            invalidations_per_s: None,
+            loads_per_s: None,
+        }
     }
 }
 
@@ -48,6 +57,12 @@ pub(crate) struct Tenant {
     pub(crate) marks: Arc<TenantMarks>,
     pub(crate) quota: Quota,
     pub(crate) loads: Arc<Places>,
+    /// How fast loads may be begun; whoever waits for it stands behind its lock.
+    pub(crate) pace: Option<tokio::sync::Mutex<Pace>>,
+    /// For loads that no declared loader has a budget for.
+    pub(crate) retries: Budget,
+    /// Keys that rest after a failure.
+    pub(crate) failing: Failing,
     /// Up to when nothing is served, as long as its invalidations wait.
     pub(crate) floor: Floor,
     partition: OnceLock<Arc<Partition>>,
@@ -74,6 +89,9 @@ impl Tenant {
             marks,
             quota,
             loads: Arc::new(Places::new(limits.max_loads)),
+            pace: limits.loads_per_s.map(|rate| tokio::sync::Mutex::new(Pace::new(rate))),
+            retries: Budget::default(),
+            failing: Failing::default(),
             floor: Floor::default(),
             partition: OnceLock::new(),
             keys: OnceLock::new(),

@@ -123,6 +123,7 @@ impl Engine {
                 return Err(error.into());
             }
         };
+        self.wake_keys(inner, &targets);
         let own = token.position().seq;
         self.remove_overtaken(inner, keys(), fill.began(), &token).await?;
         for key in keys() {

@@ -38,7 +38,7 @@ counters! {
     memory_hits, lower_hits, misses, stale_hits, absent_hits, loads, load_errors, load_timeouts, flights_joined, lease_waits,
     promotions, expirations, invalidations, refreshes, refresh_errors, inserts, not_stored, type_changes, overloads, bypasses,
     probes, probes_unanswered, probes_dropped, coherence_violations,
-    invalidations_queued, key_failures,
+    invalidations_queued, key_failures, load_retries, loader_busy, loader_down, keys_resting,
 }
 
 const COUNTERS: usize = Counter::ALL.len();

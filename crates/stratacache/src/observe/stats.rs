@@ -39,6 +39,14 @@ pub struct Stats {
     pub load_errors: u64,
     /// Loads that took longer than their time-out.
     pub load_timeouts: u64,
+    /// Loads that were tried again after a failure: part of `loads`.
+    pub load_retries: u64,
+    /// Loads refused because too many waited for their declared loader.
+    pub loader_busy: u64,
+    /// Loads refused because their declared loader was left alone.
+    pub loader_down: u64,
+    /// Loads refused because their key was to rest after a failure.
+    pub keys_resting: u64,
     /// Callers that waited for a load of somebody else.
     pub flights_joined: u64,
     /// Loads that waited for another node to load the same key.
@@ -172,6 +180,10 @@ impl Stats {
             inserts: sums.inserts,
             not_stored: sums.not_stored,
             type_changes: sums.type_changes,
+            load_retries: sums.load_retries,
+            loader_busy: sums.loader_busy,
+            loader_down: sums.loader_down,
+            keys_resting: sums.keys_resting,
             overloads: sums.overloads,
             bypasses: sums.bypasses,
             probes: sums.probes,

@@ -11,7 +11,7 @@ use smallvec::SmallVec;
 use stratacache_core::{Key, KeyPart, Keyspace, Policy, Result, Token};
 
 use super::{
-    BoxFuture,
+    BoxFuture, loader,
     options::{Options, options},
 };
 use crate::{
@@ -87,11 +87,13 @@ pub struct GetOrLoadMany<'a, K: 'static, V: 'static, F> {
     keys: Vec<K>,
     load: F,
     options: Options,
+    /// Clones the loader, where it may be called again.
+    again: Option<fn(&F) -> F>,
 }
 
 impl<'a, K, V: 'static, F> GetOrLoadMany<'a, K, V, F> {
     pub(crate) fn new(door: &'a Arc<Door>, keyspace: &'static Keyspace<K, V>, keys: Vec<K>, load: F) -> Self {
-        Self { door, keyspace, keys, load, options: Options::default() }
+        Self { door, keyspace, keys, load, options: Options::default(), again: None }
     }
 }
 
@@ -100,6 +102,8 @@ impl<K, V: 'static, F> GetOrLoadMany<'_, K, V, F> {
     options!(tags);
     options!(consistency);
     options!(tiers);
+    options!(loader);
+    options!(retry);
 }
 
 impl<'a, K, V, E, F, Fut, I> IntoFuture for GetOrLoadMany<'a, K, V, F>
@@ -115,7 +119,7 @@ where
     type IntoFuture = BoxFuture<'a, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
-        let Self { door, keyspace, keys: wanted, load, options } = self;
+        let Self { door, keyspace, keys: wanted, load, options, again } = self;
         Box::pin(async move {
             let mut places: HashMap<K, usize> = HashMap::with_capacity(wanted.len());
             let mut distinct = Vec::with_capacity(wanted.len());
@@ -130,16 +134,21 @@ where
             for key in &*keys {
                 policy = options.policy(door, key).map_err(LoadError::Invalid)?;
             }
+            let protection = options.protection(door, Some(keyspace.info())).map_err(LoadError::Invalid)?;
             let engine = Arc::clone(&door.engine);
-            let originals = distinct.clone();
-            let load: BulkLoad<V, E> = Box::new(move |indices| {
-                Box::pin(async move {
-                    let missing = indices.iter().map(|i| originals[*i].clone()).collect();
-                    let loaded = load(missing).await?;
-                    // what was not asked for is dropped: it has no fence
-                    Ok(loaded.into_iter().filter_map(|(key, value)| Some((*places.get(&key)?, value))).collect())
+            let (originals, places) = (Arc::new(distinct.clone()), Arc::new(places));
+            let form = move |load: F| -> BulkLoad<V, E> {
+                let (originals, places) = (Arc::clone(&originals), Arc::clone(&places));
+                Box::new(move |indices| {
+                    Box::pin(async move {
+                        let missing = indices.iter().map(|i| originals[*i].clone()).collect();
+                        let loaded = load(missing).await?;
+                        // what was not asked for is dropped: it has no fence
+                        Ok(loaded.into_iter().filter_map(|(key, value)| Some((*places.get(&key)?, value))).collect())
+                    })
                 })
-            });
+            };
+            let load = loader::loading(load, again, form);
             let ttl = policy.fresh_time();
             let call = BulkCall {
                 ns: Arc::clone(door),
@@ -149,6 +158,7 @@ where
                 tags: options.tags,
                 forced: false,
                 place: None,
+                protection,
             };
             let landed = engine.read_through_many(BulkRequest { call, load }).await?;
             let now = engine.timeline.now();

@@ -31,6 +31,8 @@ macro_rules! load_operation {
             key: Key<V>,
             load: F,
             options: Options,
+            /// Clones the loader, where it may be called again.
+            again: Option<fn(&F) -> F>,
         }
 
         impl<'a, V: 'static, F> $name<'a, V, F> {
@@ -41,7 +43,7 @@ macro_rules! load_operation {
 
             #[inline]
             pub(super) fn with(door: &'a Arc<Door>, key: Key<V>, load: F, options: Options) -> Self {
-                Self { door, key, load, options }
+                Self { door, key, load, options, again: None }
             }
 
             options!(policy);
@@ -49,6 +51,8 @@ macro_rules! load_operation {
             options!(consistency);
             options!(tiers);
             options!(share_load);
+            options!(loader);
+            options!(retry);
         }
 
         impl<'a, V, E, F, Fut> IntoFuture for $name<'a, V, F>
@@ -104,11 +108,11 @@ macro_rules! load_operation {
                             }
                         }
                     },
-                    |$name { door, key, load, options }| {
+                    |$name { door, key, load, options, again }| {
                         let (door, refresh) = (Arc::clone(door), refresh.get());
                         let span = tracing::debug_span!("strata.get", tenant = %door.tenant.id);
                         let slowly = async move {
-                            answer(load_slowly(door, key, options, $wrap(load), $forced, $optional, refresh).await?)
+                            answer(load_slowly(door, key, options, loader::loading(load, again, $wrap), $forced, $optional, refresh).await?)
                         };
                         Box::pin(slowly.instrument(span))
                     },

@@ -12,7 +12,7 @@ use super::{BoxFuture, options::Options};
 use crate::{
     Cached, Freshness, LoadError,
     codec::CacheValue,
-    engine::{BoxedLoad, Call, Door, Quick, Request, Seen, Standing},
+    engine::{BoxedLoad, Call, Door, Loading, Quick, Request, Seen, Standing},
     observe::Counter,
 };
 
@@ -68,7 +68,7 @@ pub(super) async fn load_slowly<V, E>(
     door: Arc<Door>,
     key: Key<V>,
     options: Options,
-    load: BoxedLoad<V, E>,
+    load: Loading<BoxedLoad<V, E>>,
     forced: bool,
     optional: bool,
     refresh: bool,
@@ -78,6 +78,7 @@ where
     E: Send + Sync + 'static,
 {
     let policy = options.policy(&door, &key).map_err(LoadError::Invalid)?;
+    let protection = options.protection(&door, key.keyspace()).map_err(LoadError::Invalid)?;
     let engine = Arc::clone(&door.engine);
     let share = options.rare.as_ref().is_none_or(|r| !r.alone);
     let ttl = policy.fresh_time();
@@ -94,6 +95,7 @@ where
         refresh,
         standing: Standing::Current,
         place: None,
+        protection,
     };
     let landed = engine.read_through(Box::new(Request { call, load })).await?;
     let freshness = landed.freshness;

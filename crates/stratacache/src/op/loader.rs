@@ -2,7 +2,22 @@
 
 use std::future::Future;
 
-use crate::{LoadContext, Loaded, engine::BoxedLoad};
+use crate::{
+    LoadContext, Loaded,
+    engine::{BoxedLoad, Loading},
+};
+
+/// Takes a loader in its general form; `again` clones it where it may be called again.
+pub(super) fn loading<F, L>(load: F, again: Option<fn(&F) -> F>, form: impl Fn(F) -> L + Send + 'static) -> Loading<L>
+where
+    F: Send + 'static,
+    L: 'static,
+{
+    match again {
+        None => Loading::once(form(load)),
+        Some(clone) => Loading::repeatable(move || form(clone(&load))),
+    }
+}
 
 /// Turns a loader of values into the general form.
 pub(super) fn of_value<V, E, F, Fut>(load: F) -> BoxedLoad<V, E>

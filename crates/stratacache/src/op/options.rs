@@ -5,7 +5,10 @@ use std::time::Duration;
 use smallvec::SmallVec;
 use stratacache_core::{Consistency, KeyspaceInfo, Policy, Result, Stamp, Tag, Tiers};
 
-use crate::engine::{Door, nearest};
+use crate::{
+    engine::{Door, Protection, nearest},
+    loaders::Retry,
+};
 
 /// What few calls say.
 #[derive(Debug, Clone, Default)]
@@ -16,6 +19,8 @@ pub(crate) struct Rare {
     pub(crate) tiers: Option<Tiers>,
     pub(crate) stamp: Option<Stamp>,
     pub(crate) alone: bool,
+    pub(crate) loader: Option<&'static str>,
+    pub(crate) retry: Option<Retry>,
 }
 
 impl Rare {
@@ -74,6 +79,20 @@ impl Options {
         door.check()?;
         key.check()?;
         self.policy_in(door, key.keyspace())
+    }
+
+    /// Returns what protects the source of a load, checked.
+    pub(crate) fn protection<V: 'static>(
+        &self,
+        door: &Door,
+        keyspace: Option<&'static KeyspaceInfo<V>>,
+    ) -> Result<Protection> {
+        let own = self.rare.as_deref();
+        let name = own.and_then(|rare| rare.loader).or_else(|| keyspace?.loader());
+        let loader = name.map(|name| door.engine.loaders.get(name)).transpose()?;
+        let retry = own.and_then(|rare| rare.retry);
+        retry.map_or(Ok(()), |retry| retry.check())?;
+        Ok(Protection { loader, retry })
     }
 
     /// Returns the policy of the call for any key of a keyspace.
@@ -164,6 +183,30 @@ macro_rules! options {
         /// ([`Cache::check_tiers`](crate::Cache::check_tiers) tells before).
         pub fn tiers(mut self, tiers: stratacache_core::Tiers) -> Self {
             self.options.rare().tiers = Some(tiers);
+            self
+        }
+    };
+    (loader) => {
+        /// Loads within the limits of the declared loader of this name
+        /// ([`CacheBuilder::loader`](crate::CacheBuilder::loader)), instead of those of the keyspace's. A name that was not declared is
+        /// an error of the load
+        /// ([`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput)) that says so. A load that is shared goes by whoever began it.
+        ///
+        /// Where all calls of a keyspace say the same, [`Keyspace::loader`](crate::Keyspace::loader) is cheaper.
+        pub fn loader(mut self, name: &'static str) -> Self {
+            self.options.rare().loader = Some(name);
+            self
+        }
+    };
+    (retry) => {
+        /// Tries the load again when the loader fails, which is cloned for that: [`Retry`](crate::Retry) says how often, and
+        /// what bounds it. Default: it is called once. A load that is shared goes by whoever began it.
+        pub fn retry(mut self, retry: crate::Retry) -> Self
+        where
+            F: Clone,
+        {
+            self.options.rare().retry = Some(retry);
+            self.again = Some(F::clone);
             self
         }
     };

@@ -36,6 +36,7 @@ where
     options!(consistency);
     options!(tiers);
     options!(share_load);
+    options!(loader);
 }
 
 impl<K, A, V, E, F, Fut> Wrapped<K, A, V, F>
@@ -61,7 +62,7 @@ where
         argument: A,
     ) -> GetOrLoad<'_, V, impl FnOnce() -> Fut + Send + 'static + use<K, A, V, E, F, Fut>> {
         let key = self.key(argument.borrow());
-        GetOrLoad::with(&self.door, key, self.loader(argument), self.options.clone())
+        GetOrLoad::with(&self.door, key, self.load_of(argument), self.options.clone())
     }
 
     /// Calls the closure whatever the tiers hold, stores the value and returns it.
@@ -76,7 +77,7 @@ where
         argument: A,
     ) -> Refresh<'_, V, impl FnOnce() -> Fut + Send + 'static + use<K, A, V, E, F, Fut>> {
         let key = self.key(argument.borrow());
-        Refresh::with(&self.door, key, self.loader(argument), self.options.clone())
+        Refresh::with(&self.door, key, self.load_of(argument), self.options.clone())
     }
 
     /// Returns the key of an argument, to invalidate or to look it up in the namespace.
@@ -85,7 +86,7 @@ where
         self.keyspace.key(argument)
     }
 
-    fn loader(&self, argument: A) -> impl FnOnce() -> Fut + Send + 'static + use<K, A, V, E, F, Fut> {
+    fn load_of(&self, argument: A) -> impl FnOnce() -> Fut + Send + 'static + use<K, A, V, E, F, Fut> {
         let load = Arc::clone(&self.load);
         move || load(argument)
     }

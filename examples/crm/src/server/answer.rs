@@ -60,7 +60,7 @@ impl IntoResponse for AppError {
             Self::Refused { status, message } => (status, message),
             Self::NoSuchContact(id) => (StatusCode::NOT_FOUND, format!("there is no contact {id}")),
             Self::BadTenant(error) => (StatusCode::BAD_REQUEST, error.to_string()),
-            Self::Read(error @ (LoadError::Timeout | LoadError::Overloaded)) => {
+            Self::Read(error) if error.is_timeout() || error.is_refusal() => {
                 (StatusCode::SERVICE_UNAVAILABLE, error.to_string())
             }
             Self::Read(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),

@@ -5,11 +5,11 @@ use std::{collections::HashMap, convert::Infallible, future::Future, hash::Hash,
 use crate::{
     Loaded,
     codec::CacheValue,
-    engine::{BoxedLoad, BulkLoad},
+    engine::{BoxedLoad, BulkLoad, Loading},
 };
 
-type One<Q, V, E> = Box<dyn Fn(Q) -> BoxedLoad<V, E> + Send>;
-type Many<Q, V, E> = Box<dyn Fn(Arc<[Q]>) -> BulkLoad<V, E> + Send>;
+type One<Q, V, E> = Box<dyn Fn(Q) -> Loading<BoxedLoad<V, E>> + Send>;
+type Many<Q, V, E> = Box<dyn Fn(Arc<[Q]>) -> Loading<BulkLoad<V, E>> + Send>;
 
 /// How the keys of a warm-up are loaded. Made by [`Warm::load`](super::Warm::load) and its relatives.
 pub struct WarmLoader<Q, V, E>(Inner<Q, V, E>);
@@ -23,8 +23,8 @@ enum Inner<Q, V, E> {
 
 /// The load of one batch.
 pub(super) enum Kind<V, E> {
-    One(BoxedLoad<V, E>, bool),
-    Many(BulkLoad<V, E>),
+    One(Loading<BoxedLoad<V, E>>, bool),
+    Many(Loading<BulkLoad<V, E>>),
     /// None: only the tiers are read.
     Tiers,
 }
@@ -37,7 +37,7 @@ impl<Q, V: CacheValue> WarmLoader<Q, V, Infallible> {
 
 impl<Q, V, E> WarmLoader<Q, V, E>
 where
-    Q: Send + Sync + 'static,
+    Q: Clone + Send + Sync + 'static,
     V: CacheValue,
     E: 'static,
 {
@@ -46,9 +46,12 @@ where
         F: FnOnce(Q) -> Fut + Clone + Send + 'static,
         Fut: Future<Output = Result<V, E>> + Send + 'static,
     {
-        let one = move |key| -> BoxedLoad<V, E> {
+        let one = move |key: Q| {
             let load = load.clone();
-            Box::new(move |_| Box::pin(async move { load(key).await.map(Loaded::new) }))
+            Loading::repeatable(move || -> BoxedLoad<V, E> {
+                let (load, key) = (load.clone(), key.clone());
+                Box::new(move |_| Box::pin(async move { load(key).await.map(Loaded::new) }))
+            })
         };
         Self(Inner::One(Box::new(one), false))
     }
@@ -58,29 +61,37 @@ where
         F: FnOnce(Q) -> Fut + Clone + Send + 'static,
         Fut: Future<Output = Result<Option<V>, E>> + Send + 'static,
     {
-        let one = move |key| -> BoxedLoad<V, E> {
+        let one = move |key: Q| {
             let load = load.clone();
-            Box::new(move |_| Box::pin(async move { Ok(load(key).await?.map_or_else(Loaded::absent, Loaded::new)) }))
+            Loading::repeatable(move || -> BoxedLoad<V, E> {
+                let (load, key) = (load.clone(), key.clone());
+                Box::new(move |_| {
+                    Box::pin(async move { Ok(load(key).await?.map_or_else(Loaded::absent, Loaded::new)) })
+                })
+            })
         };
         Self(Inner::One(Box::new(one), true))
     }
 
     pub(super) fn of_many<F, Fut, I>(load: F) -> Self
     where
-        Q: Hash + Eq + Clone,
+        Q: Hash + Eq,
         F: FnOnce(Vec<Q>) -> Fut + Clone + Send + 'static,
         Fut: Future<Output = Result<I, E>> + Send + 'static,
         I: IntoIterator<Item = (Q, V)> + Send + 'static,
     {
-        let many = move |keys: Arc<[Q]>| -> BulkLoad<V, E> {
+        let many = move |keys: Arc<[Q]>| {
             let load = load.clone();
-            Box::new(move |indices| {
-                Box::pin(async move {
-                    let missing = indices.iter().map(|index| keys[*index].clone()).collect();
-                    let places: HashMap<&Q, usize> = indices.iter().map(|index| (&keys[*index], *index)).collect();
-                    let loaded = load(missing).await?;
-                    // what was not asked for is dropped: it has no fence
-                    Ok(loaded.into_iter().filter_map(|(key, value)| Some((*places.get(&key)?, value))).collect())
+            Loading::repeatable(move || -> BulkLoad<V, E> {
+                let (load, keys) = (load.clone(), Arc::clone(&keys));
+                Box::new(move |indices| {
+                    Box::pin(async move {
+                        let missing = indices.iter().map(|index| keys[*index].clone()).collect();
+                        let places: HashMap<&Q, usize> = indices.iter().map(|index| (&keys[*index], *index)).collect();
+                        let loaded = load(missing).await?;
+                        // what was not asked for is dropped: it has no fence
+                        Ok(loaded.into_iter().filter_map(|(key, value)| Some((*places.get(&key)?, value))).collect())
+                    })
                 })
             })
         };

@@ -155,6 +155,14 @@ impl<Q, V: 'static, L> Warm<'_, Q, V, L> {
     options!(tags);
     options!(consistency);
     options!(tiers);
+    options!(loader);
+
+    /// Tries loads that fail again: [`Retry`](crate::Retry) says how often, and what bounds it. Default: the loader is called once
+    /// for each key or batch.
+    pub fn retry(mut self, retry: crate::Retry) -> Self {
+        self.options.rare().retry = Some(retry);
+        self
+    }
 
     /// Sets how many batches (with [`load`](Warm::load): keys) are under way at once, at least 1. Default 8.
     ///
@@ -232,6 +240,7 @@ where
     pub fn start(self) -> Result<WarmUp<Q, E>> {
         let Self { door, keyspace, keys, loader, options, asked } = self;
         let policy = options.policy_in(door, Some(keyspace))?;
+        let protection = options.protection(door, Some(keyspace))?;
         let at_most = 1 << 20;
         for (option, value) in [
             ("concurrency", asked.concurrency),
@@ -252,6 +261,7 @@ where
             rate: asked.rate,
             others: asked.priority.left_to_others(door.tenant.loads.all()),
             forced: asked.forced,
+            protection,
             resume_at: asked.resume_at,
         };
         let tally = Arc::new(Tally::new(asked.total, asked.listed));

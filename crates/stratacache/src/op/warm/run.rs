@@ -19,7 +19,7 @@ use super::{
 use crate::{
     LoadError,
     codec::CacheValue,
-    engine::{BulkCall, BulkRequest, Call, Door, Place, Request, Standing, Warmed},
+    engine::{BulkCall, BulkRequest, Call, Door, Place, Protection, Request, Standing, Warmed},
 };
 
 /// A batch that is not full waits so long for further keys of a stream.
@@ -37,6 +37,7 @@ pub(super) struct Plan {
     /// Places for loads that are left to others.
     pub(super) others: usize,
     pub(super) forced: bool,
+    pub(super) protection: Protection,
     pub(super) resume_at: u64,
 }
 
@@ -196,6 +197,7 @@ where
     fn start(&mut self, batch: Vec<Item<Q, V>>, slot: OwnedSemaphorePermit, place: Option<Place>) {
         let (door, tally, first) = (Arc::clone(&self.door), Arc::clone(&self.tally), self.first);
         let (policy, tags, forced) = (self.plan.policy, self.plan.tags.clone(), self.plan.forced);
+        let protection = self.plan.protection.clone();
         let mut seen = HashSet::with_capacity(batch.len());
         let (mut originals, mut keys) = (Vec::with_capacity(batch.len()), Vec::with_capacity(batch.len()));
         for Item { original, key } in batch {
@@ -227,11 +229,13 @@ where
                         refresh: false,
                         standing: Standing::Current,
                         place,
+                        protection,
                     };
                     vec![engine.warm(Box::new(Request { call, load })).await]
                 }
                 Kind::Many(load) => {
-                    let call = BulkCall { ns: door, keys: keys.into(), policy, ttl, tags, forced, place };
+                    let keys = keys.into();
+                    let call = BulkCall { ns: door, keys, policy, ttl, tags, forced, place, protection };
                     let all = engine.warm_many(BulkRequest { call, load }).await;
                     all.unwrap_or_else(|error| originals.iter().map(|_| Err(error.clone())).collect())
                 }
