@@ -45,6 +45,7 @@ mod memory;
 mod namespace;
 mod observe;
 pub mod op;
+mod resource;
 mod spawn;
 mod sync;
 mod value;
@@ -62,6 +63,11 @@ pub use loaded::{LoadContext, Loaded};
 pub use namespace::Namespace;
 pub use observe::{CompressionStats, EventStream, Lagged, Stats, TierStats};
 pub use op::{Lookup, WarmEnd, WarmFailure, WarmPriority, WarmProgress, WarmReport, WarmUp};
+pub use resource::{
+    Advice, Argument, CountSource, KindUsage, ListSource, Loading, NotForgotten, PageSource, PartitionSource,
+    Partitions, QuerySource, Resource, Saved, Scope, Source, Usage, UsageReport, UsedKey, WarmMany, WarmRead, Window,
+    WritableSource, Write, WriteError, Written,
+};
 pub use stratacache_core::{
     Ceilings, Codec, CodecError, CodecErrorKind, Compress, Consistency, Error, ErrorKind, IntoKey, IntoTag,
     IntoTargets, Key, KeyPart, Keyspace, LeadingParts, MemoryForm, NormalizeText, OnDisconnect, OnWriteError, OwnCodec,

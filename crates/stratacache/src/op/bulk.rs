@@ -87,11 +87,24 @@ pub struct GetOrLoadMany<'a, K: 'static, V: 'static, F> {
     keys: Vec<K>,
     load: F,
     options: Options,
+    forced: bool,
 }
 
 impl<'a, K, V: 'static, F> GetOrLoadMany<'a, K, V, F> {
     pub(crate) fn new(door: &'a Arc<Door>, keyspace: &'static Keyspace<K, V>, keys: Vec<K>, load: F) -> Self {
-        Self { door, keyspace, keys, load, options: Options::default() }
+        Self::with(door, keyspace, keys, load, Options::default(), false)
+    }
+
+    /// `forced` loads whatever the tiers hold.
+    pub(crate) fn with(
+        door: &'a Arc<Door>,
+        keyspace: &'static Keyspace<K, V>,
+        keys: Vec<K>,
+        load: F,
+        options: Options,
+        forced: bool,
+    ) -> Self {
+        Self { door, keyspace, keys, load, options, forced }
     }
 }
 
@@ -115,7 +128,7 @@ where
     type IntoFuture = BoxFuture<'a, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
-        let Self { door, keyspace, keys: wanted, load, options } = self;
+        let Self { door, keyspace, keys: wanted, load, options, forced } = self;
         Box::pin(async move {
             let mut places: HashMap<K, usize> = HashMap::with_capacity(wanted.len());
             let mut distinct = Vec::with_capacity(wanted.len());
@@ -147,7 +160,7 @@ where
                 policy,
                 ttl,
                 tags: options.tags,
-                forced: false,
+                forced,
                 place: None,
             };
             let landed = engine.read_through_many(BulkRequest { call, load }).await?;

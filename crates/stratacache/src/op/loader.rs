@@ -5,7 +5,7 @@ use std::future::Future;
 use crate::{LoadContext, Loaded, engine::BoxedLoad};
 
 /// Turns a loader of values into the general form.
-pub(super) fn of_value<V, E, F, Fut>(load: F) -> BoxedLoad<V, E>
+pub(crate) fn of_value<V, E, F, Fut>(load: F) -> BoxedLoad<V, E>
 where
     V: Send + Sync + 'static,
     E: 'static,
@@ -16,7 +16,7 @@ where
 }
 
 /// Turns a loader of optional values into the general form.
-pub(super) fn of_option<V, E, F, Fut>(load: F) -> BoxedLoad<V, E>
+pub(crate) fn of_option<V, E, F, Fut>(load: F) -> BoxedLoad<V, E>
 where
     V: Send + Sync + 'static,
     E: 'static,
