@@ -46,6 +46,7 @@ mod memory;
 mod namespace;
 mod observe;
 pub mod op;
+mod resource;
 mod spawn;
 mod sync;
 mod value;
@@ -64,6 +65,11 @@ pub use loaders::{LoaderLimits, LoaderStats, Retry};
 pub use namespace::Namespace;
 pub use observe::{CompressionStats, EventStream, Lagged, Stats, TierStats};
 pub use op::{FollowProgress, Follower, Lookup, WarmEnd, WarmFailure, WarmPriority, WarmProgress, WarmReport, WarmUp};
+pub use resource::{
+    Advice, Argument, CountSource, KindUsage, ListSource, Loading, NotForgotten, PageSource, PartitionSource,
+    Partitions, QuerySource, Resource, Saved, Scope, Source, Usage, UsageReport, UsedKey, WarmMany, WarmRead, Window,
+    WritableSource, Write, WriteError, Written,
+};
 pub use stratacache_core::{
     Ceilings, Codec, CodecError, CodecErrorKind, Compress, Consistency, Error, ErrorKind, IntoKey, IntoTag,
     IntoTargets, Key, KeyPart, Keyspace, LeadingParts, MemoryForm, NormalizeText, OnDisconnect, OnWriteError, OwnCodec,

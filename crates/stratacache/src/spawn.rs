@@ -96,6 +96,12 @@ impl Spawner {
         })
     }
 
+    /// Waits until the cache is being closed.
+    pub(crate) async fn closing(&self) {
+        // the sender lives as long as this
+        let _ = self.closing.subscribe().wait_for(|closing| *closing).await;
+    }
+
     /// Returns how many tasks run.
     pub(crate) fn active(&self) -> usize {
         self.active.count.load(std::sync::atomic::Ordering::Acquire)

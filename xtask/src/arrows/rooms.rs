@@ -13,6 +13,8 @@ const CRATE: &str = "stratacache";
 
 /// The rooms and their floors. A room names those on lower floors and its own, but a leaf never names another leaf.
 const ROOMS: &[(&str, u8)] = &[
+    // made of what the namespace offers
+    ("resource", 6),
     ("cache", 5),
     ("namespace", 5),
     ("op", 4),
@@ -110,7 +112,9 @@ fn refused(room: &str, own: u8, other: &str) -> Option<String> {
     }
     Some(match (own, theirs) {
         (LEAF, LEAF) => format!("leaf `{room}` names leaf `{other}`: leaves meet in `engine`"),
-        _ => format!("`{room}` names `{other}`, which is above it: lib -> cache, namespace -> op -> engine -> leaves"),
+        _ => format!(
+            "`{room}` names `{other}`, which is above it: lib -> resource -> cache, namespace -> op -> engine -> leaves"
+        ),
     })
 }
 
@@ -208,6 +212,7 @@ mod tests {
             ("src/engine/read.rs", "use crate::cache::Builder;"),
             ("src/op/get.rs", "use crate::namespace::Namespace;"),
             ("src/op/get.rs", "use crate::cache::Cache;"),
+            ("src/namespace/mod.rs", "use crate::resource::Resource;"),
             ("src/spawn.rs", "use crate::observe::Counters;"),
             ("src/flight/table.rs", "use crate::cached::Cached;"),
             ("src/cached.rs", "use crate::engine::Engine;"),
@@ -219,6 +224,7 @@ mod tests {
             ("src/op/get.rs", "use crate::engine::Engine;"),
             ("src/namespace.rs", "use crate::{op::Get, cache::Cache};"),
             ("src/cache/mod.rs", "use crate::{namespace::Namespace, observe::Stats};"),
+            ("src/resource/read.rs", "use crate::{namespace::Namespace, op::Get};"),
             ("src/loaded.rs", "use crate::{cached::Cached, memory::Entry};"),
             ("src/spawn.rs", "use crate::sync::Mutex;"),
             ("src/lib.rs", LIB),

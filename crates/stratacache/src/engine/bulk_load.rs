@@ -98,6 +98,11 @@ impl Engine {
         let mut answers = Vec::with_capacity(keys.len());
         let mut wishes = Vec::new();
         for (index, key) in keys.iter().enumerate() {
+            if request.call.forced {
+                wishes.push(Wish { index, stale: None, behind: false });
+                answers.push(None);
+                continue;
+            }
             answers.push(match self.memory_answer(&ns, key, true, standing) {
                 FromMemory::Answer { landed, refresh } => {
                     let stale = Some(Arc::clone(&landed.entry));

@@ -70,7 +70,7 @@ impl Engine {
     }
 
     /// Refuses what comes after `close`, and what is too much for one tenant.
-    pub(super) fn permit_invalidation(&self, inner: &Door) -> Result<()> {
+    pub(crate) fn permit_invalidation(&self, inner: &Door) -> Result<()> {
         self.check_open()?;
         inner.tenant.permit_invalidation(&self.limits, self.timeline.now())
     }

@@ -89,11 +89,24 @@ pub struct GetOrLoadMany<'a, K: 'static, V: 'static, F> {
     options: Options,
     /// Clones the loader, where it may be called again.
     again: Option<fn(&F) -> F>,
+    forced: bool,
 }
 
 impl<'a, K, V: 'static, F> GetOrLoadMany<'a, K, V, F> {
     pub(crate) fn new(door: &'a Arc<Door>, keyspace: &'static Keyspace<K, V>, keys: Vec<K>, load: F) -> Self {
-        Self { door, keyspace, keys, load, options: Options::default(), again: None }
+        Self::with(door, keyspace, keys, load, Options::default(), false)
+    }
+
+    /// `forced` loads whatever the tiers hold.
+    pub(crate) fn with(
+        door: &'a Arc<Door>,
+        keyspace: &'static Keyspace<K, V>,
+        keys: Vec<K>,
+        load: F,
+        options: Options,
+        forced: bool,
+    ) -> Self {
+        Self { door, keyspace, keys, load, options, again: None, forced }
     }
 }
 
@@ -119,7 +132,7 @@ where
     type IntoFuture = BoxFuture<'a, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
-        let Self { door, keyspace, keys: wanted, load, options, again } = self;
+        let Self { door, keyspace, keys: wanted, load, options, again, forced } = self;
         Box::pin(async move {
             let mut places: HashMap<K, usize> = HashMap::with_capacity(wanted.len());
             let mut distinct = Vec::with_capacity(wanted.len());
@@ -156,7 +169,7 @@ where
                 policy,
                 ttl,
                 tags: options.tags,
-                forced: false,
+                forced,
                 place: None,
                 protection,
             };

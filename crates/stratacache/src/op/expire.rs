@@ -36,10 +36,10 @@ impl<'a> Expire<'a> {
     }
 
     fn resolve(self) -> Result<Targets> {
+        self.door.check()?;
         match self.what {
-            What::Targets(targets) => resolve(self.door, targets),
+            What::Targets(targets) => resolve(self.door, targets, false),
             What::Everything => {
-                self.door.check()?;
                 let scope = self.door.space.scopes.path().last().map(|scope| engine::Target::namespace(*scope));
                 Ok(Targets { scopes: scope.into_iter().collect(), ..Targets::default() })
             }

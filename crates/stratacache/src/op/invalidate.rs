@@ -4,22 +4,33 @@ use std::{future::IntoFuture, sync::Arc};
 
 use stratacache_core::{Result, Target, Token, coordinator::Strength};
 
-use super::{BoxFuture, OrQueue, target::resolve};
-use crate::{
-    engine,
-    engine::{Door, Targets},
+use super::{
+    BoxFuture, OrQueue,
+    target::{everything, resolve},
 };
+use crate::engine::{Door, Targets};
 
 /// An invalidation. Made by [`Namespace::invalidate`](crate::Namespace::invalidate) and its relatives.
 #[must_use = "nothing happens until it is awaited"]
 pub struct Invalidate<'a> {
     door: &'a Arc<Door>,
     targets: Vec<Target>,
+    /// And the whole namespace.
+    all: bool,
 }
 
 impl<'a> Invalidate<'a> {
     pub(crate) fn new(door: &'a Arc<Door>, targets: Vec<Target>) -> Self {
-        Self { door, targets }
+        Self::with_all(door, targets, false)
+    }
+
+    pub(crate) fn with_all(door: &'a Arc<Door>, targets: Vec<Target>, all: bool) -> Self {
+        Self { door, targets, all }
+    }
+
+    fn resolved(self) -> Result<Targets> {
+        self.door.check()?;
+        resolve(self.door, self.targets, self.all)
     }
 
     /// Lets it wait where the shared tier or its coordinator cannot be reached, or their answer is missing; awaited, it then
@@ -54,7 +65,7 @@ impl<'a> Invalidate<'a> {
     /// # Ok(()) }
     /// ```
     pub fn or_queue(self) -> OrQueue<'a> {
-        OrQueue::of_targets(self.door, resolve(self.door, self.targets), Strength::Hard)
+        OrQueue::of_targets(self.door, self.resolved(), Strength::Hard)
     }
 }
 
@@ -64,8 +75,8 @@ impl<'a> IntoFuture for Invalidate<'a> {
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
-            let targets = resolve(self.door, self.targets)?;
-            self.door.engine.invalidate(self.door, targets, Strength::Hard).await
+            let door = self.door;
+            door.engine.invalidate(door, self.resolved()?, Strength::Hard).await
         })
     }
 }
@@ -88,10 +99,7 @@ impl<'a> Clear<'a> {
 
     fn targets(&self) -> Result<Targets> {
         self.door.check()?;
-        let path = self.door.space.scopes.path();
-        let scope = path.last().map(|scope| engine::Target::namespace(*scope));
-        let everything = path.len() == 1;
-        Ok(Targets { scopes: scope.into_iter().collect(), everything, ..Targets::default() })
+        Ok(everything(self.door))
     }
 }
 

@@ -42,7 +42,7 @@ macro_rules! load_operation {
             }
 
             #[inline]
-            pub(super) fn with(door: &'a Arc<Door>, key: Key<V>, load: F, options: Options) -> Self {
+            pub(crate) fn with(door: &'a Arc<Door>, key: Key<V>, load: F, options: Options) -> Self {
                 Self { door, key, load, options, again: None }
             }
 

@@ -64,7 +64,7 @@ pub(super) fn at_once<V: CacheValue>(
 }
 
 /// Loads, after memory had no simple answer. `None` is an absence.
-pub(super) async fn load_slowly<V, E>(
+pub(crate) async fn load_slowly<V, E>(
     door: Arc<Door>,
     key: Key<V>,
     options: Options,

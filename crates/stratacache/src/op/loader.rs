@@ -20,7 +20,7 @@ where
 }
 
 /// Turns a loader of values into the general form.
-pub(super) fn of_value<V, E, F, Fut>(load: F) -> BoxedLoad<V, E>
+pub(crate) fn of_value<V, E, F, Fut>(load: F) -> BoxedLoad<V, E>
 where
     V: Send + Sync + 'static,
     E: 'static,
@@ -31,7 +31,7 @@ where
 }
 
 /// Turns a loader of optional values into the general form.
-pub(super) fn of_option<V, E, F, Fut>(load: F) -> BoxedLoad<V, E>
+pub(crate) fn of_option<V, E, F, Fut>(load: F) -> BoxedLoad<V, E>
 where
     V: Send + Sync + 'static,
     E: 'static,

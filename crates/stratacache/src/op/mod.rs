@@ -35,4 +35,10 @@ pub use wrap::Wrapped;
 
 use std::{future::Future, pin::Pin};
 
+// for resources, which are made of these operations
+pub(crate) use load_future::load_slowly;
+pub(crate) use loader::{of_option as load_of_option, of_value as load_of_value};
+pub(crate) use options::{Options, options};
+pub(crate) use target::resolve;
+
 pub(crate) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

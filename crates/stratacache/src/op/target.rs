@@ -7,12 +7,11 @@ use crate::{
     engine::{Door, Targets},
 };
 
-/// Turns targets into what the engine orders.
-pub(super) fn resolve(door: &Door, targets: Vec<Target>) -> Result<Targets> {
-    door.check()?;
+/// Turns targets into what the engine orders; `all` adds the whole namespace. The caller has checked the door.
+pub(crate) fn resolve(door: &Door, targets: Vec<Target>, all: bool) -> Result<Targets> {
     let inner = door;
     let deployment = &inner.engine.deployment;
-    let mut resolved = Targets::default();
+    let mut resolved = if all { everything(door) } else { Targets::default() };
     for target in targets {
         match target.into_kind() {
             TargetKind::Key(key) => {
@@ -38,4 +37,11 @@ pub(super) fn resolve(door: &Door, targets: Vec<Target>) -> Result<Targets> {
         }
     }
     Ok(resolved)
+}
+
+/// Returns the whole of a namespace; at the root, of its tenant.
+pub(super) fn everything(door: &Door) -> Targets {
+    let path = door.space.scopes.path();
+    let scope = path.last().map(|scope| engine::Target::namespace(*scope));
+    Targets { scopes: scope.into_iter().collect(), everything: path.len() == 1, ..Targets::default() }
 }

@@ -6,13 +6,13 @@ use std::{
     time::Duration,
 };
 
-use stratacache_core::{Consistency, Error, ErrorKind, Result, Scope, Token, event::EventKind};
+use stratacache_core::{Consistency, Error, ErrorKind, Result, Scope, Token, coordinator::Strength, event::EventKind};
 use tokio::time::{sleep, timeout};
 
 use super::{Attempt, Identity, What, Work};
 use crate::{
     Invalidation,
-    engine::{Door, Engine, life::back_off},
+    engine::{Door, Engine, Targets, life::back_off},
     observe::Counter,
 };
 
@@ -65,6 +65,29 @@ impl Engine {
             return self.write_to_the_end(write).await;
         }
         self.spawner.to_the_end(write).await?
+    }
+
+    /// Invalidates what a write of the source has touched, or lets it wait if that was asked for. It was permitted before the write,
+    /// and is carried out although the cache is closing: the caller is a task that closing waits for.
+    pub(crate) async fn invalidate_committed(
+        self: &Arc<Self>,
+        door: &Door,
+        targets: Targets,
+        or_queue: bool,
+    ) -> Result<Invalidation> {
+        let what = What::Targets { tenant: Arc::clone(&door.tenant), space: Arc::clone(&door.space), targets };
+        let work = Work { what, strength: Strength::Hard };
+        match self.carry_out(&work, false).await {
+            Ok(token) => Ok(Invalidation::Applied(token)),
+            Err(error) if or_queue && self.shared && is_out_of_reach(&error) => self.queue_up(work, error),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Waits until the cache is being closed, and then as long as closing waits for writes.
+    pub(crate) async fn patience_at_close(&self) {
+        self.spawner.closing().await;
+        sleep(self.behind.flush).await;
     }
 
     /// Carries out one invalidation; `first` when the caller asks for it, and may be refused.
