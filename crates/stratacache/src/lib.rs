@@ -61,7 +61,7 @@ pub use load_error::LoadError;
 pub use loaded::{LoadContext, Loaded};
 pub use namespace::Namespace;
 pub use observe::{CompressionStats, EventStream, Lagged, Stats, TierStats};
-pub use op::{Lookup, WarmEnd, WarmFailure, WarmPriority, WarmProgress, WarmReport, WarmUp};
+pub use op::{Lookup, Number, WarmEnd, WarmFailure, WarmPriority, WarmProgress, WarmReport, WarmUp};
 pub use stratacache_core::{
     Ceilings, Codec, CodecError, CodecErrorKind, Compress, Consistency, Error, ErrorKind, IntoKey, IntoTag,
     IntoTargets, Key, KeyPart, Keyspace, LeadingParts, MemoryForm, NormalizeText, OnDisconnect, OnWriteError, OwnCodec,

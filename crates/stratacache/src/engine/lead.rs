@@ -17,7 +17,7 @@ use super::{
     catch::run_loader,
     fill::{Filling, Kept},
     lease::{Refresh, Right, fence_of},
-    lower::{Below, Found, LeaseLife, Wanted},
+    lower::{Below, ByKey, Found, LeaseLife, Wanted},
     make::Making,
     places::Place,
     promote::Rising,
@@ -235,6 +235,7 @@ impl<V: CacheValue> Leader<V> {
             stamp: self.stamp,
             policy: &self.call.policy,
             keyspace: self.call.key.keyspace(),
+            by_key: ByKey::Marks,
         }
     }
 
