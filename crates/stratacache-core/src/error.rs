@@ -27,6 +27,8 @@ pub enum ErrorKind {
     Closed,
     /// Bytes that should be ours are damaged.
     Corrupt,
+    /// A counter would leave the range of its type.
+    OutOfRange,
     /// Anything else; the message says what.
     Internal,
 }
@@ -49,6 +51,7 @@ impl ErrorKind {
             Self::Overloaded => "overloaded",
             Self::Closed => "closed",
             Self::Corrupt => "corrupt",
+            Self::OutOfRange => "out of range",
             Self::Internal => "internal",
         }
     }

@@ -23,7 +23,7 @@ use crate::{
     coherence::{Hooks, LocalCoordinator, Mirror, Rules},
     engine::{
         Asked, BehindLimits, Engine, Jitter, Limits, Prober, Queue, QueueLimits, Sealing, Tenants, TierHandle,
-        Timeline, check_names, maintain,
+        Timeline, Turns, Updates, check_names, maintain,
     },
     flight::FlightTable,
     guard::{Breaker, Deadline, JournalHolder, Patience},
@@ -567,6 +567,8 @@ impl CacheBuilder {
                 tiers,
                 sealing: self.encryption.map(Sealing::from),
                 tenants: Tenants::new(quota_of(self.default_quota), quotas),
+                updates: Updates::default(),
+                turns: Turns::default(),
                 ledger,
                 events,
                 compression: CompressionCounters::default(),

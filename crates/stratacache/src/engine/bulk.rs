@@ -13,7 +13,7 @@ use stratacache_core::{
 use super::{
     Door, Engine,
     lead::Landed,
-    lower::{Found, Wanted, asking},
+    lower::{ByKey, Found, Wanted, asking},
     promote::Rising,
 };
 use crate::{
@@ -134,6 +134,7 @@ impl Engine {
                     stamp,
                     policy,
                     keyspace: key.keyspace(),
+                    by_key: ByKey::Marks,
                 };
                 match self.judge_envelope(tier, tier_index, &wanted, &envelope, &seal) {
                     Some(entry) if entry.fresh => {

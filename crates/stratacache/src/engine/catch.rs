@@ -19,6 +19,11 @@ pub(crate) async fn catching<T>(future: impl Future<Output = T>) -> Result<T, Ar
     .await
 }
 
+/// Runs a closure and turns a panic into its message.
+pub(super) fn caught<T>(run: impl FnOnce() -> T) -> Result<T, Arc<str>> {
+    catch_unwind(AssertUnwindSafe(run)).map_err(|panic| message(&*panic))
+}
+
 fn message(panic: &(dyn Any + Send)) -> Arc<str> {
     let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     text.unwrap_or("no message").into()

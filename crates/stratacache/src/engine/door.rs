@@ -162,6 +162,23 @@ impl Door {
         self.space.recent_scopes.of_tags(all(), || make(of(false), of(true)))
     }
 
+    /// Returns scopes with the tags of others added.
+    pub(super) fn with_scopes_of(&self, own: &Arc<EntryScopes>, others: &EntryScopes) -> Arc<EntryScopes> {
+        let lacks = |own: &[Scope], others: &[Scope]| others.iter().any(|scope| !own.contains(scope));
+        if !lacks(own.tags(), others.tags()) && !lacks(own.global_tags(), others.global_tags()) {
+            return Arc::clone(own);
+        }
+        let both = |own: &[Scope], others: &[Scope]| {
+            let mut all = [own, others].concat();
+            all.sort_unstable();
+            all.dedup();
+            all
+        };
+        let (tags, global) = (both(own.tags(), others.tags()), both(own.global_tags(), others.global_tags()));
+        let make = || EntryScopes::new(Arc::clone(own.path()), tags.clone().into(), global.clone().into());
+        self.space.recent_scopes.of_scopes(&tags, &global, make)
+    }
+
     /// Returns the scope of the keys of this namespace that begin alike.
     pub(crate) fn prefix_scope(&self, prefix: &[u8]) -> Scope {
         self.engine.deployment.prefix_scope(&self.tenant.id, self.space.prefix.path(), prefix)

@@ -358,20 +358,57 @@ impl Engine {
         {
             return None;
         }
-        let now = self.timeline.now();
+        let expires_at = self.leaves_tier_at(tier, *slot, policy);
+        if expires_at <= self.timeline.now() || !tier.admits(*name, rule.map_or(1, |r| r.min_hits)) {
+            return None;
+        }
+        Some(PutItem::new(*name, envelope.clone(), expires_at, *fence))
+    }
+    /// Returns when a tier may let go of an entry.
+    pub(super) fn leaves_tier_at(&self, tier: &TierHandle, slot: &dyn Slot, policy: &Policy) -> Millis {
         let times = slot.times();
         let window = u64::from(times.revalidate_ms.max(times.error_ms));
         let mut expires_at: Millis = times.fresh_until.saturating_add(window);
-        if let Some(cap) = rule.and_then(|r| r.ttl) {
+        if let Some(cap) = policy.tier_rule(&tier.name).and_then(|rule| rule.ttl) {
             // as it is judged when it is read
             expires_at = expires_at.min(times.created.saturating_add(cap.as_millis() as u64));
         }
         if let Some(idle) = policy.idle_time() {
-            expires_at = expires_at.min(now.saturating_add(idle.as_millis() as u64));
+            expires_at = expires_at.min(self.timeline.now().saturating_add(idle.as_millis() as u64));
         }
-        if expires_at <= now || !tier.admits(*name, rule.map_or(1, |r| r.min_hits)) {
-            return None;
+        expires_at
+    }
+
+    /// Puts one envelope into one tier under its fence, and says what the tier did.
+    pub(super) async fn put_one(
+        &self,
+        ns: &Door,
+        index: usize,
+        put: &Put<'_>,
+        expires_at: Millis,
+    ) -> Result<PutOutcome, TierError> {
+        let tier = &self.tiers[index];
+        if (put.envelope.len() + put.seal.overhead()) as u64 > tier.heaviest(put.policy) {
+            return Ok(PutOutcome::TooLarge);
         }
-        Some(PutItem::new(*name, envelope.clone(), expires_at, *fence))
+        let item = sealed(ns, tier, put, PutItem::new(put.name, put.envelope.clone(), expires_at, put.fence))?;
+        TierCounters::count(&tier.counters.writes);
+        let outcome = tier.tier.put_many(PutMany::new(vec![item])).await.and_then(|outcomes| {
+            let lost = || TierError::new(TierErrorKind::ReplyLost, "the tier did not say what became of an entry");
+            outcomes.into_iter().next().ok_or_else(lost)
+        });
+        let outcome = match outcome {
+            Ok(PutOutcome::Failed(error)) => Err(error),
+            outcome => outcome,
+        };
+        match &outcome {
+            Ok(PutOutcome::Fenced) => TierCounters::count(&tier.counters.fenced),
+            Ok(_) => {}
+            Err(error) => {
+                TierCounters::count(&tier.counters.write_failures);
+                tier.note("put", error, |kind| self.report(Some(&ns.tenant), kind));
+            }
+        }
+        outcome
     }
 }

@@ -9,7 +9,7 @@ use stratacache_core::{
     tier::{GetMany, Tier},
 };
 
-use super::{Door, Engine, Standing};
+use super::{Door, Engine, Standing, lower::ByKey};
 use crate::memory::Times;
 
 /// What is known of a key.
@@ -87,7 +87,7 @@ impl Engine {
             if head.check != check {
                 continue;
             }
-            let verdict = self.envelope_verdict(tier, inner, bytes, fill.began(), &head);
+            let verdict = self.envelope_verdict(tier, inner, bytes, (fill.began(), ByKey::Marks), &head);
             let times = verdict.map(|expired_at| self.believable(&head, expired_at));
             let view = view(&tier.name, &head, times, envelope.len() as u64, now);
             tiers.push(TierView { valid: view.valid && usable.uses_tiers(), ..view });

@@ -16,7 +16,7 @@ use super::{
     Door, Engine, Standing,
     fill::{Filling, Kept},
     lease::{Refresh, Right, fence_of},
-    lower::{Below, Found, LeaseLife, Wanted},
+    lower::{Below, ByKey, Found, LeaseLife, Wanted},
     make::Making,
     places::Place,
     promote::Rising,
@@ -242,6 +242,7 @@ impl<V: CacheValue> Leader<V> {
             stamp: self.stamp,
             policy: &self.call.policy,
             keyspace: self.call.key.keyspace(),
+            by_key: ByKey::Marks,
         }
     }
 

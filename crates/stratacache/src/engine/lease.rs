@@ -21,8 +21,8 @@ use super::{
 use crate::{codec::CacheValue, observe::Counter};
 
 /// Who is not woken looks again after so long, at first and at most.
-const FIRST_PAUSE: Duration = Duration::from_millis(20);
-const LONGEST_PAUSE: Duration = Duration::from_millis(500);
+pub(super) const FIRST_PAUSE: Duration = Duration::from_millis(20);
+pub(super) const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 /// A lease is renewed so many times in its life.
 const RENEWALS: u32 = 3;
 

@@ -64,6 +64,19 @@ pub(super) struct Wanted<'a, V: 'static> {
     pub(super) stamp: Stamp,
     pub(super) policy: &'a Policy,
     pub(super) keyspace: Option<&'static KeyspaceInfo<V>>,
+    pub(super) by_key: ByKey,
+}
+
+/// How far what a tier has is judged by the marks of its own key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ByKey {
+    /// As every reader does.
+    Marks,
+    /// The reader holds the lease of the key. Whoever invalidates or inserts a key removes it, and the lease, before the
+    /// mark: what is there was not overtaken, but for what is older than the permission it was written under.
+    Lease,
+    /// As above, and nothing comes into the tier from one below it: nothing there was overtaken.
+    LeaseOfLowest,
 }
 
 /// How long the leases among the fences live that are taken without asking.
@@ -267,7 +280,9 @@ impl Engine {
         if head.check != check {
             return foreign();
         }
-        let Some(expired_at) = self.envelope_verdict(tier, ns, wanted.key, wanted.began, &head) else { return miss() };
+        let Some(expired_at) = self.envelope_verdict(tier, ns, wanted.key, (wanted.began, wanted.by_key), &head) else {
+            return miss();
+        };
         let now = self.timeline.now();
         let tier_cap = wanted.policy.tier_rule(&tier.name).and_then(|r| r.ttl);
         if tier_cap.is_some_and(|cap| now >= head.created.saturating_add(ms(cap))) {
@@ -306,7 +321,7 @@ impl Engine {
         tier: &TierHandle,
         ns: &Door,
         key: &[u8],
-        began: Seq,
+        (began, by_key): (Seq, ByKey),
         head: &Head,
     ) -> Option<Option<Millis>> {
         let marks = &ns.tenant.marks;
@@ -327,7 +342,11 @@ impl Engine {
         // one, by all where nodes share it, and only what was loaded under the fence. All else must not be older than those
         let removed = if self.shared { tier.capability.shared && !head.older_than_token } else { true };
         let began = if tier.capability.fenced && removed { began } else { head.stamp.seq.max(head.own) };
-        let judged = tier.capability.fenced || self.rules.has(Rule::KeyMarksBelow);
+        let judged = match by_key {
+            ByKey::Marks => tier.capability.fenced || self.rules.has(Rule::KeyMarksBelow),
+            ByKey::Lease => head.older_than_token,
+            ByKey::LeaseOfLowest => false,
+        };
         if judged && !self.mirror.key_allows(marks, scope, began, &depends) {
             return None;
         }

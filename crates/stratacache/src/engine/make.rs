@@ -1,13 +1,16 @@
 //! Making an entry of a value, whichever way it came.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
 
 use stratacache_core::{Key, Policy, Stamp, Tag, clock::Millis, stamp::Seq};
 
 use super::{Door, Engine, Life};
 use crate::{
     codec::CacheValue,
-    memory::{Entry, Held, MapKey},
+    memory::{Entry, Held, MapKey, Slot},
 };
 
 /// Everything an entry is made of besides its value.
@@ -28,6 +31,22 @@ pub(super) struct Making<'a, V: 'static> {
 impl<V: CacheValue> Making<'_, V> {
     fn map_key(&self) -> MapKey {
         MapKey::from(self.ns.lookup(self.key.as_bytes()))
+    }
+
+    /// Makes it with the times and the tags of another, where there is one: the value was changed, not loaded anew.
+    pub(super) fn entry_like(self, engine: &Engine, held: Held<V>, like: Option<&Entry<V>>) -> Arc<Entry<V>> {
+        let Some(like) = like else { return self.entry(engine, held) };
+        let (now, policy) = (engine.timeline.now(), self.policy);
+        let life = Life::promoted(policy, like.times(), 0, now);
+        let cold = life.cold(None);
+        if let Some(cold) = &cold {
+            cold.last_read.store(now, Relaxed);
+        }
+        let own = self.ns.entry_scopes(self.key, self.tags);
+        let scopes = self.ns.with_scopes_of(&own, &like.meta.scopes);
+        let mut entry = Entry::new(self.map_key(), self.stamp, self.own, life.times, scopes, cold, held);
+        entry.meta.kept_out = engine.kept_out(policy);
+        engine.finished(entry, self.key.keyspace(), policy, None)
     }
 
     pub(super) fn entry(self, engine: &Engine, held: Held<V>) -> Arc<Entry<V>> {

@@ -39,6 +39,7 @@ mod tenants;
 mod tier;
 mod timeline;
 mod touch;
+mod update;
 mod used;
 mod warm;
 mod write;
@@ -79,6 +80,7 @@ pub(crate) use tenant::{Limits, Tenant};
 pub(crate) use tenants::Tenants;
 pub(crate) use tier::TierHandle;
 pub(crate) use timeline::Timeline;
+pub(crate) use update::{BoxedChange, Change, Changed, Turns, UpdateRequest, Updates};
 pub(crate) use used::{MOST_TIERS, check_names};
 pub(crate) use warm::Warmed;
 pub(crate) use write::{WriteItem, WriteRequest};
@@ -114,6 +116,10 @@ pub(crate) struct Engine {
     /// What is below memory is encrypted.
     pub(crate) sealing: Option<Sealing>,
     pub(crate) tenants: Tenants,
+    /// Changes of values that are under way.
+    pub(crate) updates: Updates,
+    /// Inserts of a key, and the changes of its value that only this process knows of, come one after the other.
+    pub(crate) turns: Turns,
     pub(crate) ledger: Ledger,
     pub(crate) events: Arc<EventHub>,
     pub(crate) compression: CompressionCounters,

@@ -9,7 +9,7 @@ use super::{
     Door, Engine, Request, Seen,
     answer::FromMemory,
     lead::{Landed, LoadOutcome},
-    lower::Wanted,
+    lower::{ByKey, Wanted},
     promote::Rising,
 };
 use crate::{
@@ -192,7 +192,16 @@ impl Engine {
         let (fill, stamp) = self.mirror.begin_fill(&inner.tenant.marks);
         let name = self.name(inner, key.as_bytes());
         let keyspace = key.keyspace();
-        let wanted = Wanted { ns: inner, key: key.as_bytes(), name, began: fill.began(), stamp, policy, keyspace };
+        let wanted = Wanted {
+            ns: inner,
+            key: key.as_bytes(),
+            name,
+            began: fill.began(),
+            stamp,
+            policy,
+            keyspace,
+            by_key: ByKey::Marks,
+        };
         let below = self.read_below::<V>(&wanted).await;
         let found = below.found.filter(|f| f.fresh)?;
         if policy.promotes() {

@@ -166,7 +166,7 @@ impl Engine {
         }
     }
 
-    async fn sync(&self, ns: &Door) -> Result<()> {
+    pub(super) async fn sync(&self, ns: &Door) -> Result<()> {
         let (own, global) = tokio::join!(self.coordinator.sync(ns.tenant.lane), self.coordinator.sync(Lane::GLOBAL));
         own.and(global).map(|_| ())
     }

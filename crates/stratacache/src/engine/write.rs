@@ -36,6 +36,8 @@ pub(crate) struct WriteItem<V: 'static> {
     pub(crate) value: Held<V>,
     pub(crate) policy: Policy,
     pub(crate) ttl: Duration,
+    /// What it was made of: its times and tags are kept.
+    pub(crate) like: Option<Arc<Entry<V>>>,
 }
 
 /// What fails when the call has returned is not its error.
@@ -97,6 +99,18 @@ impl Engine {
         request: WriteRequest<V>,
     ) -> Result<Few<Token>, WriteFailure> {
         self.check_open()?;
+        let names: Few<EntryName> =
+            request.items.iter().map(|item| self.name(&request.ns, item.key.as_bytes())).collect();
+        let _turns = self.turns.of_inserts(&names).await;
+        self.insert_in_turn(request, names).await
+    }
+
+    /// As [`insert_here`](Self::insert_here), for whoever has the turn of these names.
+    pub(super) async fn insert_in_turn<V: CacheValue>(
+        &self,
+        request: WriteRequest<V>,
+        names: Few<EntryName>,
+    ) -> Result<Few<Token>, WriteFailure> {
         let WriteRequest { ns, items, tags, stamp } = request;
         let inner = &*ns;
         if stamp.is_some_and(|stamp| stamp.tenant != inner.tenant.marks.tenant) {
@@ -110,7 +124,6 @@ impl Engine {
         let began = stamp.map_or(fill.began(), |s| s.lane.seq);
         let stamp = stamp.unwrap_or(now_stamp);
         let keys = || items.iter().map(|item| item.key.as_bytes());
-        let names: Few<EntryName> = keys().map(|key| self.name(inner, key)).collect();
         // void what others may write, and take the right to write
         self.remove_below(inner, &names).await?;
         let fences = self.fences_to_write(inner, &items, &names).await?;
@@ -136,11 +149,11 @@ impl Engine {
         }
         let mut written: Few<Written<V>> = Few::new();
         for (place, (item, name)) in items.into_iter().zip(names).enumerate() {
-            let WriteItem { key, value, policy, ttl } = item;
+            let WriteItem { key, value, policy, ttl, like } = item;
             let (ns, stamp) = (inner, &stamp);
             let making =
                 Making { ns, key: &key, policy: &policy, ttl, tags: &tags, stamp, own, began: None, etag: None };
-            let entry = making.entry(self, value);
+            let entry = making.entry_like(self, value, like.as_deref());
             ns.count(&key, Counter::inserts);
             // before anything is written
             if self.still_good(ns, key.as_bytes(), &entry, began) {

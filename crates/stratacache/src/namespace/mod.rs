@@ -5,6 +5,7 @@ mod forget;
 mod keys;
 mod load;
 mod read;
+mod update;
 mod warm;
 mod wrap;
 mod write;

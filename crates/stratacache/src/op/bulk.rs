@@ -230,7 +230,7 @@ impl<'a, V: CacheValue> IntoFuture for InsertMany<'a, V> {
             let item = |(index, (key, value)): (usize, (Key<V>, Value<V>))| {
                 let policy = options.policy(door, &key);
                 let policy = policy.map_err(|e| error_of_item(index, door.key_hash(key.as_bytes()), e))?;
-                Ok(WriteItem { key, value: value.0, policy, ttl: policy.fresh_time() })
+                Ok(WriteItem { key, value: value.0, policy, ttl: policy.fresh_time(), like: None })
             };
             // all are checked before the first is written
             let items = items.into_iter().enumerate().map(item).collect::<Result<_>>()?;

@@ -56,7 +56,7 @@ impl<'a, V: CacheValue> IntoFuture for Insert<'a, V> {
             let policy = options.policy(door, &key)?;
             let stamp = options.rare.as_ref().and_then(|r| r.stamp);
             let ttl = policy.fresh_time();
-            let items = smallvec![WriteItem { key, value: value.0, policy, ttl }];
+            let items = smallvec![WriteItem { key, value: value.0, policy, ttl, like: None }];
             let request = WriteRequest { ns: Arc::clone(door), items, tags: options.tags, stamp };
             door.engine.insert(request).await
         })

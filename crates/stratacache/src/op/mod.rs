@@ -1,6 +1,8 @@
 //! Pending operations: named builders that become futures when awaited. Memory is polled first; only a miss boxes.
 
+mod absent;
 mod bulk;
+mod count;
 mod expire;
 mod follow;
 mod get;
@@ -14,11 +16,15 @@ mod loader;
 mod lookup;
 mod options;
 mod or_queue;
+mod take;
 mod target;
+mod update;
 mod warm;
 mod wrap;
 
+pub use absent::{GetOrInsert, InsertIfAbsent};
 pub use bulk::{GetMany, GetOrLoadMany, InsertMany};
+pub use count::{Count, Number};
 pub use expire::Expire;
 pub use follow::{Follow, FollowProgress, Follower};
 pub use get::{Contains, Get};
@@ -29,6 +35,8 @@ pub use invalidate::{Clear, Invalidate};
 pub use load::{GetOrLoad, GetOrLoadOptional, GetOrLoadWith, Refresh};
 pub use lookup::{Lookup, LookupOp};
 pub use or_queue::OrQueue;
+pub use take::Take;
+pub use update::Update;
 pub(crate) use warm::Keys;
 pub use warm::{NoLoader, Warm, WarmEnd, WarmFailure, WarmLoader, WarmPriority, WarmProgress, WarmReport, WarmUp};
 pub use wrap::Wrapped;
