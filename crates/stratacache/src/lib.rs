@@ -65,7 +65,8 @@ pub use loaders::{LoaderLimits, LoaderStats, Retry};
 pub use namespace::Namespace;
 pub use observe::{CompressionStats, EventStream, Lagged, Stats, TierStats};
 pub use op::{
-    FollowProgress, Follower, Lookup, Number, WarmEnd, WarmFailure, WarmPriority, WarmProgress, WarmReport, WarmUp};
+    FollowProgress, Follower, Lookup, Number, WarmEnd, WarmFailure, WarmPriority, WarmProgress, WarmReport, WarmUp,
+};
 pub use resource::{
     Advice, Argument, CountSource, KindUsage, ListSource, Loading, NotForgotten, PageSource, PartitionSource,
     Partitions, QuerySource, Resource, Saved, Scope, Source, Usage, UsageReport, UsedKey, WarmMany, WarmRead, Window,

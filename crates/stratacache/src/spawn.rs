@@ -62,11 +62,6 @@ impl Spawner {
         });
     }
 
-    /// Returns what tells that the cache closes, for a task that lasts.
-    pub(crate) fn closing(&self) -> watch::Receiver<bool> {
-        self.closing.subscribe()
-    }
-
     /// Starts a task that closing waits for. It must end by itself: a write to tiers, which have deadlines.
     #[allow(clippy::disallowed_methods)]
     pub(crate) fn start_lasting(&self, task: impl Future<Output = ()> + Send + 'static) {
@@ -96,10 +91,13 @@ impl Spawner {
         })
     }
 
-    /// Waits until the cache is being closed.
-    pub(crate) async fn closing(&self) {
-        // the sender lives as long as this
-        let _ = self.closing.subscribe().wait_for(|closing| *closing).await;
+    /// Returns what ends when the cache closes, for a task that lasts.
+    pub(crate) fn closing(&self) -> impl Future<Output = ()> + Send + 'static {
+        let mut closing = self.closing.subscribe();
+        async move {
+            // the sender is gone only with the cache
+            let _ = closing.wait_for(|closing| *closing).await;
+        }
     }
 
     /// Returns how many tasks run.

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     CacheValue, Cached, LoadError,
-    engine::{BoxedLoad, Door},
+    engine::{self, BoxedLoad, Door},
     op::{BoxFuture, GetOrLoadMany, Options, load_of_option, load_of_value, load_slowly, options},
 };
 
@@ -44,7 +44,7 @@ impl<V: 'static, E, const OPTIONAL: bool> WarmRead<'_, V, E, OPTIONAL> {
 impl<V: CacheValue, E: Send + Sync + 'static, const OPTIONAL: bool> WarmRead<'_, V, E, OPTIONAL> {
     async fn run(self) -> Result<Option<Cached<V>>, LoadError<E>> {
         let Self { door, key, load, options, forced } = self;
-        load_slowly(Arc::clone(door), key, options, load, forced, OPTIONAL, false).await
+        load_slowly(Arc::clone(door), key, options, engine::Loading::once(load), forced, OPTIONAL, false).await
     }
 }
 

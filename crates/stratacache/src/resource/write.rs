@@ -230,7 +230,7 @@ impl<S: WritableSource> Task<S> {
     /// Stores the new item; it takes the place of what was there. Returns whether it did, or was overtaken.
     async fn store(&self, key: Key<S::Item>, item: Arc<S::Item>, stamp: Stamp) -> bool {
         let Ok(policy) = Options::default().policy(&self.door, &key) else { return false };
-        let item = WriteItem { key, value: item.into_value().0, policy, ttl: policy.fresh_time() };
+        let item = WriteItem { key, value: item.into_value().0, policy, ttl: policy.fresh_time(), like: None };
         let request = WriteRequest {
             ns: Arc::clone(&self.door),
             items: smallvec![item],

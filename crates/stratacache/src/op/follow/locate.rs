@@ -68,7 +68,7 @@ fn add(
         .iter()
         .try_fold(NamespacePath::default(), |path, level| path.child_encoded(level.as_bytes(), most))?;
     let door = engine.door(owner, &path);
-    let resolved = resolve(&door, vec![target])?;
+    let resolved = resolve(&door, vec![target], false)?;
     for key in resolved.keys {
         items.push((engine.key_scope(&door, &key), Item::Key(path.clone(), key)));
     }

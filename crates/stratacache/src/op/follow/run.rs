@@ -106,12 +106,12 @@ impl Run {
     }
 
     /// Runs until it is stopped or the cache is closed or gone.
-    pub(super) async fn run(mut self, mut stop: watch::Receiver<bool>, mut closing: watch::Receiver<bool>) {
+    pub(super) async fn run(mut self, mut stop: watch::Receiver<bool>, closing: impl Future<Output = ()>) {
         tracing::debug!(source = self.source.name(), "following");
         let stopped = tokio::select! {
             biased;
             // an error says that the cache is gone
-            _ = closing.wait_for(|closing| *closing) => false,
+            () = closing => false,
             _ = stop.wait_for(|stop| *stop) => true,
             () = self.go() => false,
         };
