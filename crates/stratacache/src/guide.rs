@@ -4,7 +4,26 @@
 #[doc = include_str!("../../../README.md")]
 pub struct Readme;
 
-/// The snippets of the pages that need no feature compile.
+/// The snippets of the pages that need no feature compile, and the page on operating has a word on each counter and event.
+///
+/// ```
+/// let guide = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/guide/operating.md"));
+/// let fields = [
+///     serde_json::to_value(stratacache::Stats::default()).unwrap(),
+///     serde_json::to_value(stratacache::TierStats::default()).unwrap(),
+/// ];
+/// for field in fields.iter().flat_map(|stats| stats.as_object().unwrap().keys()).filter(|field| *field != "name") {
+///     assert!(guide.contains(&format!("`{field}`")) || guide.contains(&format!(".{field}`")), "{field}");
+/// }
+/// let events = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../stratacache-core/src/event.rs"));
+/// let (_, kinds) = events.split_once("enum EventKind").unwrap();
+/// let names = kinds.lines().filter_map(|line| line.strip_prefix("    ")?.strip_suffix([',', '{']));
+/// let names: Vec<_> = names.map(str::trim_end).filter(|name| name.chars().all(char::is_alphabetic)).collect();
+/// assert!(names.len() > 20 && names.contains(&"Disconnected"), "{names:?}");
+/// for name in names {
+///     assert!(guide.contains(&format!("`{name}`")), "{name}");
+/// }
+/// ```
 #[doc = include_str!("../../../docs/guide/getting-started.md")]
 #[doc = include_str!("../../../docs/guide/tenants.md")]
 #[doc = include_str!("../../../docs/guide/keys.md")]
@@ -14,6 +33,7 @@ pub struct Readme;
 #[doc = include_str!("../../../docs/guide/warm-up.md")]
 #[doc = include_str!("../../../docs/guide/testing.md")]
 #[doc = include_str!("../../../docs/guide/loaders.md")]
+#[doc = include_str!("../../../docs/guide/operating.md")]
 pub struct MemoryGuide;
 
 /// The snippets of the guide compile, and the permissions it prints are those that the code names.
