@@ -303,3 +303,20 @@ async fn no_password_is_shown_and_no_plain_connection_is_made_unless_asked_for()
         assert!(refused.is_err(), "a server without TLS is not spoken to in plain text");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn encrypted_connections_check_who_the_server_is() {
+    let server = PostgresServer::start_tls().await.unwrap();
+    server.sql(OutboxSql::new("strata").unwrap().migration()).await.unwrap();
+    write(&server, "a").await;
+    let url = server.url().replace("?sslmode=disable", "");
+    let outbox = |url: &str| PostgresOutbox::builder(url, "web").unwrap().poll(Duration::from_millis(50));
+    let trusting = outbox(&url).ca_file(server.ca_path().unwrap()).open().await.unwrap();
+    assert_eq!(tenants(&changes(&trusting).await), ["a"]);
+    let encrypted = "SELECT count(*) FROM pg_stat_ssl s JOIN pg_stat_activity a USING (pid) WHERE a.application_name = 'strata web' AND s.ssl";
+    assert_eq!(server.sql(encrypted).await.unwrap(), "2", "the one that reads and the one that listens");
+    assert!(outbox(&url).open().await.is_err(), "an authority that nobody trusts");
+    let elsewhere = outbox(&url.replace("127.0.0.1", "localhost.localdomain")).ca_file(server.ca_path().unwrap());
+    assert!(elsewhere.open().await.is_err());
+    assert!(outbox(&url).ca_file("/nonexistent").open().await.unwrap_err().to_string().contains("ca_file"));
+}
