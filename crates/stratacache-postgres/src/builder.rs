@@ -13,7 +13,7 @@ use crate::{connect::Connector, source::Outbox, sql::Names, tls::Tls};
 /// out connections by transaction loses notifications and locks.
 ///
 /// Of all that are open with the same consumer's name, one delivers, by an advisory lock of its connection; the others ask about once in
-/// a second whether it is free. Changes are read in the order of their transactions as soon as no older transaction of the server that
+/// a second whether it is free. Changes are read in the order in which their transactions began to write, as soon as no older transaction of the server that
 /// writes is still open: one that stays open holds them all back, and the lag shows it.
 #[derive(Clone)]
 pub struct PostgresOutbox(pub(crate) Arc<Outbox>);

@@ -303,3 +303,88 @@ async fn no_password_is_shown_and_no_plain_connection_is_made_unless_asked_for()
         assert!(refused.is_err(), "a server without TLS is not spoken to in plain text");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn encrypted_connections_check_who_the_server_is() {
+    let server = PostgresServer::start_tls().await.unwrap();
+    server.sql(OutboxSql::new("strata").unwrap().migration()).await.unwrap();
+    write(&server, "a").await;
+    let url = server.url().replace("?sslmode=disable", "");
+    let outbox = |url: &str| PostgresOutbox::builder(url, "web").unwrap().poll(Duration::from_millis(50));
+    let trusting = outbox(&url).ca_file(server.ca_path().unwrap()).open().await.unwrap();
+    assert_eq!(tenants(&changes(&trusting).await), ["a"]);
+    let encrypted = "SELECT count(*) FROM pg_stat_ssl s JOIN pg_stat_activity a USING (pid) WHERE a.application_name = 'strata web' AND s.ssl";
+    assert_eq!(server.sql(encrypted).await.unwrap(), "2", "the one that reads and the one that listens");
+    assert!(outbox(&url).open().await.is_err(), "an authority that nobody trusts");
+    let elsewhere = outbox(&url.replace("127.0.0.1", "localhost.localdomain")).ca_file(server.ca_path().unwrap());
+    assert!(elsewhere.open().await.is_err());
+    assert!(outbox(&url).ca_file("/nonexistent").open().await.unwrap_err().to_string().contains("ca_file"));
+}
+
+/// Writers that commit and roll back beside each other, and a follower that is given up and opened again and again.
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_commits_beside_whatever_else_is_seen_and_in_the_order_of_each_writer() {
+    const WRITERS: u64 = 6;
+    const ROUNDS: u64 = 60;
+    let server = server().await;
+    let url = server.url();
+    let writers: Vec<_> = (0..WRITERS).map(|writer| tokio::spawn(writes(url.clone(), writer, ROUNDS))).collect();
+    let mut seen = vec![Vec::new(); WRITERS as usize];
+    let mut lives = 0;
+    let mut done = false;
+    while !done {
+        let ended = writers.iter().all(tokio::task::JoinHandle::is_finished);
+        let outbox = open(&server, "web").await;
+        lives += 1;
+        let (mut highest, mut reads) = (Position::START, 0);
+        while !done && (ended || reads < 8) {
+            let batch = outbox.next(NextChanges::new(7, Duration::from_millis(100))).await.unwrap();
+            reads += 1;
+            for change in &batch.changes {
+                assert!(change.position > highest, "nothing twice, and in order");
+                highest = change.position;
+                let (writer, n) = change.tenant.as_deref().unwrap().split_once('-').unwrap();
+                seen[writer.parse::<usize>().unwrap()].push(n.parse::<u64>().unwrap());
+            }
+            // the first answer may only say that it delivers now; given up, the next one sees the second half again
+            done = ended && batch.changes.is_empty() && !batch.standby && reads > 1;
+            if let Some(middle) = batch.changes.get(batch.changes.len() / 2) {
+                outbox.acknowledge(middle.position).await.unwrap();
+            }
+        }
+    }
+    for (writer, seen) in writers.into_iter().zip(&mut seen) {
+        let committed = writer.await.unwrap();
+        let mut first_seen = Vec::new();
+        for n in seen {
+            if !first_seen.contains(n) {
+                first_seen.push(*n);
+            }
+        }
+        assert!(lives > 1);
+        assert_eq!(first_seen, committed);
+    }
+}
+
+/// Returns what was committed, in order.
+async fn writes(url: String, writer: u64, rounds: u64) -> Vec<u64> {
+    let (mut client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(connection);
+    let mut committed = Vec::new();
+    for n in 0..rounds {
+        // as different as a seed makes them
+        let dice = (writer * 7919 + n * 104_729) % 97;
+        let transaction = client.transaction().await.unwrap();
+        let tenant = format!("{writer}-{n}");
+        let sql = "SELECT strata.invalidate($1, '{\"tag\": 1}')";
+        transaction.execute(sql, &[&tenant]).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(dice % 13)).await;
+        if dice % 5 == 0 {
+            transaction.rollback().await.unwrap();
+        } else {
+            transaction.commit().await.unwrap();
+            committed.push(n);
+        }
+    }
+    committed
+}

@@ -61,6 +61,7 @@ mod scripts;
 mod spawn;
 mod startup;
 mod store;
+mod stream;
 mod sweep;
 mod url;
 
@@ -69,4 +70,5 @@ pub use builder::{Redis, RedisBuilder};
 pub use health::Health;
 #[cfg(feature = "mutants")]
 pub use rules::Rule;
+pub use stream::{RedisStream, RedisStreamBuilder};
 pub use sweep::{Sweep, SweepBuilder, SweepCursor, SweepError, SweepReport};

@@ -68,3 +68,8 @@ pub struct TiersGuide;
 #[cfg(feature = "macros")]
 #[doc = include_str!("../../../docs/guide/cached-functions.md")]
 pub struct CachedFunctionsGuide;
+
+/// The snippets of the guide to events compile.
+#[cfg(all(feature = "postgres", feature = "redis"))]
+#[doc = include_str!("../../../docs/guide/events.md")]
+pub struct EventsGuide;

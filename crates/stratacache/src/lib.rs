@@ -95,8 +95,8 @@ pub use stratacache_object::{
 pub use stratacache_postgres::{OutboxSql, PostgresOutbox, PostgresOutboxBuilder, RowTrigger, SqlPart};
 #[cfg(feature = "redis")]
 pub use stratacache_redis::{
-    Health as RedisHealth, REDIS_ACL, REDIS_SWEEP_ACL, Redis, RedisBuilder, Sweep as RedisSweep,
-    SweepBuilder as RedisSweepBuilder, SweepCursor as RedisSweepCursor, SweepError as RedisSweepError,
-    SweepReport as RedisSweepReport,
+    Health as RedisHealth, REDIS_ACL, REDIS_SWEEP_ACL, Redis, RedisBuilder, RedisStream, RedisStreamBuilder,
+    Sweep as RedisSweep, SweepBuilder as RedisSweepBuilder, SweepCursor as RedisSweepCursor,
+    SweepError as RedisSweepError, SweepReport as RedisSweepReport,
 };
 pub use value::IntoValue;

@@ -95,7 +95,7 @@ async fn what_nobody_can_apply_is_set_aside_counted_and_an_event() {
     let outbox = MemorySource::new("outbox");
     let follower = cache.follow(outbox.clone()).start().unwrap();
     tenant(&cache, "acme").insert("k", 1_u32).await.unwrap();
-    let deep = format!("{{\"key\": 1, \"in\": [{}]}}", vec!["\"x\""; 9].join(","));
+    let deep = format!("{{\"key\": 1, \"in\": [{}]}}", ["\"x\""; 9].join(","));
     let poison = [
         (Some("../etc"), r#"{"tag": 1}"#),
         (Some(""), r#"{"tag": 1}"#),

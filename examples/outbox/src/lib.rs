@@ -20,7 +20,7 @@ pub fn migration() -> stratacache::Result<String> {
     let trigger = sql.trigger("contacts").tenant("company").key("contacts", None, [SqlPart::column("id")]);
     let table = "CREATE TABLE IF NOT EXISTS contacts \
                  (company text, id bigint, edition bigint NOT NULL, PRIMARY KEY (company, id));\n";
-    Ok(format!("{}{table}{}", sql.migration(), trigger.tag([SqlPart::text("all-contacts")]).to_sql()?))
+    Ok(format!("{}{table}{}", sql.migration(), trigger.to_sql()?))
 }
 
 /// A connection to the database.

@@ -40,15 +40,18 @@ async fn kills(rounds: u32, seed: u64) {
     println!("seed {seed}");
     let mut stage = Stage::new(seed).await;
     let mut listener = stage.listener();
-    let mut worst = [Duration::ZERO; 2];
+    let mut worst = [Duration::ZERO; 3];
     for _ in 0..rounds {
         let seen = stage.app_is_killed().await;
         worst[0] = worst[0].max(seen);
         let seen = stage.listener_is_killed(&mut listener).await;
         worst[1] = worst[1].max(seen);
+        let seen = stage.both_are_killed(&mut listener).await;
+        worst[2] = worst[2].max(seen);
     }
     println!("{rounds} kills of the application: stale for {:?} at most after it was killed", worst[0]);
     println!("{rounds} kills of the listener: stale for {:?} at most after it was back", worst[1]);
+    println!("{rounds} kills of both: stale for {:?} at most after the listener was back", worst[2]);
     println!("{} reads, {} of them stale while something was down", stage.reads, stage.stale);
     assert_eq!(stage.database.count("strata.poison").await.unwrap(), 0);
 }
@@ -131,6 +134,21 @@ impl Stage {
         app.hears("ready");
         let edition: i64 = app.hears("committed").parse().unwrap();
         app.kill();
+        let back = self.clock.now();
+        self.fresh(contact, edition, back + DELTA).await.saturating_sub(back)
+    }
+
+    /// The listener is gone, then the application commits and is gone.
+    async fn both_are_killed(&mut self, listener: &mut Process) -> Duration {
+        let contact = self.a_contact().await;
+        let (url, id) = (self.postgres.url(), contact.1.to_string());
+        let mut app = Process::start(&["app", &url, COMPANIES[contact.0], &id]);
+        app.hears("ready");
+        listener.kill();
+        let edition: i64 = app.hears("committed").parse().unwrap();
+        app.kill();
+        self.stale += u64::from(self.read(contact).await < edition);
+        *listener = self.listener();
         let back = self.clock.now();
         self.fresh(contact, edition, back + DELTA).await.saturating_sub(back)
     }

@@ -12,6 +12,15 @@ pub(crate) struct Script {
     pub(crate) sha: String,
 }
 
+impl Script {
+    /// Makes one that has no part in the protocol of lanes.
+    pub(crate) fn of(source: &str) -> Arc<Self> {
+        let source = in_force(source, Rules::ALL);
+        let sha = redis::Script::new(&source).get_hash().to_owned();
+        Arc::new(Self { source, sha })
+    }
+}
+
 /// All of them.
 #[derive(Debug)]
 pub(crate) struct Scripts {

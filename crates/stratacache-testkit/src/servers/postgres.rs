@@ -13,7 +13,11 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use super::{ServerError, ports, wait::until};
+use super::{
+    ServerError, ports,
+    tls::{self, Files},
+    wait::until,
+};
 use crate::spawn;
 
 const STARTED: Duration = Duration::from_secs(60);
@@ -37,6 +41,7 @@ struct Cluster {
     /// Whose processes they are, where that is not us.
     user: Option<(u32, u32)>,
     port: u16,
+    tls: Option<Files>,
     process: Mutex<Option<Child>>,
 }
 
@@ -49,8 +54,26 @@ impl PostgresServer {
     /// # Cancel safety
     /// Dropped before it is ready, it is started and ended all the same.
     pub async fn start() -> Result<Self, ServerError> {
-        let cluster = spawn::blocking(|| {
-            let cluster = Cluster::new()?;
+        Self::start_with(false).await
+    }
+
+    /// Makes a cluster that speaks TLS, too, with a certificate for 127.0.0.1 of an authority of its own, and starts it.
+    ///
+    /// # Errors
+    /// As of [`start`](Self::start).
+    ///
+    /// # Cancel safety
+    /// As of [`start`](Self::start).
+    pub async fn start_tls() -> Result<Self, ServerError> {
+        Self::start_with(true).await
+    }
+
+    async fn start_with(tls: bool) -> Result<Self, ServerError> {
+        let cluster = spawn::blocking(move || {
+            let mut cluster = Cluster::new()?;
+            if tls {
+                cluster.make_certificate()?;
+            }
             cluster.run()?;
             Ok::<_, ServerError>(cluster)
         });
@@ -61,6 +84,13 @@ impl PostgresServer {
     #[must_use]
     pub fn url(&self) -> String {
         format!("postgres://postgres@127.0.0.1:{}/postgres?sslmode=disable", self.port())
+    }
+
+    /// Returns the certificate of the authority that clients must trust, in PEM; none without
+    /// [`start_tls`](Self::start_tls).
+    #[must_use]
+    pub fn ca_path(&self) -> Option<&Path> {
+        self.0.tls.as_ref().map(|files| files.authority.as_path())
     }
 
     /// Returns the port; it stays the same over restarts.
@@ -145,7 +175,7 @@ impl Cluster {
         }
         let port =
             ports::free().ok_or_else(|| ServerError::Tool { tool: "postgres", said: "no port is free".into() })?;
-        let cluster = Self { folder, programs, user, port, process: Mutex::default() };
+        let cluster = Self { folder, programs, user, port, tls: None, process: Mutex::default() };
         let data = cluster.data();
         let args: [&OsStr; 8] = [
             "-D".as_ref(),
@@ -159,6 +189,17 @@ impl Cluster {
         ];
         cluster.tool("initdb", &args)?;
         Ok(cluster)
+    }
+
+    fn make_certificate(&mut self) -> Result<(), ServerError> {
+        let files = tls::make(self.folder.path())?;
+        if let Some((uid, gid)) = self.user {
+            for file in [&files.certificate, &files.key] {
+                chown(file, Some(uid), Some(gid)).map_err(ServerError::io("giving a file to postgres"))?;
+            }
+        }
+        self.tls = Some(files);
+        Ok(())
     }
 
     fn data(&self) -> PathBuf {
@@ -202,7 +243,7 @@ impl Cluster {
             Ok((log.try_clone()?, log))
         };
         let (out, errors) = log().map_err(ServerError::io("opening the log of Postgres"))?;
-        let settings = [
+        let mut settings = vec![
             format!("port={}", self.port),
             "listen_addresses=127.0.0.1".to_owned(),
             format!("unix_socket_directories={}", self.folder.path().display()),
@@ -211,6 +252,11 @@ impl Cluster {
             "max_connections=100".to_owned(),
             "shared_buffers=16MB".to_owned(),
         ];
+        if let Some(files) = &self.tls {
+            settings.push("ssl=on".to_owned());
+            settings.push(format!("ssl_cert_file={}", files.certificate.display()));
+            settings.push(format!("ssl_key_file={}", files.key.display()));
+        }
         let mut command = self.command("postgres");
         command.arg("-D").arg(self.data()).stdout(out).stderr(errors);
         settings.iter().for_each(|setting| {

@@ -1,0 +1,8 @@
+//! A stream of Redis as a source of changes: entries that say what has changed, read in order by one node at a time.
+
+mod builder;
+mod entry;
+mod history;
+mod source;
+
+pub use builder::{RedisStream, RedisStreamBuilder};
