@@ -67,7 +67,7 @@ impl Engine {
     fn slowest_chores(&self) {
         let now = self.timeline.now();
         self.mirror.forget(now.saturating_sub(self.ceilings.retention().as_millis() as Millis));
-        self.tenants.drop_idle(&self.ledger);
+        self.tenants.drop_idle(&self.ledger, &self.timeline);
         if let Some((fraction, memory)) = self.memory_fraction.zip(machine_memory()) {
             let budget = (memory as f64 * fraction) as u64;
             if budget.abs_diff(self.arbiter.budget()) > budget / 100 {

@@ -12,7 +12,7 @@ use foldhash::fast::RandomState;
 use parking_lot::Mutex;
 use stratacache_core::{Error, ErrorKind, NamespacePath, Result, TenantId, clock::Millis, stamp::Lane};
 
-use super::{Floor, KeySlot, Space, bucket::Bucket, places::Places};
+use super::{Floor, KeySlot, Space, Timeline, bucket::Bucket, places::Places};
 use crate::{
     coherence::TenantMarks,
     loaders::{Budget, Failing, Pace},
@@ -143,6 +143,14 @@ impl Tenant {
 
     pub(crate) fn spaces(&self) -> Vec<Arc<Space>> {
         self.spaces.lock().values().cloned().collect()
+    }
+
+    /// Tells whether loads are held back, by a rate or a rest: a tenant that was made anew would not know.
+    pub(crate) fn holds_back(&self, timeline: &Timeline) -> bool {
+        let paced = |pace: &tokio::sync::Mutex<Pace>| {
+            pace.try_lock().map_or(true, |pace| !pace.is_idle(timeline.clock().now()))
+        };
+        self.pace.as_ref().is_some_and(paced) || self.failing.any_rests(timeline.now())
     }
 
     /// Takes a place among those who wait for a load; `None` when all are taken.

@@ -12,7 +12,7 @@ use foldhash::fast::RandomState;
 use parking_lot::RwLock;
 use stratacache_core::{Deployment, NamespacePath, TenantId};
 
-use super::{Limits, Tenant};
+use super::{Limits, Tenant, Timeline};
 use crate::{
     coherence::Mirror,
     memory::Quota,
@@ -61,12 +61,14 @@ impl Tenants {
         self.known.read().values().cloned().collect()
     }
 
-    /// Drops tenants that nobody holds a handle of and that hold no entries.
-    pub(crate) fn drop_idle(&self, ledger: &Ledger) {
+    /// Drops tenants that nobody holds a handle of, that hold no entries, and whose loads nothing holds back.
+    pub(crate) fn drop_idle(&self, ledger: &Ledger, timeline: &Timeline) {
         let mut cells: Vec<Arc<Cell>> = Vec::new();
         self.known.write().retain(|_, tenant| {
             // handles are given out under this lock: nobody can take one now
-            let idle = Arc::strong_count(tenant) == 1 && tenant.partition().is_none_or(|p| p.usage().0 == 0);
+            let idle = Arc::strong_count(tenant) == 1
+                && tenant.partition().is_none_or(|p| p.usage().0 == 0)
+                && !tenant.holds_back(timeline);
             if idle {
                 cells.extend(tenant.spaces().iter().flat_map(|s| s.cells()));
             }

@@ -47,6 +47,11 @@ impl Failing {
         self.0.lock().get(key).filter(|failure| now < failure.until).copied()
     }
 
+    /// Tells whether any key rests now.
+    pub(crate) fn any_rests(&self, now: Millis) -> bool {
+        self.0.lock().values().any(|failure| now < failure.until)
+    }
+
     /// Ends the rest of a key.
     pub(crate) fn forget(&self, key: &Scope) {
         self.0.lock().remove(key);

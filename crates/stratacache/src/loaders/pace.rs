@@ -29,6 +29,11 @@ impl Pace {
         self.even.saturating_sub(self.slack).saturating_sub(now)
     }
 
+    /// Tells whether what was begun does not matter any more.
+    pub(crate) fn is_idle(&self, now: Duration) -> bool {
+        self.even <= now
+    }
+
     /// Notes that one begins now.
     pub(crate) fn begin(&mut self, now: Duration) {
         self.even = self.even.max(now) + self.apart;

@@ -139,6 +139,20 @@ async fn a_stale_value_is_served_while_a_key_would_rest() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_key_rests_though_nobody_holds_its_tenant() {
+    let limits = LoaderLimits::new().no_breaker().back_off(seconds(120), seconds(120));
+    let cache = cache_with(limits).await;
+    let source = Source::default();
+    source.set_broken(true);
+    assert!(read(&tenant(&cache, "acme"), &source, 1).await.is_err());
+    for _ in 0..5 {
+        tokio::time::sleep(seconds(11)).await; // idle tenants are dropped meanwhile
+        assert!(matches!(read(&tenant(&cache, "acme"), &source, 1).await, Err(LoadError::BackingOff(_))));
+    }
+    assert_eq!(source.calls(), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn without_the_knob_the_next_reader_loads() {
     let cache = cache_with(LoaderLimits::new().no_breaker()).await;
     let (acme, source) = (tenant(&cache, "acme"), Source::default());

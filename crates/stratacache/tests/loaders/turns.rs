@@ -84,6 +84,42 @@ async fn a_tenant_at_its_max_loads_leaves_the_turns_to_others() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_busy_tenant_takes_one_place_at_most_to_wait_for_a_slow_loader_with() {
+    let cache = builder().max_loads(4).loader("slow", LoaderLimits::new().max_loads(1)).build().await.unwrap();
+    let (acme, source) = (tenant(&cache, "acme"), Source::default());
+    let busy = |keys: std::ops::Range<u32>| {
+        let one = |key: u32| {
+            let acme = acme.clone();
+            tokio::spawn(async move {
+                let load = async || {
+                    sleep(seconds(1)).await;
+                    Ok::<_, Broken>(1_u32)
+                };
+                acme.get_or_load(format!("quick {key}"), load).await
+            })
+        };
+        keys.map(one).collect::<Vec<_>>()
+    };
+    let first = busy(0..4);
+    settle().await;
+    for key in 0..20 {
+        let (acme, source) = (acme.clone(), source.clone());
+        tokio::spawn(async move {
+            acme.get_or_load(ROWS.key(&key), move || source.row("", key, seconds(20))).loader("slow").await
+        });
+    }
+    settle().await;
+    assert_eq!(served(first).await, 4);
+    settle().await;
+    assert_eq!(source.running(), 1);
+    for round in 1..4 {
+        let began = tokio::time::Instant::now();
+        assert_eq!(served(busy(round * 10..round * 10 + 3)).await, 3);
+        assert!(began.elapsed() < seconds(2), "three places are left: {:?}", began.elapsed());
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_a_full_queue_refuses_is_an_error_at_once_that_names_the_loader() {
     let cache = cache_with(LoaderLimits::new().max_loads(1).max_queue(3)).await;
     let (acme, source) = (tenant(&cache, "acme"), Source::default());
