@@ -115,7 +115,7 @@ async fn what_was_warmed_by_force_is_new_and_is_what_a_write_forgets() {
     let (contacts, source) = resource(&cache, "acme", &ROWS);
     contacts.many([1, 2]).await.unwrap();
     // somebody writes past the resource
-    stratacache::WritableSource::save(&source, crate::kit::contact(1, "Bonn", "new")).await.unwrap();
+    let _ = stratacache::WritableSource::save(&source, crate::kit::contact(1, "Bonn", "new")).await.unwrap();
     assert_eq!(contacts.one(1).await.unwrap().unwrap().name, "old");
     assert_eq!(contacts.warm_many([1, 2]).force().await.unwrap()[&1].name, "new");
     assert_eq!(contacts.one(1).await.unwrap().unwrap().name, "new");

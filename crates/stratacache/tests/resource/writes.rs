@@ -68,9 +68,9 @@ async fn deleting_what_is_gone_forgets_it_all_the_same() {
     let (contacts, source) = resource(&cache, "acme", &ROWS);
     read_all(&contacts, &source).await;
     // another node has removed it, and died before its turn to say so
-    stratacache::WritableSource::delete(&source, &1).await.unwrap();
+    let _ = stratacache::WritableSource::delete(&source, &1).await.unwrap();
     let saved = contacts.delete(1).await.unwrap();
-    assert!(saved.item().is_none() && saved.token().is_some());
+    assert!(saved.item().is_none() && !saved.is_changed() && saved.token().is_some());
     assert!(contacts.one(1).await.unwrap().is_none());
     assert_eq!(contacts.partition("Bonn".to_owned()).await.unwrap().len(), 1);
     assert_eq!(contacts.list(None, Window::first(9)).await.unwrap().len(), 4);

@@ -137,31 +137,3 @@ async fn a_request_that_is_not_understood_is_told_why_in_the_same_json_as_every_
     }
     client.app.close().await.expect("closed");
 }
-
-#[tokio::test]
-async fn the_writes_under_way_end_before_the_cache_is_closed() {
-    let writes = Writes::default();
-    let (go, wait) = oneshot::channel::<()>();
-    let (done, ended) = oneshot::channel::<()>();
-    let (begun, begin) = oneshot::channel::<()>();
-    let write = writes.run(async move {
-        begun.send(()).map_err(|()| answer::AppError::Interrupted)?;
-        wait.await.map_err(|_| answer::AppError::Interrupted)?;
-        done.send(()).map_err(|()| answer::AppError::Interrupted)
-    });
-    // the client hangs up as soon as the write has begun
-    tokio::select! {
-        biased;
-        _ = begin => {}
-        _ = write => panic!("it cannot have ended"),
-    }
-    let mut finishing = std::pin::pin!(writes.finish());
-    tokio::select! {
-        biased;
-        () = &mut finishing => panic!("the write is under way"),
-        () = tokio::task::yield_now() => {}
-    }
-    go.send(()).expect("the write waits");
-    finishing.await;
-    ended.await.expect("the write went on to its end");
-}
