@@ -11,6 +11,8 @@ use tower::ServiceExt;
 use super::*;
 use crate::db::company;
 
+mod writes;
+
 struct Client {
     app: App,
     // removed when the test ends
@@ -20,11 +22,15 @@ struct Client {
 impl Client {
     async fn new() -> Self {
         let dir = tempfile::tempdir().expect("a folder");
-        let db = Db::open(&dir.path().join("crm.db")).await.expect("a data base");
-        let keys = Arc::new(Keys::generate().expect("random bytes"));
+        let (db, keys) = Self::source(&dir).await;
         let below = Below { near: Near::Disk(dir.path().join("cache")), object: None, keys: None };
         let app = App::new(db, keys, 8 << 20, &below).await.expect("an application");
         Self { app, _dir: dir }
+    }
+
+    async fn source(dir: &tempfile::TempDir) -> (Db, Arc<Keys>) {
+        let db = Db::open(&dir.path().join("crm.db")).await.expect("a data base");
+        (db, Arc::new(Keys::generate().expect("random bytes")))
     }
 
     fn token(&self) -> String {
@@ -43,10 +49,15 @@ impl Client {
         let request = request.body(Body::from(body.to_owned())).expect("a request");
         let response = routes(self.app.clone()).oneshot(request).await.expect("a router does not fail");
         let status = response.status();
+        let later = response.headers().contains_key("retry-after");
+        assert_eq!(later, status == StatusCode::SERVICE_UNAVAILABLE, "503 says when to ask again");
         if status == StatusCode::METHOD_NOT_ALLOWED {
             assert!(response.headers().contains_key("allow"), "405 says which methods there are");
         }
         let body = response.into_body().collect().await.expect("a body").to_bytes();
+        if status == StatusCode::NO_CONTENT {
+            return (status, Value::Null);
+        }
         (status, serde_json::from_slice(&body).expect("every answer is JSON"))
     }
 }
