@@ -95,7 +95,7 @@ async fn while_the_other_nodes_cannot_be_told_a_write_is_answered_by_503_and_is_
 
 #[tokio::test]
 async fn a_write_that_is_in_the_data_base_and_cannot_be_forgotten_is_answered_by_503_and_may_be_repeated() {
-    let (client, node) = on_a_shared_store(|builder| builder.queued_invalidations(0)).await;
+    let (client, node) = on_a_shared_store(|builder| builder.queued_invalidations(1)).await;
     let path = format!("/contacts/{}", crate::db::contacts_of(7).start);
     node.away(true);
     let (status, body) = client.write("PUT", &path).await;
