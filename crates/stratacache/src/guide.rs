@@ -30,6 +30,7 @@ pub struct Readme;
 #[doc = include_str!("../../../docs/guide/tags.md")]
 #[doc = include_str!("../../../docs/guide/policies.md")]
 #[doc = include_str!("../../../docs/guide/patterns.md")]
+#[doc = include_str!("../../../docs/guide/resources.md")]
 #[doc = include_str!("../../../docs/guide/warm-up.md")]
 #[doc = include_str!("../../../docs/guide/testing.md")]
 #[doc = include_str!("../../../docs/guide/loaders.md")]

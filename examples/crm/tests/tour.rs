@@ -57,6 +57,9 @@ fn the_tour_of_the_application_exits_0_after_enough_probes() {
     assert_eq!(count(&report, "/cold_loads"), 1);
     assert_eq!((count(&report, "/seen/foreign"), count(&report, "/seen/stale")), (0, 0));
     assert!(count(&report, "/restart/changed") >= 100, "{report:#}");
+    let after_a_save =
+        ["touched", "neighbour", "other_company"].map(|read| count(&report, &format!("/one_save/{read}")));
+    assert_eq!(after_a_save, [4, 0, 0], "{report:#}");
 }
 
 #[test]

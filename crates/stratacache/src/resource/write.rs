@@ -101,6 +101,7 @@ impl<'a, S: WritableSource> IntoFuture for Write<'a, S> {
 /// What was written, and what became of the invalidation.
 pub struct Saved<S: Source> {
     item: Option<Arc<S::Item>>,
+    changed: bool,
     invalidation: Option<Invalidation>,
 }
 
@@ -115,6 +116,12 @@ impl<S: Source> Saved<S> {
     #[must_use]
     pub fn into_item(self) -> Option<Arc<S::Item>> {
         self.item
+    }
+
+    /// Tells whether the source was changed: it was not where there is no such item to delete or to change.
+    #[must_use]
+    pub const fn is_changed(&self) -> bool {
+        self.changed
     }
 
     /// Returns the token of the invalidation, for reads elsewhere with `Consistency::Since`. `None` where nothing was written, and where
@@ -188,9 +195,10 @@ impl<S: WritableSource> Task<S> {
             }
         };
         if written.is_nothing() && id.is_none() {
-            return Ok(Saved { item: None, invalidation: None });
+            return Ok(Saved { item: None, changed: false, invalidation: None });
         }
         let mut scope = Scope::of_write(&written, id.as_ref());
+        let changed = !written.is_nothing();
         let item = written.now.map(Arc::new);
         if self.through
             && let Some(item) = &item
@@ -202,7 +210,7 @@ impl<S: WritableSource> Task<S> {
             }
         }
         match self.forget(scope.clone()).await {
-            Ok(invalidation) => Ok(Saved { item, invalidation: Some(invalidation) }),
+            Ok(invalidation) => Ok(Saved { item, changed, invalidation: Some(invalidation) }),
             Err(error) => Err(WriteError::not_forgotten(error, scope, Ok(item))),
         }
     }

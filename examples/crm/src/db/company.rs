@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use stratacache::TenantId;
+use stratacache::{PageSource, Policy, QuerySource, Source, TenantId, WritableSource, Written, hours, minutes};
 
 use super::{Contact, Db, DbError, Draft, Page, StageTotals, Statistics, pool::Pool, queries, session::Session};
 
@@ -26,9 +26,32 @@ impl CompanyRows {
         let (counters, company) = (Arc::clone(&self.db.counters), self.company.clone());
         pool.run(move |connection| work(&Session::new(connection, &counters), company.as_str())).await
     }
+}
 
-    /// Returns a page of contacts, from 1; empty beyond the last.
-    pub(crate) async fn page(&self, number: u32) -> Result<Page, DbError> {
+impl Source for CompanyRows {
+    const NAME: &'static str = "contacts";
+    const POLICY: Policy = Policy::ttl(minutes(10)).stale_if_error(hours(1));
+    type Id = i64;
+    type Item = Contact;
+    type Error = DbError;
+
+    fn id(contact: &Contact) -> i64 {
+        contact.id
+    }
+
+    async fn one(&self, id: &i64) -> Result<Option<Contact>, DbError> {
+        let id = *id;
+        self.run(&self.db.readers, move |sql, company| sql.row(queries::CONTACT, (company, id), Contact::read)).await
+    }
+}
+
+/// Pages of contacts, from 1; empty beyond the last.
+impl PageSource for CompanyRows {
+    type Page = u32;
+    type Content = Page;
+
+    async fn page(&self, number: &u32) -> Result<Page, DbError> {
+        let number = *number;
         let offset = i64::from(number.saturating_sub(1)) * i64::from(Page::SIZE);
         self.run(&self.db.readers, move |sql, company| {
             let contacts = sql.rows(queries::PAGE, (company, Page::SIZE, offset), Contact::read)?;
@@ -36,42 +59,42 @@ impl CompanyRows {
         })
         .await
     }
+}
 
-    /// Returns a contact.
-    pub(crate) async fn contact(&self, id: i64) -> Result<Option<Contact>, DbError> {
-        self.run(&self.db.readers, move |sql, company| sql.row(queries::CONTACT, (company, id), Contact::read)).await
-    }
+/// There is one query: what the company did and sold. It is slow.
+impl QuerySource for CompanyRows {
+    type Query = ();
+    type Answer = Statistics;
 
-    /// Returns what the company did and sold. Slow.
-    pub(crate) async fn statistics(&self) -> Result<Statistics, DbError> {
+    async fn query(&self, (): &()) -> Result<Statistics, DbError> {
         self.run(&self.db.readers, |sql, company| {
             Ok(Statistics { stages: sql.rows(queries::STATISTICS, (company,), StageTotals::read)? })
         })
         .await
     }
+}
 
-    /// Adds a contact.
-    pub(crate) async fn create(&self, draft: Draft) -> Result<Contact, DbError> {
-        let written = self
-            .run(&self.db.writer, move |sql, company| {
-                let Draft { name, email, city, stage } = draft;
-                sql.row(queries::CREATE, (company, name, email, city, stage), Contact::read)
-            })
-            .await?;
-        written.ok_or(DbError::Sqlite(rusqlite::Error::QueryReturnedNoRows))
+impl WritableSource for CompanyRows {
+    /// A new contact, or another form of the one with an id.
+    type Draft = (Option<i64>, Draft);
+
+    async fn save(&self, (id, draft): Self::Draft) -> Result<Written<Contact>, DbError> {
+        let Draft { name, email, city, stage } = draft;
+        let written = self.run(&self.db.writer, move |sql, company| match id {
+            None => sql.row(queries::CREATE, (company, name, email, city, stage), Contact::read),
+            Some(id) => sql.row(queries::UPDATE, (company, id, name, email, city, stage), Contact::read),
+        });
+        Ok(written.await?.map_or_else(Written::nothing, Written::changed))
     }
 
-    /// Changes a contact and returns it; `None` if there is no such contact.
-    pub(crate) async fn update(&self, id: i64, draft: Draft) -> Result<Option<Contact>, DbError> {
-        self.run(&self.db.writer, move |sql, company| {
-            let Draft { name, email, city, stage } = draft;
-            sql.row(queries::UPDATE, (company, id, name, email, city, stage), Contact::read)
-        })
-        .await
+    async fn delete(&self, id: &i64) -> Result<Written<Contact>, DbError> {
+        let id = *id;
+        let gone = self.run(&self.db.writer, move |sql, company| sql.execute(queries::DELETE, (company, id))).await?;
+        Ok(if gone > 0 { Written::removed() } else { Written::nothing() })
     }
 
-    /// Removes a contact; `false` if there is no such contact.
-    pub(crate) async fn delete(&self, id: i64) -> Result<bool, DbError> {
-        self.run(&self.db.writer, move |sql, company| Ok(sql.execute(queries::DELETE, (company, id))? > 0)).await
+    /// Each write is one statement, which SQLite does wholly or not at all.
+    fn wrote_nothing(error: &DbError) -> bool {
+        !matches!(error, DbError::Interrupted)
     }
 }

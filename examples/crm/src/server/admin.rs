@@ -4,7 +4,7 @@ use axum::{Json, extract::State};
 use serde::Serialize;
 use stratacache::{Cache, Stats, TenantId};
 
-use super::{answer::AppError, extract::Path, writes::Writes};
+use super::{answer::AppError, extract::Path};
 use crate::db::Db;
 
 /// `GET /admin/cache-stats/{tenant}`
@@ -21,17 +21,18 @@ pub(super) async fn cache_stats(
 pub(super) struct Node {
     sql_queries: u64,
     slow_queries: u64,
-    /// Writes that are not committed, or not yet forgotten by every cache.
-    writes_under_way: usize,
+    /// Writes that other nodes have not been told of yet.
+    writes_under_way: u64,
     cache: Stats,
 }
 
 /// `GET /admin/node`
-pub(super) async fn node(State(cache): State<Cache>, State(db): State<Db>, State(writes): State<Writes>) -> Json<Node> {
+pub(super) async fn node(State(cache): State<Cache>, State(db): State<Db>) -> Json<Node> {
+    let stats = cache.stats();
     Json(Node {
         sql_queries: db.queries(),
         slow_queries: db.slow_queries(),
-        writes_under_way: writes.under_way(),
-        cache: cache.stats(),
+        writes_under_way: stats.invalidations_waiting.unwrap_or_default(),
+        cache: stats,
     })
 }

@@ -2,13 +2,16 @@
 
 use axum::{
     Json,
-    http::{Method, StatusCode, Uri, header::WWW_AUTHENTICATE},
+    http::{
+        Method, StatusCode, Uri,
+        header::{RETRY_AFTER, WWW_AUTHENTICATE},
+    },
     response::{IntoResponse, Response},
 };
 use serde_json::json;
-use stratacache::LoadError;
+use stratacache::{LoadError, WriteError};
 
-use crate::db::DbError;
+use crate::db::{CompanyRows, DbError};
 
 /// Says why a request has no answer. The body is `{"error": "..."}`.
 #[derive(Debug)]
@@ -26,13 +29,15 @@ pub(super) enum AppError {
     BadTenant(stratacache::Error),
     /// A read failed.
     Read(LoadError<DbError>),
-    /// A write failed; nothing was changed.
-    Write(DbError),
-    /// The write is in the data base, but it is not known whether the cache has forgotten what was there before.
+    /// A read past the cache failed.
+    ReadUncached(DbError),
+    /// A write failed.
+    Write(WriteError<CompanyRows>),
+    /// The write is in the data base, but the invalidation that waited for Redis was given up.
     Forget(stratacache::Error),
     /// The write goes on, but nobody should wait for it any longer.
     UnderWay,
-    /// The task of a write ended before its time.
+    /// A write came back without what it has written.
     Interrupted,
 }
 
@@ -50,9 +55,20 @@ impl From<LoadError<DbError>> for AppError {
 
 impl From<DbError> for AppError {
     fn from(error: DbError) -> Self {
+        Self::ReadUncached(error)
+    }
+}
+
+impl From<WriteError<CompanyRows>> for AppError {
+    fn from(error: WriteError<CompanyRows>) -> Self {
         Self::Write(error)
     }
 }
+
+/// Says so in the answers that are as good as "not yet".
+const RETRY_AFTER_S: u16 = 1;
+/// A write is known to the data base, and perhaps not to all caches.
+const AGAIN: &str = "written, but for some minutes readers may see what was there before; write it again";
 
 impl IntoResponse for AppError {
     fn into_response(self) -> Response {
@@ -64,11 +80,14 @@ impl IntoResponse for AppError {
                 (StatusCode::SERVICE_UNAVAILABLE, error.to_string())
             }
             Self::Read(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
-            Self::Write(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("nothing was written: {error}")),
-            Self::Forget(error) => (
-                StatusCode::INTERNAL_SERVER_ERROR,
-                format!("written, but for some minutes readers may see what was there before; write it again: {error}"),
+            Self::ReadUncached(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
+            Self::Write(WriteError::NotForgotten(failed)) => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                format!("{AGAIN}: {}", failed.error),
             ),
+            Self::Write(error @ WriteError::Refused(_)) => (StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
+            Self::Write(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
+            Self::Forget(error) => (StatusCode::SERVICE_UNAVAILABLE, format!("{AGAIN}: {error}")),
             Self::UnderWay => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "the write goes on, but it takes long until every node has forgotten what was there before; until then \
@@ -77,7 +96,11 @@ impl IntoResponse for AppError {
             ),
             Self::Interrupted => (StatusCode::INTERNAL_SERVER_ERROR, "the write was interrupted".to_owned()),
         };
-        (status, Json(json!({ "error": message }))).into_response()
+        let mut response = (status, Json(json!({ "error": message }))).into_response();
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            response.headers_mut().insert(RETRY_AFTER, RETRY_AFTER_S.into());
+        }
+        response
     }
 }
 

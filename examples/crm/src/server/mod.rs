@@ -6,25 +6,21 @@ mod auth;
 mod below;
 mod contacts;
 mod extract;
-mod forget;
-mod statistics;
 mod token;
 mod uncached;
-mod writes;
 
 use std::{net::SocketAddr, sync::Arc};
 
 use axum::{Router, extract::FromRef, middleware, routing::get};
-use stratacache::Cache;
+use stratacache::{Cache, Resource};
 use tokio::{net::TcpListener, sync::oneshot};
 
 pub(crate) use auth::Keys;
 pub(crate) use below::{Below, Bucket, Extras, Near, ObjectStore};
-pub(crate) use statistics::Dashboard;
+pub(crate) use contacts::Dashboard;
 pub(crate) use token::CACHE_TOKEN;
 
-use crate::db::Db;
-use writes::Writes;
+use crate::db::{CompanyRows, Db};
 
 /// What every handler can ask for.
 #[derive(Clone)]
@@ -32,7 +28,6 @@ pub(crate) struct App {
     pub(crate) cache: Cache,
     pub(crate) db: Db,
     pub(crate) keys: Arc<Keys>,
-    writes: Writes,
 }
 
 impl App {
@@ -45,16 +40,15 @@ impl App {
     ) -> Result<Self, stratacache::Error> {
         let builder = Cache::builder()
             .memory(memory_bytes)
-            .keyspace(&contacts::PAGES)
-            .keyspace(&contacts::CONTACT)
-            .keyspace(&statistics::STATISTICS);
+            .keyspace(Resource::<CompanyRows>::ITEMS)
+            .keyspace(Resource::<CompanyRows>::PAGES)
+            .keyspace(Resource::<CompanyRows>::QUERIES);
         let cache = below.open(builder).await?.build().await?;
-        Ok(Self { cache, db, keys, writes: Writes::default() })
+        Ok(Self { cache, db, keys })
     }
 
-    /// Waits for the writes under way and closes the cache. The server must have stopped before.
+    /// Closes the cache, which waits for the writes under way. The server must have stopped before.
     pub(crate) async fn close(&self) -> Result<(), stratacache::Error> {
-        self.writes.finish().await;
         self.cache.close().await
     }
 }
@@ -71,19 +65,13 @@ impl FromRef<App> for Db {
     }
 }
 
-impl FromRef<App> for Writes {
-    fn from_ref(app: &App) -> Self {
-        app.writes.clone()
-    }
-}
-
 /// The routes of the application.
 pub(crate) fn routes(app: App) -> Router {
     let companies = Router::new()
         .route("/contacts", get(contacts::list).post(contacts::create))
         .route("/contacts/{id}", get(contacts::one).put(contacts::update).delete(contacts::remove))
-        .route("/statistics", get(statistics::totals))
-        .route("/dashboard", get(statistics::dashboard));
+        .route("/statistics", get(contacts::totals))
+        .route("/dashboard", get(contacts::dashboard));
     assemble(companies, app)
 }
 

@@ -5,6 +5,7 @@ mod cold;
 mod everything;
 mod fresh;
 pub(crate) mod nodes;
+mod precise;
 mod probes;
 mod progress;
 mod readable;
@@ -120,6 +121,9 @@ impl Tour {
         let lasts = progress.phase("writes, each read at once", 0.25);
         let probed = probes::probe(&scene, lasts).await?;
 
+        progress.phase("one save", 0.0);
+        let one_save = precise::save_one(&scene, &self.db).await?;
+
         let lasts = progress.phase("restart", 0.1);
         let changed = restart::write_last(&scene).await?;
         server.stop().await?;
@@ -138,6 +142,7 @@ impl Tour {
             cold_joined,
             writes: probed.writes.load(Relaxed),
             read_at_once: probed.reads.load(Relaxed),
+            one_save,
             restart,
             everything: None,
             readable: Readable::default(),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Serialize, Serializer};
 use stratacache::Stats;
 
-use super::{everything::Everything, readable::Readable, traffic::Measured, witness::Seen};
+use super::{everything::Everything, precise::Precise, readable::Readable, traffic::Measured, witness::Seen};
 
 /// Fewer probes prove too little.
 const LEAST_ISOLATION_PROBES: u64 = 10_000;
@@ -30,6 +30,8 @@ pub(crate) struct Report {
     pub(super) cold_joined: u64,
     pub(super) writes: u64,
     pub(super) read_at_once: u64,
+    /// SQL queries before and after one save.
+    pub(super) one_save: Precise,
     pub(super) restart: Restart,
     /// With an object store only.
     pub(super) everything: Option<Everything>,
@@ -138,6 +140,7 @@ impl Report {
             self.restart.changed >= LEAST_RESTART_PROBES,
             format!("only {} probes after the restart, at least {LEAST_RESTART_PROBES}", self.restart.changed),
         );
+        must(self.one_save == Precise::EXACTLY, format!("around one save {:?}", self.one_save));
         let warm = self.restart.first.tiers.below_of_rest();
         must(
             warm >= WARM,

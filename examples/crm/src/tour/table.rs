@@ -51,6 +51,14 @@ impl Report {
                 grouped(seen.judged)
             ),
         );
+        let one_save = &self.one_save;
+        line(
+            "SQL queries after a save",
+            format!(
+                "{} for its contact, two pages and the statistics; {} for another contact, {} for another company",
+                one_save.touched, one_save.neighbour, one_save.other_company
+            ),
+        );
         line(
             "restart",
             format!(

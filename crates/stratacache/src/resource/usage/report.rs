@@ -59,7 +59,7 @@ pub struct KindUsage {
     pub advice: Advice,
 }
 
-/// A key, and how it was used. The counts may be too high where it took the place of another key in the table.
+/// A key, and how it was used since it is one of the busiest 128.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct UsedKey {

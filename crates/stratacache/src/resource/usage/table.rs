@@ -14,8 +14,8 @@ const ADMITTED: u64 = 8;
 /// A name is cut to so many characters.
 const LONGEST_NAME: usize = 80;
 
-/// Keys that were read often, and why they were loaded again. Bounded; the counts of a key begin with those of the key whose place it
-/// took, so they may be too high, never too low (Metwally and others, 2005).
+/// Keys that were read often, and why they were loaded again. Bounded: a key that takes the place of another is given its
+/// standing (Metwally and others, 2005), but is counted from then on.
 #[derive(Debug, Default)]
 pub(super) struct Table {
     slots: HashMap<KeyId, Slot, RandomState>,
@@ -30,6 +30,8 @@ pub(super) struct Table {
 pub(super) struct Slot {
     pub(super) name: String,
     pub(super) reads: u64,
+    /// What the key whose place it took was read; only who gives way next rests on it.
+    standing: u64,
     pub(super) loads: u64,
     /// Loads again, since the life of the value had ended.
     pub(super) expired: u64,
@@ -53,16 +55,17 @@ impl Table {
             slot.reads += 1;
             return;
         }
-        let mut before = 0;
+        let mut standing = 0;
         if self.slots.len() >= MOST {
             self.turned_away += 1;
             if !self.turned_away.is_multiple_of(ADMITTED) {
                 return;
             }
-            let least = self.slots.iter().min_by_key(|(_, slot)| slot.reads).map(|(key, slot)| (*key, slot.reads));
-            if let Some((least, reads)) = least {
+            let least =
+                self.slots.iter().map(|(key, slot)| (slot.standing + slot.reads, *key)).min_by_key(|least| least.0);
+            if let Some((reads, least)) = least {
                 self.slots.remove(&least);
-                before = reads;
+                standing = reads;
             }
         }
         let mut name = name();
@@ -70,7 +73,7 @@ impl Table {
             name.truncate(end);
             name.push_str("..");
         }
-        self.slots.insert(key, Slot { name, reads: before + 1, ..Slot::default() });
+        self.slots.insert(key, Slot { name, reads: 1, standing, ..Slot::default() });
     }
 
     pub(super) fn loaded(&mut self, key: KeyId, now: Millis, ttl: Millis) {

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::{Result, ensure};
+use stratacache::Source;
 use tokio::time::{Instant, sleep};
 
 use super::{
@@ -28,7 +29,7 @@ pub(super) async fn compare(stage: &Arc<Stage>, db: &Db) -> Result<Probes> {
     sleep(QUIET).await;
     let (judged, mut rover) = (Judged::default(), Rover::new(stage));
     for (n, id) in stage.ledger.all() {
-        let truth = db.of(&company(n)).contact(id).await?;
+        let truth = db.of(&company(n)).one(&id).await?;
         for node in 0..stage.nodes() {
             let Some(seen) = rover.contact(node, n, id, None).await? else { continue };
             let fine = truth.as_ref() == Some(&seen.value);

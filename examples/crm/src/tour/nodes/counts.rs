@@ -35,7 +35,7 @@ pub(super) struct Measured {
     pub(super) requests: u64,
     /// Connections that broke; the request was sent to another node.
     pub(super) moved: u64,
-    /// Writes answered with 503: the invalidation was still being repeated.
+    /// Writes answered with 503: the invalidation still waited for Redis.
     pub(super) unsure: u64,
     /// Other answers that are errors.
     pub(super) errors: u64,
