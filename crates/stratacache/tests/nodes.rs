@@ -39,3 +39,5 @@ mod refresh;
 mod settled;
 #[path = "nodes/standing.rs"]
 mod standing;
+#[path = "nodes/update.rs"]
+mod update;
