@@ -19,6 +19,8 @@ mod flights;
 mod history;
 #[path = "nodes/kit.rs"]
 mod kit;
+#[path = "nodes/lock.rs"]
+mod lock;
 #[path = "nodes/object.rs"]
 mod object;
 #[path = "nodes/ops.rs"]

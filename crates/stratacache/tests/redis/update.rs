@@ -88,7 +88,7 @@ impl Drop for Counter {
 
 #[tokio::test]
 async fn eight_processes_with_ten_thousand_increments_each_count_exactly() {
-    let server = RedisServer::builder().start().await.unwrap();
+    let server = RedisServer::start().await.unwrap();
     let began = Instant::now();
     let mut processes: Vec<Counter> = (0..8).map(|_| Counter::start(&server, "200x50")).collect();
     let waiting = tokio::task::spawn_blocking(move || {
@@ -108,7 +108,7 @@ async fn eight_processes_with_ten_thousand_increments_each_count_exactly() {
 
 #[tokio::test]
 async fn a_counting_process_that_is_killed_loses_nothing_that_was_acknowledged() {
-    let server = RedisServer::builder().start().await.unwrap();
+    let server = RedisServer::start().await.unwrap();
     let (cache, acme) = node(&server.url(), 1).await;
     for round in 0..20_u64 {
         let process = Counter::start(&server, &format!("3x{}", usize::MAX));
@@ -132,7 +132,7 @@ async fn a_counting_process_that_is_killed_loses_nothing_that_was_acknowledged()
 
 #[tokio::test]
 async fn an_update_under_64_writers_on_four_nodes_loses_nothing() {
-    let server = RedisServer::builder().start().await.unwrap();
+    let server = RedisServer::start().await.unwrap();
     let mut nodes = Vec::new();
     for seed in 1..=4 {
         nodes.push(node(&server.url(), seed).await);
