@@ -22,6 +22,8 @@ pub mod tier;
 
 pub use codec::{CodecError, CodecErrorKind, OwnCodec, ValueCodec};
 pub use error::{Error, ErrorKind, Result};
+#[doc(hidden)]
+pub use key::Aside;
 pub use key::{
     Deployment, EntryCheck, EntryName, IntoKey, Key, KeyHasher, KeyPart, Keyspace, KeyspaceInfo, LeadingParts, MAX_KEY,
     MAX_PREFIX, MemoryForm, NamespacePath, NormalizeText, PartEncoder, Prefix, Prefixes, Scope, check_key_length,

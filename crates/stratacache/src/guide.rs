@@ -35,6 +35,7 @@ pub struct Readme;
 #[doc = include_str!("../../../docs/guide/testing.md")]
 #[doc = include_str!("../../../docs/guide/loaders.md")]
 #[doc = include_str!("../../../docs/guide/operating.md")]
+#[doc = include_str!("../../../docs/guide/counters-and-locks.md")]
 pub struct MemoryGuide;
 
 /// The snippets of the guide compile, and the permissions it prints are those that the code names.

@@ -57,7 +57,7 @@ pub use codec::{CacheValue, Coded, Local};
 #[cfg(feature = "mutants")]
 #[doc(hidden)]
 pub use coherence::Rule;
-pub use engine::{Inspection, TierView};
+pub use engine::{Inspection, LockGuard, TierView};
 pub use invalidation::{Invalidation, Queued};
 pub use load_error::{LeftAlone, LoadError};
 pub use loaded::{LoadContext, Loaded};

@@ -73,6 +73,13 @@ impl Spawner {
         });
     }
 
+    /// As [`start_lasting`](Self::start_lasting), for what may be dropped: outside of a runtime the task is not started.
+    pub(crate) fn start_if_possible(&self, task: impl Future<Output = ()> + Send + 'static) {
+        if tokio::runtime::Handle::try_current().is_ok() {
+            self.start_lasting(task);
+        }
+    }
+
     /// Runs a future in a task of its own and waits for it: it goes on when the caller goes away.
     ///
     /// # Errors

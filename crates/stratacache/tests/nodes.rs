@@ -21,6 +21,8 @@ mod history;
 mod kit;
 #[path = "nodes/loaders.rs"]
 mod loaders;
+#[path = "nodes/lock.rs"]
+mod lock;
 #[path = "nodes/object.rs"]
 mod object;
 #[path = "nodes/ops.rs"]
@@ -41,3 +43,5 @@ mod refresh;
 mod settled;
 #[path = "nodes/standing.rs"]
 mod standing;
+#[path = "nodes/update.rs"]
+mod update;

@@ -28,5 +28,7 @@ mod refusing;
 mod sweep;
 #[path = "redis/trips.rs"]
 mod trips;
+#[path = "redis/update.rs"]
+mod update;
 #[path = "redis/world.rs"]
 mod world;

@@ -66,6 +66,16 @@ impl<V: 'static> Key<V> {
         Key { bytes: self.bytes.clone(), keyspace: None, value: PhantomData }
     }
 
+    /// Returns a key that is equal to none made of parts, one for each key and `kind`.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn aside<W>(&self, kind: Aside) -> Key<W> {
+        let mut bytes = PartBuf::new();
+        bytes.push(kind as u8);
+        bytes.extend_from_slice(&self.bytes);
+        Key { bytes, keyspace: None, value: PhantomData }
+    }
+
     /// Returns the encoded parts.
     #[inline]
     #[must_use]
@@ -86,6 +96,17 @@ impl<V: 'static> Key<V> {
     pub fn check(&self) -> Result<()> {
         check_key_length(self.bytes.len())
     }
+}
+
+/// What has a key besides an entry. No part is encoded with these as its type.
+#[doc(hidden)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Aside {
+    /// A lock.
+    Lock = 0x80,
+    /// The last fencing token of a lock.
+    Fence = 0x81,
 }
 
 /// Checks the length of an encoded key in bytes.
@@ -183,6 +204,17 @@ mod tests {
                 assert_eq!(a == b, i == j, "{i} {j}");
             }
         }
+    }
+
+    #[test]
+    fn the_lock_of_a_key_has_a_key_of_its_own() {
+        let key = Key::<u32>::new("a");
+        let (lock, fence) = (key.aside::<()>(Aside::Lock), key.aside::<()>(Aside::Fence));
+        assert_ne!(lock, fence);
+        assert_ne!(lock.as_bytes(), key.as_bytes());
+        assert_ne!(lock, Key::<u32>::new("b").aside(Aside::Lock));
+        // a part begins with its type, and no type is that large
+        assert!(key.as_bytes()[0] < Aside::Lock as u8);
     }
 
     #[test]

@@ -22,7 +22,7 @@ use super::{Cache, tiers::check_tiers};
 use crate::{
     coherence::{Hooks, LocalCoordinator, Mirror, Rules},
     engine::{
-        Asked, BehindLimits, Engine, Jitter, Limits, Prober, Queue, QueueLimits, Sealing, Tenants, TierHandle,
+        Asked, BehindLimits, Engine, Jitter, Limits, Locks, Prober, Queue, QueueLimits, Sealing, Tenants, TierHandle,
         Timeline, Turns, Updates, check_names, maintain,
     },
     flight::FlightTable,
@@ -569,6 +569,7 @@ impl CacheBuilder {
                 tenants: Tenants::new(quota_of(self.default_quota), quotas),
                 updates: Updates::default(),
                 turns: Turns::default(),
+                locks: Locks::default(),
                 ledger,
                 events,
                 compression: CompressionCounters::default(),

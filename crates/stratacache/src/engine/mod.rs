@@ -16,6 +16,7 @@ mod judge;
 mod lead;
 mod lease;
 mod life;
+mod lock;
 mod lower;
 mod maintenance;
 mod make;
@@ -68,6 +69,8 @@ pub use inspect::{Inspection, TierView};
 pub(crate) use invalidate::{Target, Targets};
 pub(crate) use lead::{BoxedLoad, Call, Request};
 pub(crate) use life::{Jitter, Life, back_off};
+pub use lock::LockGuard;
+pub(crate) use lock::Locks;
 pub(crate) use maintenance::maintain;
 pub(crate) use places::Place;
 pub(crate) use probe::{Asked, Prober};
@@ -120,6 +123,8 @@ pub(crate) struct Engine {
     pub(crate) updates: Updates,
     /// Inserts of a key, and the changes of its value that only this process knows of, come one after the other.
     pub(crate) turns: Turns,
+    /// Locks that no other process shares.
+    pub(crate) locks: Locks,
     pub(crate) ledger: Ledger,
     pub(crate) events: Arc<EventHub>,
     pub(crate) compression: CompressionCounters,

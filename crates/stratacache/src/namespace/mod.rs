@@ -4,6 +4,7 @@ mod bulk;
 mod forget;
 mod keys;
 mod load;
+mod lock;
 mod read;
 mod update;
 mod warm;

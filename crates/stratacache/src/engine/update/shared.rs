@@ -66,11 +66,9 @@ impl Engine {
         if seal.is_missing() {
             return Err(no_keys().into());
         }
-        // what was invalidated before this must not be the base
         if self.floor(&ns.tenant).is_some() {
             return Err(unavailable("invalidations of the tenant wait for the coordinator; nothing was changed"));
         }
-        self.sync(&ns).await?;
         let name = self.name(&ns, key.as_bytes());
         let work = Work { ns: &ns, key: &key, name, policy: &policy, index, seal: &seal };
         let mut right = Some(self.right_to_change(&work, seen).await?);
@@ -124,6 +122,8 @@ impl Engine {
     ) -> Result<Attempt<V>> {
         let Some(lease) = *right else { return Ok(Attempt::Again) };
         let leased_at = self.timeline.now();
+        // the marks of all changes before this one, and of what was invalidated before it: the stamp is not below them
+        self.sync(work.ns).await?;
         let (fill, stamp) = self.mirror.begin_fill(&work.ns.tenant.marks);
         let below = self.base_below(work, &fill, stamp).await?;
         *seen = below.seen;

@@ -1,0 +1,166 @@
+//! Counters and locks of many processes.
+//!
+//! A process is this test program itself, started again with `STRATA_COUNTS` set to the URL of the server.
+
+use std::{
+    io::{BufRead as _, BufReader, Write as _},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use stratacache::{Cache, Namespace, Policy, Redis, TenantId, millis, minutes, seconds};
+use stratacache_testkit::servers::RedisServer;
+
+use crate::world::LATEST;
+
+const COUNTS: &str = "STRATA_COUNTS";
+/// What a process says of a step that was acknowledged.
+const STEP: &str = "step";
+/// What is wanted of a process: so many tasks, and so many steps of each.
+const WANTED: &str = "STRATA_COUNTS_WANTED";
+
+fn policy() -> Policy {
+    Policy::ttl(minutes(30)).jitter(0.0).lease(millis(700)).lease_wait(seconds(300))
+}
+
+async fn node(url: &str, seed: u64) -> (Cache, Namespace) {
+    let redis = Redis::builder(url).deadline(Duration::from_secs(10)).build().await.unwrap();
+    let cache = Cache::builder().seed(seed).default_policy(policy()).tier(redis).build().await.unwrap();
+    let acme = cache.tenant(&TenantId::parse("acme").unwrap());
+    (cache, acme)
+}
+
+/// Says a line of its own, whatever the test program wrote before.
+fn say(line: &str) {
+    let mut out = std::io::stdout().lock();
+    write!(out, "\n{line}\n").and_then(|()| out.flush()).unwrap();
+}
+
+/// A process that counts. It is no test of its own: without the variable it has nothing to do.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_process_that_counts() {
+    let Ok(url) = std::env::var(COUNTS) else { return };
+    let wanted = std::env::var(WANTED).unwrap();
+    let (tasks, steps) = wanted.split_once('x').unwrap();
+    let (tasks, steps): (usize, usize) = (tasks.parse().unwrap(), steps.parse().unwrap());
+    let (cache, acme) = node(&url, u64::from(std::process::id())).await;
+    let tasks: Vec<_> = (0..tasks)
+        .map(|_| {
+            let acme = acme.clone();
+            tokio::spawn(async move {
+                for _ in 0..steps {
+                    let count = acme.increment("n", 1_u64).await.unwrap();
+                    if steps == usize::MAX {
+                        say(&format!("{STEP} {count}"));
+                    }
+                }
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+    cache.close().await.unwrap();
+}
+
+/// A process, killed at the latest when this is dropped.
+struct Counter(Child);
+
+impl Counter {
+    fn start(server: &RedisServer, wanted: &str) -> Self {
+        let child = Command::new(std::env::current_exe().unwrap())
+            .args(["update::the_process_that_counts", "--exact", "--nocapture", "--test-threads=1"])
+            .env(COUNTS, server.url())
+            .env(WANTED, wanted)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        Self(child)
+    }
+}
+
+impl Drop for Counter {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[tokio::test]
+async fn eight_processes_with_ten_thousand_increments_each_count_exactly() {
+    let server = RedisServer::start().await.unwrap();
+    let began = Instant::now();
+    let mut processes: Vec<Counter> = (0..8).map(|_| Counter::start(&server, "200x50")).collect();
+    let waiting = tokio::task::spawn_blocking(move || {
+        for process in &mut processes {
+            // what it says besides is read, or it would wait
+            let said = BufReader::new(process.0.stdout.take().unwrap()).lines().map_while(Result::ok).count();
+            assert!(process.0.wait().unwrap().success(), "{said} lines");
+        }
+    });
+    waiting.await.unwrap();
+    println!("80,000 increments in {:?}", began.elapsed());
+    let (cache, acme) = node(&server.url(), 1).await;
+    assert_eq!(acme.get::<u64>("n").consistency(LATEST).await.as_deref(), Some(&80_000));
+    assert_eq!(acme.increment("n", 1_u64).await.unwrap(), 80_001);
+    cache.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_counting_process_that_is_killed_loses_nothing_that_was_acknowledged() {
+    let server = RedisServer::start().await.unwrap();
+    let (cache, acme) = node(&server.url(), 1).await;
+    for round in 0..20_u64 {
+        let process = Counter::start(&server, &format!("3x{}", usize::MAX));
+        let last = tokio::task::spawn_blocking(move || {
+            let mut process = process;
+            let lines = BufReader::new(process.0.stdout.take().unwrap()).lines().map_while(Result::ok);
+            let mut steps = lines.filter_map(|line| line.strip_prefix(STEP)?.trim().parse::<u64>().ok());
+            for _ in 0..10 + round {
+                steps.next().unwrap();
+            }
+            process.0.kill().unwrap();
+            // the last that it said before
+            steps.max().unwrap_or_default()
+        });
+        let last = last.await.unwrap();
+        let next = acme.increment("n", 1_u64).await.unwrap();
+        assert!(next > last, "{last} was acknowledged, and the next is {next}");
+    }
+    cache.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_update_under_64_writers_on_four_nodes_loses_nothing() {
+    let server = RedisServer::start().await.unwrap();
+    let mut nodes = Vec::new();
+    for seed in 1..=4 {
+        nodes.push(node(&server.url(), seed).await);
+    }
+    let writers: Vec<_> = (0..64_usize)
+        .map(|writer| {
+            let acme = nodes[writer % 4].1.clone();
+            tokio::spawn(async move {
+                for n in 0..10 {
+                    let add = move |all: Option<&Vec<usize>>| {
+                        Some(all.into_iter().flatten().copied().chain([writer * 100 + n]).collect())
+                    };
+                    acme.update::<Vec<usize>>("all", add).await.unwrap().unwrap();
+                }
+            })
+        })
+        .collect();
+    for writer in writers {
+        writer.await.unwrap();
+    }
+    for (_, acme) in &nodes {
+        let all = acme.get::<Vec<usize>>("all").consistency(LATEST).await.unwrap();
+        let mut sorted = all.to_vec();
+        sorted.sort_unstable();
+        sorted.dedup();
+        assert_eq!((all.len(), sorted.len()), (640, 640));
+    }
+    for (cache, _) in nodes {
+        cache.close().await.unwrap();
+    }
+}
