@@ -45,6 +45,8 @@ mod memory;
 mod namespace;
 mod observe;
 pub mod op;
+#[cfg(feature = "otlp")]
+pub mod otlp;
 mod spawn;
 mod sync;
 mod value;
@@ -55,12 +57,15 @@ pub use codec::{CacheValue, Coded, Local};
 #[cfg(feature = "mutants")]
 #[doc(hidden)]
 pub use coherence::Rule;
-pub use engine::{Inspection, TierView};
+pub use engine::{Inspection, KeyHash, TierView};
 pub use invalidation::{Invalidation, Queued};
 pub use load_error::LoadError;
 pub use loaded::{LoadContext, Loaded};
 pub use namespace::Namespace;
-pub use observe::{CompressionStats, EventStream, Lagged, Stats, TierStats};
+pub use observe::{
+    CompressionStats, EventStream, Lagged, Latency, MetricFamily, MetricKind, MetricSample, MetricValue, Metrics,
+    Stats, TierStats,
+};
 pub use op::{Lookup, WarmEnd, WarmFailure, WarmPriority, WarmProgress, WarmReport, WarmUp};
 pub use stratacache_core::{
     Ceilings, Codec, CodecError, CodecErrorKind, Compress, Consistency, Error, ErrorKind, IntoKey, IntoTag,

@@ -13,7 +13,7 @@ use stratacache_core::{
     clock::{Clock, SystemClock},
     coordinator::{AnyCoordinator, Coordinator, MarkJournal, Marked, Subscriber},
     encryption::Encryption,
-    event::EventKind,
+    event::{EventKind, EventSink},
     stamp::Seq,
     tier::{AnyTier, Tier, TierParts},
 };
@@ -28,7 +28,7 @@ use crate::{
     flight::FlightTable,
     guard::{Breaker, Deadline, JournalHolder, Patience},
     memory::{self, Arbiter, machine_memory},
-    observe::{CompressionCounters, EventHub, Ledger, TierCounters},
+    observe::{CompressionCounters, EventHub, Histogram, Ledger, TierCounters},
     spawn::{self, Spawner},
 };
 
@@ -117,6 +117,8 @@ pub struct CacheBuilder {
     clock: Option<Arc<dyn Clock>>,
     seed: Option<u64>,
     probe: Option<u32>,
+    tenant_labels: usize,
+    sinks: Vec<Box<dyn EventSink>>,
     rules: Rules,
 }
 
@@ -140,6 +142,8 @@ impl Default for CacheBuilder {
             clock: None,
             seed: None,
             probe: None,
+            tenant_labels: 50,
+            sinks: Vec::new(),
             rules: Rules::ALL,
         }
     }
@@ -338,6 +342,39 @@ impl CacheBuilder {
         self
     }
 
+    /// Sets how many tenants have metrics of their own in [`Cache::metrics`], 0 to 10,000. Default 50.
+    ///
+    /// The busiest have them; all others are counted together under `(other)`, and data of no tenant under `(global)`. Once a minute
+    /// at most, when metrics are asked for, a tenant that is twice as busy takes the place of another; its counters begin at 0, as
+    /// after a restart.
+    pub fn tenant_labels(mut self, tenants: usize) -> Self {
+        self.tenant_labels = tenants;
+        self
+    }
+
+    /// Adds a sink that is given every event, on a task of its own: see [`EventSink`]. Up to 16; default: none.
+    ///
+    /// It hears of what happens from the time the cache is built to the end of [`Cache::close`], which waits for it, 3 s at most.
+    ///
+    /// ```
+    /// # use stratacache::{Cache, event::{Event, EventKind}};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let cache = Cache::builder()
+    ///     .event_sink(|event: &Event| {
+    ///         if let EventKind::BreakerOpened { tier } = &event.kind {
+    ///             eprintln!("the cache does without {tier}");
+    ///         }
+    ///     })
+    ///     .build()
+    ///     .await?;
+    /// # cache.close().await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn event_sink(mut self, sink: impl EventSink) -> Self {
+        self.sinks.push(Box::new(sink));
+        self
+    }
+
     /// Switches one rule of coherence off, to see a test notice.
     #[cfg(feature = "mutants")]
     #[doc(hidden)]
@@ -427,6 +464,8 @@ impl CacheBuilder {
             ("queued_invalidations", self.queue.in_all, 1..=1 << 24),
             ("queued_invalidations_per_tenant", self.queue.per_tenant, 1..=1 << 24),
             ("queued_writes", self.behind.bytes, 1 << 16..=1 << 40),
+            ("tenant_labels", self.tenant_labels, 0..=10_000),
+            ("the number of event_sink", self.sinks.len(), 0..=16),
         ] {
             if !range.contains(&value) {
                 return Err(Error::invalid(format!(
@@ -456,6 +495,7 @@ impl CacheBuilder {
         let events = Arc::new(EventHub::new());
         let (coordinator, journals) = start_coordinator(&self.tiers, self.rules).await?;
         let shared = coordinator.is_shared();
+        let bus_gaps = self.tiers.iter().find_map(|parts| parts.gaps.clone()).unwrap_or_default();
         let agreed = coordinator.time().await?;
         let timeline = Arc::new(Timeline::new(Arc::clone(&clock), agreed, shared));
         let tiers: Vec<TierHandle> = self
@@ -472,7 +512,7 @@ impl CacheBuilder {
             Some(seed) => seed,
             None => stratacache_core::stamp::Incarnation::random()?.0,
         };
-        let ledger = Ledger::default();
+        let ledger = Ledger::new(self.tenant_labels);
         let prober = self.probe.and_then(NonZeroU32::new).filter(|_| shared).map(|every| {
             let cell = ledger.cell(&TenantId::global(), &NamespacePath::default(), None);
             Prober::new(every, cell)
@@ -519,7 +559,10 @@ impl CacheBuilder {
                 ledger,
                 events,
                 compression: CompressionCounters::default(),
+                load_time: Histogram::default(),
+                bus_gaps,
                 spawner: Spawner::new(),
+                listeners: Spawner::new(),
                 jitter: Jitter::new(seed),
                 rules: self.rules,
                 prober,
@@ -535,6 +578,7 @@ impl CacheBuilder {
             // what it holds outlives the marks of keys that nodes remember, and no lease keeps late writes out of it
             engine.coordinator.keep_key_marks().await?;
         }
+        self.sinks.into_iter().for_each(|sink| engine.listen(sink));
         engine.spawner.start(maintain(Arc::downgrade(&engine)));
         Ok(Cache::from_engine(engine))
     }
@@ -609,7 +653,7 @@ fn guarded(
     };
     if capability.self_guarded {
         let listening = turns.map(|turns| turns.listen(on_turn));
-        return TierHandle::new(tier, name, capability, journal, counters, behind).listening(listening);
+        return TierHandle::new(tier, name, capability, journal, counters, behind, clock).listening(listening);
     }
     let deadline = deadlines.get(&name).copied().unwrap_or(capability.deadline);
     let logged = name.clone();
@@ -619,6 +663,6 @@ fn guarded(
         }
         on_turn(turn);
     };
-    let tier = AnyTier::new(Breaker::new(Deadline::new(tier, deadline), clock, on_turn));
-    TierHandle::new(tier, name, capability, journal, counters, behind)
+    let tier = AnyTier::new(Breaker::new(Deadline::new(tier, deadline), Arc::clone(&clock), on_turn));
+    TierHandle::new(tier, name, capability, journal, counters, behind, clock)
 }

@@ -70,11 +70,32 @@ pub(crate) struct Request<V: 'static, E> {
 pub(crate) struct Landed<V> {
     pub(crate) entry: Arc<Entry<V>>,
     pub(crate) freshness: Freshness,
+    /// The tier below memory that had it.
+    pub(crate) tier: Option<usize>,
+}
+
+impl<V> Landed<V> {
+    pub(super) fn loaded(entry: Arc<Entry<V>>) -> Self {
+        Self { entry, freshness: Freshness::Loaded, tier: None }
+    }
+
+    pub(super) fn stale(entry: Arc<Entry<V>>) -> Self {
+        Self { entry, freshness: Freshness::Stale, tier: None }
+    }
+
+    /// Of memory, or of a flight that found memory's entry to be good.
+    pub(super) fn known(entry: Arc<Entry<V>>, freshness: Freshness) -> Self {
+        Self { entry, freshness, tier: None }
+    }
+
+    pub(super) fn below(entry: Arc<Entry<V>>, tier: usize) -> Self {
+        Self { entry, freshness: Freshness::Fresh, tier: Some(tier) }
+    }
 }
 
 impl<V> Clone for Landed<V> {
     fn clone(&self) -> Self {
-        Self { entry: Arc::clone(&self.entry), freshness: self.freshness }
+        Self { entry: Arc::clone(&self.entry), freshness: self.freshness, tier: self.tier }
     }
 }
 
@@ -130,7 +151,7 @@ impl<V: CacheValue> Leader<V> {
                 if engine.may_revalidate(&found.entry) {
                     // as for a stale entry of memory: served at once, refreshed behind
                     let entry = Arc::clone(&found.entry);
-                    lead.land(Ok(Landed { entry: found.entry, freshness: Freshness::Stale }));
+                    lead.land(Ok(Landed::stale(found.entry)));
                     engine.refresh_behind(Box::new(Request { call: self.call, load }), entry);
                     return;
                 }
@@ -168,7 +189,7 @@ impl<V: CacheValue> Leader<V> {
         let loaded = engine.renewing(right, self.load(load, place)).await;
         match loaded {
             Ok(loaded) => {
-                tracing::debug!(ms = engine.timeline.now().saturating_sub(began), "loaded");
+                ns.say_loaded(self.call.key.as_bytes(), engine.timeline.now().saturating_sub(began));
                 let made = self.make_entry(loaded, began);
                 let (entry, store) = match made {
                     Ok(made) => made,
@@ -179,7 +200,7 @@ impl<V: CacheValue> Leader<V> {
                 };
                 let kept = if store { self.put(&entry) } else { Kept::TooHeavy };
                 // whoever waits goes on; what is below is filled behind
-                lead.land(Ok(Landed { entry: Arc::clone(&entry), freshness: Freshness::Loaded }));
+                lead.land(Ok(Landed::loaded(Arc::clone(&entry))));
                 if store && kept != Kept::Overtaken {
                     // closing waits for what is being written
                     engine.spawner.start_lasting(async move { self.fill(name, &entry, &fences, &seal, right).await });
@@ -246,8 +267,7 @@ impl<V: CacheValue> Leader<V> {
             let rising = Rising { key: &self.call.key, name, found, fences, began: self.fill.began() };
             engine.promote(ns, &self.call.policy, rising).await;
         }
-        tracing::debug!(tier = %engine.tiers[found.tier].name, "hit below memory");
-        Landed { entry: Arc::clone(&found.entry), freshness: Freshness::Fresh }
+        Landed::below(Arc::clone(&found.entry), found.tier)
     }
 
     /// Takes over what another node has refreshed. It is kept in memory whatever the policy says of promotion, as what a
@@ -259,7 +279,7 @@ impl<V: CacheValue> Leader<V> {
         if kept != Kept::Yes {
             self.look_again_later();
         }
-        Landed { entry: found.entry, freshness: Freshness::Fresh }
+        Landed::below(found.entry, found.tier)
     }
 
     async fn load<E>(&self, load: BoxedLoad<V, E>, place: Option<Place>) -> Result<Loaded<V>, LoadError<E>> {
@@ -269,7 +289,8 @@ impl<V: CacheValue> Leader<V> {
         let failures = self.stale.as_ref().and_then(|e| e.meta.cold()).map_or(0, |c| c.failures.load(Relaxed));
         let context = LoadContext { stale, attempt: failures + 1 };
         self.count(Counter::loads);
-        run_loader(&tenant, place, self.call.policy.load_timeout_time(), async { load(context).await }).await
+        let run = run_loader(&tenant, place, self.call.policy.load_timeout_time(), async { load(context).await });
+        self.engine().timing_load(run).await
     }
 
     /// Makes the entry of a loaded value; the flag says whether it may be stored.
@@ -361,6 +382,7 @@ impl<V: CacheValue> Leader<V> {
     fn failed<E>(&self, error: &LoadError<E>) {
         let (key, behind) = (&self.call.key, self.call.forced);
         let stale: SmallVec<[_; 1]> = self.stale.iter().map(|entry| Outdated { key, entry, behind }).collect();
+        self.call.ns.say_load_failed(key.as_bytes(), error.reason());
         self.engine().load_failed(&self.call.ns, key, error, &stale);
     }
 

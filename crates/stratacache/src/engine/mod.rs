@@ -1,6 +1,7 @@
 //! The engine: where memory, flights, coherence, codecs, guards and counters meet.
 
 mod answer;
+mod ask;
 mod behind;
 mod bucket;
 mod bulk;
@@ -16,9 +17,11 @@ mod judge;
 mod lead;
 mod lease;
 mod life;
+mod listeners;
 mod lower;
 mod maintenance;
 mod make;
+mod metrics;
 mod packing;
 mod places;
 mod probe;
@@ -27,6 +30,7 @@ mod queue;
 mod read;
 mod recent_scopes;
 mod refresh;
+mod said;
 mod seal;
 mod space;
 mod standing;
@@ -51,7 +55,9 @@ use std::{
 };
 
 use stratacache_core::{
-    Ceilings, Deployment, Error, ErrorKind, KeyspaceInfo, Policy, Result, coordinator::AnyCoordinator, event::EventKind,
+    Ceilings, Deployment, Error, ErrorKind, KeyspaceInfo, Policy, Result,
+    coordinator::{AnyCoordinator, Gaps},
+    event::EventKind,
 };
 
 use parking_lot::Mutex;
@@ -69,6 +75,7 @@ pub(crate) use maintenance::maintain;
 pub(crate) use places::Place;
 pub(crate) use probe::{Asked, Prober};
 pub(crate) use queue::{Floor, Queue, QueueLimits, What, Work};
+pub use said::KeyHash;
 pub(crate) use seal::{KeySlot, Sealing};
 pub(crate) use space::Space;
 pub(crate) use standing::{Standing, stricter};
@@ -85,7 +92,7 @@ use crate::{
     coherence::{Mirror, Rules},
     flight::FlightTable,
     memory::{Arbiter, Cleared, MapKey, Partition},
-    observe::{CompressionCounters, EventHub, Ledger},
+    observe::{CompressionCounters, EventHub, Histogram, Ledger},
     spawn::Spawner,
 };
 
@@ -113,7 +120,12 @@ pub(crate) struct Engine {
     pub(crate) ledger: Ledger,
     pub(crate) events: Arc<EventHub>,
     pub(crate) compression: CompressionCounters,
+    pub(crate) load_time: Histogram,
+    /// Counted by the coordinator.
+    pub(crate) bus_gaps: Gaps,
     pub(crate) spawner: Spawner,
+    /// The tasks that give events to sinks; they end last.
+    pub(crate) listeners: Spawner,
     pub(crate) jitter: Jitter,
     pub(crate) rules: Rules,
     /// Where invalidations are probed.
@@ -181,6 +193,7 @@ impl Engine {
         }
         let all: Vec<Cleared> =
             self.tenants.all().iter().filter_map(|tenant| tenant.partition()).map(Partition::clear).collect();
+        self.close_listeners().await;
         result.and(crate::spawn::blocking(move || drop(all)).await)
     }
 }

@@ -30,7 +30,6 @@ impl Engine {
         outdated: &[Outdated<'_, V>],
     ) {
         ns.count(key, if error.is_timeout() { Counter::load_timeouts } else { Counter::load_errors });
-        tracing::debug!(reason = error.reason(), "load failed");
         self.report(Some(&ns.tenant), EventKind::LoadFailed { reason: error.reason() });
         let failed = |one: &Outdated<'_, V>| one.entry.meta.cold_or_default().failures.fetch_add(1, Relaxed) + 1;
         let Some(failures) = outdated.iter().map(failed).max() else { return };

@@ -3,12 +3,20 @@
 mod compression;
 mod counters;
 mod events;
+mod histogram;
+mod labels;
+mod metrics;
 mod stats;
 mod striped;
 
 pub(crate) use compression::CompressionCounters;
 pub use compression::CompressionStats;
-pub(crate) use counters::{Cell, Counter, Filter, Ledger, TierCounters};
+pub(crate) use counters::{Cell, Counter, Filter, Ledger, MOST_TIERS, TierCounters, Usage, Usages};
 pub(crate) use events::EventHub;
 pub use events::{EventStream, Lagged};
+pub(crate) use histogram::Histogram;
+pub use histogram::Latency;
+pub(crate) use labels::Label;
+pub(crate) use metrics::{Gathered, TierNumbers};
+pub use metrics::{MetricFamily, MetricKind, MetricSample, MetricValue, Metrics};
 pub use stats::{Stats, TierStats};
