@@ -36,11 +36,11 @@ const ONE_COLLECTION: Millis = 500;
 pub fn observe(cache: &Cache, meter: &Meter) {
     let source = Arc::new(Source { engine: cache.downgrade(), last: Mutex::new(None) });
     for (index, family) in cache.metrics().families().iter().enumerate() {
-        let from = From { source: Arc::clone(&source), index };
+        let series = Series { source: Arc::clone(&source), index };
         match family.kind {
-            MetricKind::Histogram => from.histogram(family, meter),
-            kind if family.name.contains("_seconds") => from.time(family, kind, meter),
-            kind => from.whole(family, kind, meter),
+            MetricKind::Histogram => series.histogram(family, meter),
+            kind if family.name.contains("_seconds") => series.time(family, kind, meter),
+            kind => series.whole(family, kind, meter),
         }
     }
 }
@@ -67,7 +67,7 @@ impl Source {
 
 /// Where the numbers of one name come from.
 #[derive(Clone)]
-struct From {
+struct Series {
     source: Arc<Source>,
     /// The place of the family: it is the same in all metrics of a cache.
     index: usize,
@@ -85,7 +85,7 @@ fn unit(family: &MetricFamily) -> &'static str {
     }
 }
 
-impl From {
+impl Series {
     /// Runs `see` on each sample there is now.
     fn each(&self, see: impl Fn(&MetricFamily, &MetricSample)) {
         let Some(metrics) = self.source.metrics() else { return };

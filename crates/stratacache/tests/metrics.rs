@@ -16,7 +16,9 @@ use stratacache::{
     Cache, Keyspace, MetricKind, MetricValue, Metrics, Policy, TenantId,
     event::{Event, EventKind, EventSink},
     hours, millis, minutes, seconds,
+    tier::TierParts,
 };
+use stratacache_core::coordinator::Gaps;
 use stratacache_testkit::{
     faulty::{Fault, FaultyTier, On},
     tiers::MemoryTier,
@@ -281,6 +283,16 @@ async fn no_key_namespace_tag_or_value_is_in_metrics() {
     ns.invalidate_tag("canary-tag").await.unwrap();
     let text = cache.metrics().prometheus();
     assert!(!text.contains("canary"), "{text}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn gaps_that_a_coordinator_counts_are_shown() {
+    let gaps = Gaps::default();
+    let parts = TierParts::new(MemoryTier::new("bus")).with_gaps(gaps.clone());
+    let cache = builder().tier(parts).build().await.unwrap();
+    assert_eq!(number(&cache.metrics(), "strata_bus_gaps_total", &[]), 0);
+    gaps.count();
+    assert_eq!(number(&cache.metrics(), "strata_bus_gaps_total", &[]), 1);
 }
 
 /// Notes what it is given.

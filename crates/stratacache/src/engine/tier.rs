@@ -163,7 +163,7 @@ impl TierHandle {
         };
         let (missed, error): (Vec<EntryName>, TierError) = failed;
         TierCounters::count(&self.counters.write_failures);
-        report(EventKind::TierFailed { tier: self.name.clone(), operation: "remove", message: error.to_string() });
+        self.note("remove", &error, &report);
         let Some(journal) = self.journal.clone() else { return Err(error.into()) };
         if !self.capability.persistent {
             return Err(error.into());
