@@ -15,6 +15,7 @@ const HEAVY: &[(&str, &[&str])] = &[
     ("darling", &["macros"]),
     ("stratacache-encryption", &["encryption"]),
     ("zstd", &["zstd"]),
+    ("opentelemetry", &["otlp"]),
     ("object_store", &["object"]),
     ("reqwest", &["object"]),
     ("hyper", &["object"]),
@@ -25,7 +26,7 @@ const HEAVY: &[(&str, &[&str])] = &[
 /// Lists the dependencies of the facade without features and with each feature that must not bring a heavy crate.
 pub(crate) fn check(workspace: &Workspace) -> Outcome {
     let mut found = Vec::new();
-    let features = ["disk", "uuid", "mutants", "zstd", "redis", "object", "encryption", "macros", "postgres"];
+    let features = ["disk", "uuid", "mutants", "zstd", "redis", "object", "encryption", "macros", "otlp", "postgres"];
     let without: Vec<Option<&str>> = std::iter::once(None).chain(features.map(Some)).collect();
     for feature in without.iter().copied() {
         let tree = tree(workspace, feature)?;

@@ -204,3 +204,48 @@ pub enum EventKind {
         keyspace: &'static str,
     },
 }
+
+/// Takes the events of a cache as they happen, for `CacheBuilder::event_sink`.
+///
+/// It is called on a task of its own, one event after the other, never within an operation of the cache: it may ask the cache
+/// whatever it likes. It should not block, for that holds up a thread of the runtime, nor take longer than events come: up to 1,024
+/// wait, and of more the oldest are lost. When it panics, that event is lost to it, counted and logged, and the next comes.
+///
+/// Any `Fn(&Event)` is one:
+///
+/// ```
+/// use stratacache_core::event::{Event, EventKind, EventSink};
+///
+/// let sink = |event: &Event| {
+///     if let EventKind::BreakerOpened { tier } = &event.kind {
+///         println!("{tier} is left alone");
+///     }
+/// };
+/// fn takes(_: impl EventSink) {}
+/// takes(sink);
+/// ```
+pub trait EventSink: Send + Sync + 'static {
+    /// Takes one event.
+    fn event(&self, event: &Event);
+
+    /// Is told that so many events were lost, since they came faster than they were taken. By default it is content that they are
+    /// counted (`strata_events_lost_total`).
+    fn lost(&self, count: u64) {
+        let _ = count;
+    }
+}
+
+impl<F: Fn(&Event) + Send + Sync + 'static> EventSink for F {
+    fn event(&self, event: &Event) {
+        self(event);
+    }
+}
+
+impl EventSink for Box<dyn EventSink> {
+    fn event(&self, event: &Event) {
+        (**self).event(event);
+    }
+    fn lost(&self, count: u64) {
+        (**self).lost(count);
+    }
+}

@@ -75,8 +75,9 @@ impl Redis {
 
 impl From<Redis> for TierParts {
     fn from(redis: Redis) -> Self {
-        let turns = redis.core.link.turns.clone();
-        Self::new(Store::new(Arc::clone(&redis.core))).with_coordinator(Lanes::new(redis.core)).with_turns(turns)
+        let (turns, gaps) = (redis.core.link.turns.clone(), redis.core.counters.gaps.clone());
+        let store = Self::new(Store::new(Arc::clone(&redis.core)));
+        store.with_coordinator(Lanes::new(redis.core)).with_turns(turns).with_gaps(gaps)
     }
 }
 

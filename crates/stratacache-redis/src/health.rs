@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
+use stratacache_core::coordinator::Gaps;
+
 /// How a node and its Redis are, for an operator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -31,7 +33,7 @@ pub struct Health {
 pub(crate) struct Counters {
     pub(crate) silent: AtomicBool,
     pub(crate) syncs: AtomicU64,
-    pub(crate) gaps: AtomicU64,
+    pub(crate) gaps: Gaps,
     pub(crate) resnapshots: AtomicU64,
     pub(crate) takeovers: AtomicU64,
     pub(crate) beats: AtomicU64,
@@ -49,7 +51,7 @@ impl Counters {
             alive,
             bus_silent: self.silent.load(Relaxed),
             syncs: self.syncs.load(Relaxed),
-            gaps: self.gaps.load(Relaxed),
+            gaps: self.gaps.read(),
             resnapshots: self.resnapshots.load(Relaxed),
             takeovers: self.takeovers.load(Relaxed),
             beats: self.beats.load(Relaxed),

@@ -46,6 +46,8 @@ mod memory;
 mod namespace;
 mod observe;
 pub mod op;
+#[cfg(feature = "otlp")]
+pub mod otlp;
 mod resource;
 mod spawn;
 mod sync;
@@ -57,13 +59,16 @@ pub use codec::{CacheValue, Coded, Local};
 #[cfg(feature = "mutants")]
 #[doc(hidden)]
 pub use coherence::Rule;
-pub use engine::{Inspection, LockGuard, TierView};
+pub use engine::{Inspection, KeyHash, LockGuard, TierView};
 pub use invalidation::{Invalidation, Queued};
 pub use load_error::{LeftAlone, LoadError};
 pub use loaded::{LoadContext, Loaded};
 pub use loaders::{LoaderLimits, LoaderStats, Retry};
 pub use namespace::Namespace;
-pub use observe::{CompressionStats, EventStream, Lagged, Stats, TierStats};
+pub use observe::{
+    CompressionStats, EventStream, Lagged, Latency, MetricFamily, MetricKind, MetricSample, MetricValue, Metrics,
+    Stats, TierStats,
+};
 pub use op::{
     FollowProgress, Follower, Lookup, Number, WarmEnd, WarmFailure, WarmPriority, WarmProgress, WarmReport, WarmUp,
 };

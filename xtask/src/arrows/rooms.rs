@@ -13,6 +13,7 @@ const CRATE: &str = "stratacache";
 
 /// The rooms and their floors. A room names those on lower floors and its own, but a leaf never names another leaf.
 const ROOMS: &[(&str, u8)] = &[
+    ("otlp", 6),
     // made of what the namespace offers
     ("resource", 6),
     ("cache", 5),

@@ -1,12 +1,14 @@
 //! The contract of what orders invalidations.
 
 mod any;
+mod gaps;
 mod journal;
 mod question;
 
 use std::{future::Future, sync::Arc, time::Duration};
 
 pub use any::AnyCoordinator;
+pub use gaps::Gaps;
 pub use journal::{JournalSnapshot, MarkJournal, MarkRecord};
 pub use question::{Answer, Finding, Question};
 

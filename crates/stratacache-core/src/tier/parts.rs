@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{AnyTier, Tier};
 use crate::{
     breaker::Turns,
-    coordinator::{AnyCoordinator, Coordinator, MarkJournal},
+    coordinator::{AnyCoordinator, Coordinator, Gaps, MarkJournal},
 };
 
 /// What `builder.tier(..)` takes: a tier, and the journal or coordinator that comes with it.
@@ -21,12 +21,14 @@ pub struct TierParts {
     pub coordinator: Option<AnyCoordinator>,
     /// By which a tier that guards itself tells that its breaker opened or closed.
     pub turns: Option<Turns>,
+    /// By which the coordinator counts gaps in what it hears.
+    pub gaps: Option<Gaps>,
 }
 
 impl TierParts {
     /// Takes a tier alone.
     pub fn new(tier: impl Tier) -> Self {
-        Self { tier: AnyTier::new(tier), journal: None, coordinator: None, turns: None }
+        Self { tier: AnyTier::new(tier), journal: None, coordinator: None, turns: None, gaps: None }
     }
 
     /// Adds a journal.
@@ -47,6 +49,13 @@ impl TierParts {
     #[must_use]
     pub fn with_turns(mut self, turns: Turns) -> Self {
         self.turns = Some(turns);
+        self
+    }
+
+    /// Adds the counter of gaps that the coordinator has.
+    #[must_use]
+    pub fn with_gaps(mut self, gaps: Gaps) -> Self {
+        self.gaps = Some(gaps);
         self
     }
 }

@@ -119,7 +119,7 @@ impl Shared {
 
     /// Has a lane fetched behind everybody's back, a few at a time and not all nodes at once.
     fn fetch_soon(self: &Arc<Self>, lane: Lane) {
-        Counters::add(&self.core.counters.gaps);
+        self.core.counters.gaps.count();
         let shared = Arc::clone(self);
         self.spawner.start(async move {
             tokio::time::sleep(jitter(PAUSE)).await;

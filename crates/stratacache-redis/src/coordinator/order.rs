@@ -19,10 +19,7 @@ use super::{
     message::{self, LaneReply},
     sync,
 };
-use crate::{
-    health::Counters,
-    link::{Command, Failure},
-};
+use crate::link::{Command, Failure};
 
 /// How many pipelines of one lane are under way. While they are, the next one gathers.
 const PIPELINES: u8 = 2;
@@ -117,7 +114,7 @@ async fn send(
     if let (Some(subscriber), Some(Ok(reply))) = (shared.subscriber(), replies.last())
         && state.take(&**subscriber, reply, None) == Step::Gap
     {
-        Counters::add(&shared.core.counters.gaps);
+        shared.core.counters.gaps.count();
     }
     let positions = replies.into_iter().map(|reply| Ok(reply.map(|reply| reply.position)?));
     applied(shared, lane, positions.collect()).await

@@ -13,7 +13,7 @@ use super::{
     lane::{LaneState, Step},
     snapshot,
 };
-use crate::{health::Counters, link::Failure, rules::Rule};
+use crate::{link::Failure, rules::Rule};
 
 /// How many answers a SYNC reads before it gives up on a lane that moves faster than it is read.
 const ROUNDS: usize = 64;
@@ -70,7 +70,7 @@ async fn round(shared: &Arc<Shared>, state: &LaneState) -> std::result::Result<P
             Step::Done => return Ok(state.position()),
             Step::More => {}
             Step::Gap => {
-                Counters::add(&shared.core.counters.gaps);
+                shared.core.counters.gaps.count();
                 snapshot::fetch(shared, state).await?;
             }
         }

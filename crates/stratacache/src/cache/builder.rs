@@ -13,7 +13,7 @@ use stratacache_core::{
     clock::{Clock, SystemClock},
     coordinator::{AnyCoordinator, Coordinator, MarkJournal, Marked, Subscriber},
     encryption::Encryption,
-    event::EventKind,
+    event::{EventKind, EventSink},
     stamp::Seq,
     tier::{AnyTier, Tier, TierParts},
 };
@@ -29,7 +29,7 @@ use crate::{
     guard::{Breaker, Deadline, JournalHolder, Patience},
     loaders::{LoaderLimits, Loaders, not_declared},
     memory::{self, Arbiter, machine_memory},
-    observe::{CompressionCounters, EventHub, FollowCounters, Ledger, TierCounters},
+    observe::{CompressionCounters, EventHub, FollowCounters, Histogram, Ledger, TierCounters},
     spawn::{self, Spawner},
 };
 
@@ -126,6 +126,8 @@ pub struct CacheBuilder {
     clock: Option<Arc<dyn Clock>>,
     seed: Option<u64>,
     probe: Option<u32>,
+    tenant_labels: usize,
+    sinks: Vec<Box<dyn EventSink>>,
     rules: Rules,
 }
 
@@ -150,6 +152,8 @@ impl Default for CacheBuilder {
             clock: None,
             seed: None,
             probe: None,
+            tenant_labels: 50,
+            sinks: Vec::new(),
             rules: Rules::ALL,
         }
     }
@@ -367,6 +371,39 @@ impl CacheBuilder {
         self
     }
 
+    /// Sets how many tenants have metrics of their own in [`Cache::metrics`], 0 to 10,000. Default 50.
+    ///
+    /// The busiest have them; all others are counted together under `(other)`, and data of no tenant under `(global)`. Once a minute
+    /// at most, when metrics are asked for, a tenant that is twice as busy takes the place of another; its counters begin at 0, as
+    /// after a restart.
+    pub fn tenant_labels(mut self, tenants: usize) -> Self {
+        self.tenant_labels = tenants;
+        self
+    }
+
+    /// Adds a sink that is given every event, on a task of its own: see [`EventSink`]. Up to 16; default: none.
+    ///
+    /// It hears of what happens from the time the cache is built to the end of [`Cache::close`], which waits for it, 3 s at most.
+    ///
+    /// ```
+    /// # use stratacache::{Cache, event::{Event, EventKind}};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let cache = Cache::builder()
+    ///     .event_sink(|event: &Event| {
+    ///         if let EventKind::BreakerOpened { tier } = &event.kind {
+    ///             eprintln!("the cache does without {tier}");
+    ///         }
+    ///     })
+    ///     .build()
+    ///     .await?;
+    /// # cache.close().await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn event_sink(mut self, sink: impl EventSink) -> Self {
+        self.sinks.push(Box::new(sink));
+        self
+    }
+
     /// Switches one rule of coherence off, to see a test notice.
     #[cfg(feature = "mutants")]
     #[doc(hidden)]
@@ -475,6 +512,8 @@ impl CacheBuilder {
             ("queued_invalidations", self.queue.in_all, 1..=1 << 24),
             ("queued_invalidations_per_tenant", self.queue.per_tenant, 1..=1 << 24),
             ("queued_writes", self.behind.bytes, 1 << 16..=1 << 40),
+            ("tenant_labels", self.tenant_labels, 0..=10_000),
+            ("the number of event_sink", self.sinks.len(), 0..=16),
         ] {
             if !range.contains(&value) {
                 return Err(Error::invalid(format!(
@@ -507,6 +546,7 @@ impl CacheBuilder {
         let events = Arc::new(EventHub::new());
         let (coordinator, journals) = start_coordinator(&self.tiers, self.rules).await?;
         let shared = coordinator.is_shared();
+        let bus_gaps = self.tiers.iter().find_map(|parts| parts.gaps.clone()).unwrap_or_default();
         let agreed = coordinator.time().await?;
         let timeline = Arc::new(Timeline::new(Arc::clone(&clock), agreed, shared));
         let tiers: Vec<TierHandle> = self
@@ -523,7 +563,7 @@ impl CacheBuilder {
             Some(seed) => seed,
             None => stratacache_core::stamp::Incarnation::random()?.0,
         };
-        let ledger = Ledger::default();
+        let ledger = Ledger::new(self.tenant_labels);
         let prober = self.probe.and_then(NonZeroU32::new).filter(|_| shared).map(|every| {
             let cell = ledger.cell(&TenantId::global(), &NamespacePath::default(), None);
             Prober::new(every, cell)
@@ -574,7 +614,10 @@ impl CacheBuilder {
                 events,
                 compression: CompressionCounters::default(),
                 followed: FollowCounters::default(),
+                load_time: Histogram::default(),
+                bus_gaps,
                 spawner: Spawner::new(),
+                listeners: Spawner::new(),
                 jitter: Jitter::new(seed),
                 loaders: Loaders::new(self.loaders, &clock),
                 rules: self.rules,
@@ -591,6 +634,7 @@ impl CacheBuilder {
             // what it holds outlives the marks of keys that nodes remember, and no lease keeps late writes out of it
             engine.coordinator.keep_key_marks().await?;
         }
+        self.sinks.into_iter().for_each(|sink| engine.listen(sink));
         engine.spawner.start(maintain(Arc::downgrade(&engine)));
         Ok(Cache::from_engine(engine))
     }
@@ -668,7 +712,7 @@ fn guarded(
     };
     if capability.self_guarded {
         let listening = turns.map(|turns| turns.listen(on_turn));
-        return TierHandle::new(tier, name, capability, journal, counters, behind).listening(listening);
+        return TierHandle::new(tier, name, capability, journal, counters, behind, clock).listening(listening);
     }
     let deadline = deadlines.get(&name).copied().unwrap_or(capability.deadline);
     let logged = name.clone();
@@ -678,6 +722,6 @@ fn guarded(
         }
         on_turn(turn);
     };
-    let tier = AnyTier::new(Breaker::new(Deadline::new(tier, deadline), clock, on_turn));
-    TierHandle::new(tier, name, capability, journal, counters, behind)
+    let tier = AnyTier::new(Breaker::new(Deadline::new(tier, deadline), Arc::clone(&clock), on_turn));
+    TierHandle::new(tier, name, capability, journal, counters, behind, clock)
 }

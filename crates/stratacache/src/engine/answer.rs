@@ -9,7 +9,6 @@ use crate::{
     Freshness,
     codec::CacheValue,
     memory::{Entry, Slot},
-    observe::Counter,
 };
 
 /// What memory says to a read that has a loader.
@@ -36,11 +35,9 @@ impl Engine {
             Seen::Stale { entry, window: Window::Revalidate } => (entry, Freshness::Stale),
             Seen::Stale { .. } | Seen::Nothing => return None,
         };
-        ns.count(key, Counter::memory_hits);
-        if freshness == Freshness::Stale {
-            ns.count(key, Counter::stale_hits);
-        }
-        Some(Landed { entry, freshness })
+        let landed = Landed::known(entry, freshness);
+        ns.count_hit(key, &landed);
+        Some(landed)
     }
 
     /// Asks memory for an answer to a read with a loader, and counts it.
@@ -53,8 +50,9 @@ impl Engine {
     ) -> FromMemory<V> {
         match self.look_for::<V>(ns, key.as_bytes(), standing) {
             Seen::Fresh { entry, refresh } if optional || entry.value().is_some() => {
-                ns.count(key, Counter::memory_hits);
-                FromMemory::Answer { landed: Landed { entry, freshness: Freshness::Fresh }, refresh }
+                let landed = Landed::known(entry, Freshness::Fresh);
+                ns.count_hit(key, &landed);
+                FromMemory::Answer { landed, refresh }
             }
             Seen::Stale { entry, window } => {
                 let cold = entry.meta.cold();
@@ -64,9 +62,8 @@ impl Engine {
                 if window != Window::Revalidate && !known_to_fail {
                     return FromMemory::Load(Some(entry));
                 }
-                ns.count(key, Counter::memory_hits);
-                ns.count(key, Counter::stale_hits);
-                let landed = Landed { entry, freshness: Freshness::Stale };
+                let landed = Landed::stale(entry);
+                ns.count_hit(key, &landed);
                 FromMemory::Answer { landed, refresh: !waits }
             }
             Seen::Fresh { .. } | Seen::Nothing => FromMemory::Load(None),
@@ -97,7 +94,7 @@ impl Engine {
         let served = entry.value().is_some() && (fresh || self.may_revalidate(entry));
         let freshness = if fresh { Freshness::Fresh } else { Freshness::Stale };
         (served && self.may_stand_in(ns, key.as_bytes(), entry, began))
-            .then(|| Landed { entry: Arc::clone(entry), freshness })
+            .then(|| Landed::known(Arc::clone(entry), freshness))
     }
 
     /// Returns what stands in for a failed load of a key: its value past its ttl, if that may still be served.
@@ -109,6 +106,6 @@ impl Engine {
         began: Seq,
     ) -> Option<Landed<V>> {
         let usable = stale.value().is_some() && self.may_stand_in(ns, key.as_bytes(), stale, began);
-        usable.then(|| Landed { entry: Arc::clone(stale), freshness: Freshness::Stale })
+        usable.then(|| Landed::stale(Arc::clone(stale)))
     }
 }

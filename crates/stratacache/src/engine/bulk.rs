@@ -7,7 +7,7 @@ use std::{
 
 use stratacache_core::{
     EntryName, Key, Policy, Stamp, envelope,
-    tier::{Fence, Got, Tier},
+    tier::{Fence, Got},
 };
 
 use super::{
@@ -16,12 +16,7 @@ use super::{
     lower::{ByKey, Found, Wanted, asking},
     promote::Rising,
 };
-use crate::{
-    Freshness,
-    codec::CacheValue,
-    coherence::FillGuard,
-    observe::{Counter, TierCounters},
-};
+use crate::{codec::CacheValue, coherence::FillGuard, observe::TierCounters};
 
 impl Engine {
     /// Reads many keys; the answer has one place for each, `None` for a miss.
@@ -38,13 +33,14 @@ impl Engine {
         let missing: Vec<usize> = (0..keys.len()).filter(|i| answers[*i].is_none()).collect();
         if standing.uses_tiers() && !missing.is_empty() {
             for (index, found) in self.find_and_promote(ns, keys, &missing, policy).await {
-                answers[index] = Some(Landed { entry: found.entry, freshness: Freshness::Fresh });
-                ns.count(&keys[index], Counter::lower_hits);
+                let landed = Landed::below(found.entry, found.tier);
+                ns.count_answer(&keys[index], Some(&landed));
+                answers[index] = Some(landed);
             }
         }
         for (key, answer) in keys.iter().zip(&answers) {
             if answer.is_none() {
-                ns.count(key, Counter::misses);
+                ns.count_answer::<V>(key, None);
             }
         }
         answers
@@ -105,7 +101,7 @@ impl Engine {
             let mut replies = HashMap::new();
             if !asked.is_empty() {
                 TierCounters::count(&tier.counters.reads);
-                match tier.tier.get_many(asking(asked.iter().map(|(_, n)| *n).collect(), policy)).await {
+                match tier.get_many(asking(asked.iter().map(|(_, n)| *n).collect(), policy)).await {
                     Ok(reply) => replies.extend(asked.iter().map(|(i, _)| *i).zip(reply)),
                     Err(error) => {
                         TierCounters::count(&tier.counters.read_failures);

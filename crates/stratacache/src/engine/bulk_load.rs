@@ -24,7 +24,7 @@ use super::{
     seal::Seal,
 };
 use crate::{
-    Freshness, LoadError,
+    LoadError,
     codec::CacheValue,
     coherence::FillGuard,
     flight::{Flight, Lead, Role},
@@ -126,7 +126,7 @@ impl Engine {
         for one in awaited {
             let (index, key) = (one.index, &keys[one.index]);
             let answer = self.outcome(&ns, key, one, waiting_since.began()).await;
-            ns.count_answer(key, answer.as_ref().ok().map(|landed| landed.freshness));
+            ns.count_answer(key, answer.as_ref().ok());
             answers[index] = Some(answer?);
         }
         Ok(answers.into_iter().flatten().collect())
@@ -162,8 +162,8 @@ impl Engine {
         for Wish { index, stale, .. } in wishes.into_iter().filter(|wish| !wish.behind) {
             ns.count(&keys[index], Counter::overloads);
             // found valid a moment ago
-            let landed = stale.map(|entry| Landed { entry, freshness: Freshness::Stale });
-            ns.count_answer(&keys[index], landed.as_ref().map(|landed| landed.freshness));
+            let landed = stale.map(Landed::stale);
+            ns.count_answer(&keys[index], landed.as_ref());
             answers[index] = Some(landed.ok_or(LoadError::Overloaded)?);
         }
         Ok(())
@@ -337,10 +337,10 @@ impl<V: CacheValue, E: Send + Sync + 'static> BulkLeader<V, E> {
         }
         let entry = found.entry;
         if found.fresh {
-            one.lead.land(Ok(Landed { entry, freshness: Freshness::Fresh }));
+            one.lead.land(Ok(Landed::below(entry, found.tier)));
         } else if self.engine.may_revalidate(&entry) {
             let began = one.lead.flight().stamp;
-            one.lead.land(Ok(Landed { entry: Arc::clone(&entry), freshness: Freshness::Stale }));
+            one.lead.land(Ok(Landed::stale(Arc::clone(&entry))));
             self.join_or_lead(Wish { index, stale: Some(entry), behind: true }, &began);
             self.led.entry(index).and_modify(|again| again.fences = one.fences);
         } else {
@@ -359,6 +359,7 @@ impl<V: CacheValue, E: Send + Sync + 'static> BulkLeader<V, E> {
                 Some(Outdated { key: &keys[*index], entry: one.stale.as_deref()?, behind: one.behind })
             })
             .collect();
+        self.led.keys().for_each(|index| ns.say_load_failed(keys[*index].as_bytes(), error.reason()));
         if let Some(first) = self.led.keys().next() {
             self.engine.load_failed(ns, &keys[*first], error, &outdated);
         }
@@ -394,10 +395,11 @@ impl<V: CacheValue, E: Send + Sync + 'static> BulkLeader<V, E> {
                 etag: None,
             };
             engine.wake_key(&ns, key.as_bytes());
+            ns.say_loaded(key.as_bytes(), engine.timeline.now().saturating_sub(began));
             let held = values.remove(&index).map_or(Held::Absent, Held::Own);
             let entry = making.entry(&engine, held);
             let kept = engine.put_memory(&ns, key.as_bytes(), &entry, one.fill.began(), policy.weight_limit());
-            one.lead.land(Ok(Landed { entry: Arc::clone(&entry), freshness: Freshness::Loaded }));
+            one.lead.land(Ok(Landed::loaded(Arc::clone(&entry))));
             match kept {
                 Kept::Overtaken => {
                     ns.count(key, Counter::not_stored);

@@ -5,11 +5,11 @@ use std::{sync::Arc, time::Duration};
 use smallvec::SmallVec;
 use stratacache_core::{Consistency, Error, Key, KeyspaceInfo, NamespacePath, Policy, Result, Scope, Tag, TenantId};
 
-use super::{Engine, Space, Tenant};
+use super::{Engine, Space, Tenant, lead::Landed};
 use crate::{
     Freshness,
     memory::{EntryScopes, LookupKey},
-    observe::Counter,
+    observe::{Cell, Counter},
 };
 
 /// What a handle of a namespace holds.
@@ -58,29 +58,54 @@ impl Door {
         LookupKey { prefix: &self.space.prefix, key }
     }
 
-    /// Returns what stands for a key in logs: a keyed hash, never the key.
-    pub(crate) fn key_hash(&self, key: &[u8]) -> u64 {
-        self.engine.key_scope(self, key).low()
-    }
-
     /// Counts something for the keyspace of a key, or for the namespace.
     #[inline]
     pub(crate) fn count<V: 'static>(&self, key: &Key<V>, counter: Counter) {
-        let keyspace = key.keyspace().map(|k| (std::ptr::from_ref(k) as usize, k.name()));
-        self.space.with_cell(&self.engine.ledger, &self.tenant.id, keyspace, |cell| cell.count(counter));
+        self.with_cell(key, |cell| cell.count(counter));
     }
 
-    /// Counts how a read that asked more than memory was answered; `None` is an error.
-    pub(crate) fn count_answer<V: 'static>(&self, key: &Key<V>, freshness: Option<Freshness>) {
-        match freshness {
-            // another reader's promotion counts as what it is for this one, too
-            Some(Freshness::Fresh) => self.count(key, Counter::lower_hits),
-            Some(Freshness::Stale) => {
-                self.count(key, Counter::memory_hits);
-                self.count(key, Counter::stale_hits);
+    #[inline]
+    fn with_cell<V: 'static>(&self, key: &Key<V>, count: impl FnOnce(&Cell)) {
+        let keyspace = key.keyspace().map(|k| (std::ptr::from_ref(k) as usize, k.name()));
+        self.space.with_cell(&self.engine.ledger, &self.tenant.id, keyspace, count);
+    }
+
+    /// Counts how a read that asked more than memory was answered, and says so; `None` is an error.
+    pub(crate) fn count_answer<V: 'static>(&self, key: &Key<V>, answer: Option<&Landed<V>>) {
+        match answer {
+            Some(landed) if landed.freshness != Freshness::Loaded => self.count_hit(key, landed),
+            _ => {
+                self.count(key, Counter::misses);
+                self.say_miss(key.as_bytes());
             }
-            Some(Freshness::Loaded) | None => self.count(key, Counter::misses),
         }
+    }
+
+    /// Counts a read that a tier answered, and says so. Another reader's promotion counts as what it is for this one, too.
+    pub(crate) fn count_hit<V: 'static>(&self, key: &Key<V>, landed: &Landed<V>) {
+        let name = match landed.tier {
+            Some(tier) => {
+                self.with_cell(key, |cell| cell.count_below(tier));
+                &self.engine.tiers[tier].name
+            }
+            None => {
+                self.count(key, Counter::memory_hits);
+                "memory"
+            }
+        };
+        let stale = landed.freshness == Freshness::Stale;
+        if stale {
+            self.count(key, Counter::stale_hits);
+        }
+        let absent = landed.entry.value().is_none();
+        let state = if absent {
+            "absent"
+        } else if stale {
+            "stale"
+        } else {
+            "fresh"
+        };
+        self.say_hit(key.as_bytes(), name, state);
     }
 
     /// Tells whether memory may not answer before the coordinator was asked, going by the keyspace and the namespace.

@@ -14,7 +14,7 @@ use stratacache_core::{
     envelope::{self, Head},
     event::EventKind,
     stamp::{Lane, Position, Seq},
-    tier::{Fence, PutItem, PutMany, PutOutcome, Tier, TierError, TierErrorKind},
+    tier::{Fence, PutItem, PutMany, PutOutcome, TierError, TierErrorKind},
 };
 
 use super::{Door, Engine, Tenant, TierHandle, seal::Seal};
@@ -323,7 +323,7 @@ impl Engine {
     ) -> Vec<Result<(), TierError>> {
         TierCounters::count(&tier.counters.writes);
         let count = batch.len();
-        let results: Vec<_> = match tier.tier.put_many(PutMany::new(batch)).await {
+        let results: Vec<_> = match tier.put_many(PutMany::new(batch)).await {
             Ok(outcomes) => {
                 let result = |outcome| match outcome {
                     PutOutcome::Failed(error) => Err(error),

@@ -6,7 +6,7 @@ use serde::Serialize;
 use stratacache_core::{
     clock::Millis,
     envelope::{self, Head},
-    tier::{GetMany, Tier},
+    tier::GetMany,
 };
 
 use super::{Door, Engine, Standing, lower::ByKey};
@@ -80,7 +80,7 @@ impl Engine {
         let name = self.name(inner, bytes);
         let check = self.deployment.check(&inner.tenant.id, inner.space.prefix.path(), bytes);
         for tier in &self.tiers {
-            let Ok(reply) = tier.tier.get_many(GetMany::new(vec![name])).await else { continue };
+            let Ok(reply) = tier.get_many(GetMany::new(vec![name])).await else { continue };
             let Some(envelope) = reply.into_iter().next().and_then(|got| got.envelope) else { continue };
             let seal = self.seal_of(inner, envelope::sealed_by(&envelope)).await;
             let Ok((head, _)) = seal.open(&inner.tenant.id, &tier.name, name, &envelope) else { continue };

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use stratacache_core::{
-    EntryName, Result, Scope, Token,
+    EntryName, Result, Scope, TenantId, Token,
     coordinator::{Coordinator, Invalidate, Marked, ScopeKind, Strength},
     event::EventKind,
     stamp::{Lane, Seq},
@@ -11,7 +11,7 @@ use stratacache_core::{
 
 use tracing::Instrument;
 
-use super::{Door, Engine, write::Few};
+use super::{Door, Engine, said::say_invalidated, write::Few};
 use crate::{
     coherence::Rule,
     observe::{Counter, TierCounters},
@@ -105,7 +105,7 @@ impl Engine {
             }
         }
         inner.space.plain().count(Counter::invalidations);
-        tracing::debug!(scopes = scopes.len(), seq = token.position().seq, ?strength, "invalidated");
+        inner.say_invalidated(&scopes, strength, token.position().seq);
         let kind = EventKind::Invalidated { scopes: scopes.len(), seq: token.position().seq };
         self.report(Some(&inner.tenant), kind);
         if strength == Strength::Hard {
@@ -123,7 +123,9 @@ impl Engine {
     pub(super) async fn invalidate_global_here(self: &Arc<Self>, scope: Scope, strength: Strength) -> Result<Token> {
         let marked = Marked::new(scope, ScopeKind::Tag, strength, 0);
         let request = Invalidate::new(Lane::GLOBAL, vec![marked], self.timeline.now());
-        let position = self.coordinator.invalidate(request).await?;
+        let span = tracing::debug_span!("strata.invalidate", scopes = 1);
+        let position = self.coordinator.invalidate(request).instrument(span).await?;
+        say_invalidated(&TenantId::global(), &[Target::tag(scope)], strength, position.seq);
         self.report(None, EventKind::Invalidated { scopes: 1, seq: position.seq });
         let token = Token::new(Lane::GLOBAL, position);
         if strength == Strength::Hard {

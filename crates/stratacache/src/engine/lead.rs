@@ -71,11 +71,32 @@ pub(crate) struct Request<V: 'static, E> {
 pub(crate) struct Landed<V> {
     pub(crate) entry: Arc<Entry<V>>,
     pub(crate) freshness: Freshness,
+    /// The tier below memory that had it.
+    pub(crate) tier: Option<usize>,
+}
+
+impl<V> Landed<V> {
+    pub(super) fn loaded(entry: Arc<Entry<V>>) -> Self {
+        Self { entry, freshness: Freshness::Loaded, tier: None }
+    }
+
+    pub(super) fn stale(entry: Arc<Entry<V>>) -> Self {
+        Self { entry, freshness: Freshness::Stale, tier: None }
+    }
+
+    /// Of memory, or of a flight that found memory's entry to be good.
+    pub(super) fn known(entry: Arc<Entry<V>>, freshness: Freshness) -> Self {
+        Self { entry, freshness, tier: None }
+    }
+
+    pub(super) fn below(entry: Arc<Entry<V>>, tier: usize) -> Self {
+        Self { entry, freshness: Freshness::Fresh, tier: Some(tier) }
+    }
 }
 
 impl<V> Clone for Landed<V> {
     fn clone(&self) -> Self {
-        Self { entry: Arc::clone(&self.entry), freshness: self.freshness }
+        Self { entry: Arc::clone(&self.entry), freshness: self.freshness, tier: self.tier }
     }
 }
 
@@ -131,7 +152,7 @@ impl<V: CacheValue> Leader<V> {
                 if engine.may_revalidate(&found.entry) {
                     // as for a stale entry of memory: served at once, refreshed behind
                     let entry = Arc::clone(&found.entry);
-                    lead.land(Ok(Landed { entry: found.entry, freshness: Freshness::Stale }));
+                    lead.land(Ok(Landed::stale(found.entry)));
                     engine.refresh_behind(Box::new(Request { call: self.call, load }), entry);
                     return;
                 }
@@ -174,7 +195,7 @@ impl<V: CacheValue> Leader<V> {
         match loaded {
             Ok(loaded) => {
                 engine.wake_key(&ns, self.call.key.as_bytes());
-                tracing::debug!(ms = engine.timeline.now().saturating_sub(began), "loaded");
+                ns.say_loaded(self.call.key.as_bytes(), engine.timeline.now().saturating_sub(began));
                 let made = self.make_entry(loaded, began);
                 let (entry, store) = match made {
                     Ok(made) => made,
@@ -185,7 +206,7 @@ impl<V: CacheValue> Leader<V> {
                 };
                 let kept = if store { self.put(&entry) } else { Kept::TooHeavy };
                 // whoever waits goes on; what is below is filled behind
-                lead.land(Ok(Landed { entry: Arc::clone(&entry), freshness: Freshness::Loaded }));
+                lead.land(Ok(Landed::loaded(Arc::clone(&entry))));
                 if store && kept != Kept::Overtaken {
                     // closing waits for what is being written
                     engine.spawner.start_lasting(async move { self.fill(name, &entry, &fences, &seal, right).await });
@@ -254,8 +275,7 @@ impl<V: CacheValue> Leader<V> {
             let rising = Rising { key: &self.call.key, name, found, fences, began: self.fill.began() };
             engine.promote(ns, &self.call.policy, rising).await;
         }
-        tracing::debug!(tier = %engine.tiers[found.tier].name, "hit below memory");
-        Landed { entry: Arc::clone(&found.entry), freshness: Freshness::Fresh }
+        Landed::below(Arc::clone(&found.entry), found.tier)
     }
 
     /// Takes over what another node has refreshed. It is kept in memory whatever the policy says of promotion, as what a
@@ -267,7 +287,7 @@ impl<V: CacheValue> Leader<V> {
         if kept != Kept::Yes {
             self.look_again_later();
         }
-        Landed { entry: found.entry, freshness: Freshness::Fresh }
+        Landed::below(found.entry, found.tier)
     }
 
     async fn load<E>(&self, load: Loading<BoxedLoad<V, E>>, place: Option<Place>) -> Result<Loaded<V>, LoadError<E>> {
@@ -370,6 +390,7 @@ impl<V: CacheValue> Leader<V> {
     fn failed<E>(&self, error: &LoadError<E>) {
         let (key, behind) = (&self.call.key, self.call.forced);
         let stale: SmallVec<[_; 1]> = self.stale.iter().map(|entry| Outdated { key, entry, behind }).collect();
+        self.call.ns.say_load_failed(key.as_bytes(), error.reason());
         self.engine().load_failed(&self.call.ns, key, error, &stale);
     }
 

@@ -12,7 +12,7 @@ use stratacache_core::{
     envelope::{self, EnvelopeError, Head},
     event::EventKind,
     stamp::Seq,
-    tier::{Fence, GetMany, Got, Tier},
+    tier::{Fence, GetMany, Got},
 };
 
 use super::{Door, Engine, Life, TierHandle, seal::Seal};
@@ -225,7 +225,7 @@ impl Engine {
             return Raw::default();
         }
         TierCounters::count(&tier.counters.reads);
-        match tier.tier.get_many(asking(vec![wanted.name], wanted.policy)).await {
+        match tier.get_many(asking(vec![wanted.name], wanted.policy)).await {
             Ok(reply) => {
                 let got = reply.into_iter().next().unwrap_or_default();
                 if got.envelope.is_none() {

@@ -1,6 +1,7 @@
 //! The engine: where memory, flights, coherence, codecs, guards and counters meet.
 
 mod answer;
+mod ask;
 mod behind;
 mod bucket;
 mod bulk;
@@ -16,10 +17,12 @@ mod judge;
 mod lead;
 mod lease;
 mod life;
+mod listeners;
 mod lock;
 mod lower;
 mod maintenance;
 mod make;
+mod metrics;
 mod packing;
 mod places;
 mod probe;
@@ -30,6 +33,7 @@ mod read;
 mod recent_scopes;
 mod refresh;
 mod rest;
+mod said;
 mod seal;
 mod space;
 mod standing;
@@ -55,7 +59,9 @@ use std::{
 };
 
 use stratacache_core::{
-    Ceilings, Deployment, Error, ErrorKind, KeyspaceInfo, Policy, Result, coordinator::AnyCoordinator, event::EventKind,
+    Ceilings, Deployment, Error, ErrorKind, KeyspaceInfo, Policy, Result,
+    coordinator::{AnyCoordinator, Gaps},
+    event::EventKind,
 };
 
 use parking_lot::Mutex;
@@ -76,6 +82,7 @@ pub(crate) use places::Place;
 pub(crate) use probe::{Asked, Prober};
 pub(crate) use protect::{Loading, Protection};
 pub(crate) use queue::{Floor, Queue, QueueLimits, What, Work};
+pub use said::KeyHash;
 pub(crate) use seal::{KeySlot, Sealing};
 pub(crate) use space::Space;
 pub(crate) use standing::{Standing, stricter};
@@ -94,7 +101,7 @@ use crate::{
     flight::FlightTable,
     loaders::Loaders,
     memory::{Arbiter, Cleared, MapKey, Partition},
-    observe::{CompressionCounters, EventHub, FollowCounters, Ledger},
+    observe::{CompressionCounters, EventHub, FollowCounters, Histogram, Ledger},
     spawn::Spawner,
 };
 
@@ -129,7 +136,12 @@ pub(crate) struct Engine {
     pub(crate) events: Arc<EventHub>,
     pub(crate) compression: CompressionCounters,
     pub(crate) followed: FollowCounters,
+    pub(crate) load_time: Histogram,
+    /// Counted by the coordinator.
+    pub(crate) bus_gaps: Gaps,
     pub(crate) spawner: Spawner,
+    /// The tasks that give events to sinks; they end last.
+    pub(crate) listeners: Spawner,
     pub(crate) jitter: Jitter,
     /// The loaders that were declared.
     pub(crate) loaders: Loaders,
@@ -199,6 +211,7 @@ impl Engine {
         }
         let all: Vec<Cleared> =
             self.tenants.all().iter().filter_map(|tenant| tenant.partition()).map(Partition::clear).collect();
+        self.close_listeners().await;
         result.and(crate::spawn::blocking(move || drop(all)).await)
     }
 }

@@ -92,7 +92,8 @@ impl<V: 'static> Running<'_, V> {
         loading: Loading<L>,
         call: impl FnMut(L, u32) -> BoxFuture<Result<T, E>> + Send,
     ) -> Result<T, LoadError<E>> {
-        timeout(self.limit, self.calls(loading, call)).await.unwrap_or(Err(LoadError::Timeout))
+        let engine = &self.ns.engine;
+        engine.timing_load(timeout(self.limit, self.calls(loading, call))).await.unwrap_or(Err(LoadError::Timeout))
     }
 
     async fn calls<L: Send, T, E>(

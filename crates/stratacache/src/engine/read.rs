@@ -9,7 +9,7 @@ use super::{
     Door, Engine, Request, Seen,
     answer::FromMemory,
     lead::{Landed, LoadOutcome},
-    lower::{ByKey, Wanted},
+    lower::{ByKey, Found, Wanted},
     promote::Rising,
 };
 use crate::{
@@ -65,9 +65,8 @@ impl Engine {
             // for the ETag of the loader's context
             stale = Some(entry);
         }
-        tracing::debug!(key = ns.key_hash(key.as_bytes()), stale = stale.is_some(), "miss in memory");
         let answer = self.wait_for_flight(request, stale, start).await;
-        ns.count_answer(&key, answer.as_ref().ok().map(|landed| landed.freshness));
+        ns.count_answer(&key, answer.as_ref().ok());
         answer
     }
 
@@ -126,7 +125,7 @@ impl Engine {
                     Ok(outcome) => outcome,
                     Err(_) => {
                         if let Some(entry) = stale {
-                            return Ok(Landed { entry, freshness: Freshness::Stale });
+                            return Ok(Landed::stale(entry));
                         }
                         break LoadError::Timeout;
                     }
@@ -178,8 +177,9 @@ impl Engine {
         } else {
             None
         };
-        ns.count(key, if found.is_some() { Counter::lower_hits } else { Counter::misses });
-        found.map(|entry| Landed { entry, freshness: Freshness::Fresh })
+        let landed = found.map(|found| Landed::below(found.entry, found.tier));
+        ns.count_answer(key, landed.as_ref());
+        landed
     }
 
     async fn read_and_promote<V: CacheValue>(
@@ -187,7 +187,7 @@ impl Engine {
         ns: &Door,
         key: &Key<V>,
         policy: &stratacache_core::Policy,
-    ) -> Option<Arc<Entry<V>>> {
+    ) -> Option<Found<V>> {
         let inner = &ns;
         let (fill, stamp) = self.mirror.begin_fill(&inner.tenant.marks);
         let name = self.name(inner, key.as_bytes());
@@ -208,7 +208,7 @@ impl Engine {
             let rising = Rising { key, name, found: &found, fences: &below.fences, began: fill.began() };
             self.promote(inner, policy, rising).await;
         }
-        Some(found.entry)
+        Some(found)
     }
 }
 
@@ -220,7 +220,7 @@ pub(super) fn new_enough(flight: &Stamp, start: &Stamp) -> bool {
 
 fn stale_or<V, E>(stale: Option<Arc<Entry<V>>>, error: LoadError<E>) -> ReadThrough<V, E> {
     match stale {
-        Some(entry) => Ok(Landed { entry, freshness: Freshness::Stale }),
+        Some(entry) => Ok(Landed::stale(entry)),
         None => Err(error),
     }
 }

@@ -37,7 +37,6 @@ impl Engine {
             _ => Counter::load_errors,
         };
         ns.count(key, counter);
-        tracing::debug!(reason = error.reason(), "load failed");
         if error.is_refusal() {
             return self.load_refused(ns, outdated);
         }

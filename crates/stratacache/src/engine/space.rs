@@ -80,13 +80,4 @@ impl Space {
         }
         count(self.more.write().entry(id).or_insert_with(make));
     }
-
-    /// Returns all cells, for the ledger when the tenant goes away.
-    pub(crate) fn cells(&self) -> Vec<Arc<Cell>> {
-        let inline = self.keyspaces.get().into_iter().flat_map(|k| k.iter()).filter_map(OnceLock::get);
-        let mut cells: Vec<_> = inline.map(|(_, cell)| Arc::clone(cell)).collect();
-        cells.extend(self.more.read().values().cloned());
-        cells.push(Arc::clone(&self.plain));
-        cells
-    }
 }

@@ -7,6 +7,7 @@ use stratacache_core::{
     event::EventKind, stamp::Lane,
 };
 use tokio::time::timeout;
+use tracing::Instrument;
 
 use super::{Door, Engine, Tenant};
 use crate::{
@@ -167,7 +168,9 @@ impl Engine {
     }
 
     pub(super) async fn sync(&self, ns: &Door) -> Result<()> {
-        let (own, global) = tokio::join!(self.coordinator.sync(ns.tenant.lane), self.coordinator.sync(Lane::GLOBAL));
+        let span = tracing::debug_span!("strata.sync", tenant = %ns.tenant.id);
+        let both = async { tokio::join!(self.coordinator.sync(ns.tenant.lane), self.coordinator.sync(Lane::GLOBAL)) };
+        let (own, global) = both.instrument(span).await;
         own.and(global).map(|_| ())
     }
 

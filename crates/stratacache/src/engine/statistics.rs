@@ -12,20 +12,24 @@ use crate::{
 
 impl Engine {
     pub(crate) fn tenant_stats(&self, tenant: &Arc<Tenant>) -> Stats {
-        let mut stats = Stats::from_sums(&self.ledger.sums(Filter { tenant: Some(&tenant.id), ..Filter::default() }));
+        let sums = self.ledger.sums(Filter { tenant: Some(&tenant.id), ..Filter::default() });
+        let mut stats = Stats::from_sums(&sums);
         let (entries, weight) = tenant.partition().map_or((0, 0), |p| p.usage());
         stats.entries = Some(entries as u64);
         stats.weight = Some(weight);
         stats.limit = Some(tenant.quota.limit.min(self.arbiter.budget()));
         stats.invalidations_waiting = Some(self.queue.waiting_of(tenant) as u64);
-        stats.evicted_for_capacity = Some(tenant.partition().map_or(0, |p| p.evicted()));
+        stats.evicted_for_capacity = Some(sums.evictions + tenant.partition().map_or(0, |p| p.evicted()));
         stats
     }
 
     pub(crate) fn cache_stats(&self) -> Stats {
-        let mut stats = Stats::from_sums(&self.ledger.sums(Filter::default()));
-        let (mut entries, mut weight, mut evicted) = (0, 0, 0);
-        for tenant in self.tenants.all() {
+        // before the counters are read: a tenant that goes away leaves its evictions to them
+        let tenants = self.tenants.all();
+        let sums = self.ledger.sums(Filter::default());
+        let mut stats = Stats::from_sums(&sums);
+        let (mut entries, mut weight, mut evicted) = (0, 0, sums.evictions);
+        for tenant in &tenants {
             if let Some(partition) = tenant.partition() {
                 let usage = partition.usage();
                 entries += usage.0 as u64;

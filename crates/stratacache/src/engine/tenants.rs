@@ -13,11 +13,7 @@ use parking_lot::RwLock;
 use stratacache_core::{Deployment, NamespacePath, TenantId};
 
 use super::{Limits, Tenant, Timeline};
-use crate::{
-    coherence::Mirror,
-    memory::Quota,
-    observe::{Cell, Ledger},
-};
+use crate::{coherence::Mirror, memory::Quota, observe::Ledger};
 
 /// The registry of tenants.
 pub(crate) struct Tenants {
@@ -63,17 +59,16 @@ impl Tenants {
 
     /// Drops tenants that nobody holds a handle of, that hold no entries, and whose loads nothing holds back.
     pub(crate) fn drop_idle(&self, ledger: &Ledger, timeline: &Timeline) {
-        let mut cells: Vec<Arc<Cell>> = Vec::new();
         self.known.write().retain(|_, tenant| {
             // handles are given out under this lock: nobody can take one now
             let idle = Arc::strong_count(tenant) == 1
                 && tenant.partition().is_none_or(|p| p.usage().0 == 0)
                 && !tenant.holds_back(timeline);
-            if idle {
-                cells.extend(tenant.spaces().iter().flat_map(|s| s.cells()));
+            if let (true, Some(partition)) = (idle, tenant.partition()) {
+                ledger.keep_evictions(&tenant.id, partition.evicted());
             }
             !idle
         });
-        ledger.retire(cells);
+        ledger.tidy();
     }
 }

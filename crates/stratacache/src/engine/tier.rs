@@ -17,9 +17,10 @@ use parking_lot::Mutex;
 use stratacache_core::{
     EntryName, Error, Policy, Result,
     breaker::Listening,
+    clock::Clock,
     coordinator::MarkJournal,
     event::EventKind,
-    tier::{AnyTier, Capability, Fence, GetMany, RemoveMany, Tier, TierError},
+    tier::{AnyTier, Capability, Fence, GetMany, RemoveMany, TierError},
 };
 
 use super::{Behind, BehindLimits};
@@ -53,6 +54,7 @@ pub(crate) struct TierHandle {
     missed: Arc<Mutex<HashSet<EntryName, RandomState>>>,
     quarantined: Arc<AtomicBool>,
     misses: Mutex<HashMap<u32, u32, RandomState>>,
+    pub(super) clock: Arc<dyn Clock>,
     /// To the breaker of a tier that guards itself.
     _listening: Option<Listening>,
 }
@@ -65,6 +67,7 @@ impl TierHandle {
         journal: Option<Arc<dyn MarkJournal>>,
         counters: Arc<TierCounters>,
         behind: BehindLimits,
+        clock: Arc<dyn Clock>,
     ) -> Self {
         Self {
             tier,
@@ -76,6 +79,7 @@ impl TierHandle {
             missed: Arc::default(),
             quarantined: Arc::default(),
             misses: Mutex::default(),
+            clock,
             _listening: None,
         }
     }
@@ -121,7 +125,7 @@ impl TierHandle {
             (0..names.len()).filter(|place| self.capability.fenced && self.may_use(names[*place])).collect();
         if !asked.is_empty() {
             let request = GetMany::fences(asked.iter().map(|place| names[*place]).collect()).life(life);
-            for (place, got) in asked.into_iter().zip(self.tier.get_many(request).await?) {
+            for (place, got) in asked.into_iter().zip(self.get_many(request).await?) {
                 fences[place] = got.fence;
             }
         }
@@ -148,7 +152,7 @@ impl TierHandle {
         if names.is_empty() {
             return Ok(());
         }
-        let failed = match self.tier.remove_many(RemoveMany::new(names.to_vec())).await {
+        let failed = match self.remove_many(RemoveMany::new(names.to_vec())).await {
             Ok(results) => {
                 let failed: Vec<_> =
                     names.iter().zip(results).filter_map(|(name, r)| Some((*name, r.err()?))).collect();
@@ -159,7 +163,7 @@ impl TierHandle {
         };
         let (missed, error): (Vec<EntryName>, TierError) = failed;
         TierCounters::count(&self.counters.write_failures);
-        report(EventKind::TierFailed { tier: self.name.clone(), operation: "remove", message: error.to_string() });
+        self.note("remove", &error, &report);
         let Some(journal) = self.journal.clone() else { return Err(error.into()) };
         if !self.capability.persistent {
             return Err(error.into());
@@ -194,7 +198,7 @@ impl TierHandle {
             }
             missed.iter().copied().take(CATCH_UP).collect()
         };
-        let results = self.tier.remove_many(RemoveMany::new(names.clone())).await?;
+        let results = self.remove_many(RemoveMany::new(names.clone())).await?;
         let gone: Vec<EntryName> = names.iter().zip(&results).filter(|(_, r)| r.is_ok()).map(|(n, _)| *n).collect();
         let (set, quarantined) = (Arc::clone(&self.missed), Arc::clone(&self.quarantined));
         let journal = self.journal.clone();

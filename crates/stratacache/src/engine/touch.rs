@@ -7,7 +7,7 @@ use std::sync::{
 
 use stratacache_core::{
     EntryName, Key,
-    tier::{Fence, GetMany, Tier},
+    tier::{Fence, GetMany},
 };
 
 use super::{Door, Engine, TierHandle, fill::Filling};
@@ -73,7 +73,7 @@ impl Engine {
         let taken = if tier.capability.leased {
             tier.fences(&[name], tier.write_life(1)).await.map(|fences| fences.into_iter().next().flatten())
         } else if tier.capability.fenced && tier.may_use(name) {
-            let got = tier.tier.get_many(GetMany::new(vec![name])).await;
+            let got = tier.get_many(GetMany::new(vec![name])).await;
             got.map(|got| got.into_iter().next().and_then(|got| got.fence.filter(|_| got.envelope.is_some())))
         } else {
             return None;

@@ -4,8 +4,7 @@ use stratacache_core::{Error, Policy, Result, Tiers, WriteMode};
 
 use super::{Engine, TierHandle};
 
-/// So many tiers can lie below memory: an entry has a bit for each.
-pub(crate) const MOST_TIERS: usize = 8;
+pub(crate) use crate::observe::MOST_TIERS;
 
 /// A bit for each tier below memory.
 pub(crate) type TierBits = u8;

@@ -10,7 +10,7 @@ use super::{
     bulk_load::Wish,
     lead::{Landed, LoadOutcome},
 };
-use crate::{Freshness, LoadError, codec::CacheValue, memory::Entry, observe::Counter};
+use crate::{LoadError, codec::CacheValue, memory::Entry, observe::Counter};
 
 /// What came of warming one key.
 pub(crate) enum Warmed<V> {
@@ -119,7 +119,7 @@ impl Engine {
         let missing: Vec<usize> = (0..keys.len()).filter(|index| outcomes[*index].is_none()).collect();
         if standing.uses_tiers() && !missing.is_empty() {
             for (index, found) in self.find_and_promote(ns, keys, &missing, policy).await {
-                let landed = Landed { entry: found.entry, freshness: Freshness::Fresh };
+                let landed = Landed::below(found.entry, found.tier);
                 outcomes[index] = Some(Warmed::Landed(landed));
             }
         }

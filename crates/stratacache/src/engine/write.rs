@@ -8,6 +8,7 @@ use stratacache_core::{
     coordinator::{Lease, Strength},
     tier::{Fence, TierError},
 };
+use tracing::Instrument;
 
 use super::{
     Door, Engine,
@@ -85,7 +86,8 @@ impl Engine {
     pub(crate) async fn insert<V: CacheValue>(self: &Arc<Self>, request: WriteRequest<V>) -> Result<Token> {
         let engine = Arc::clone(self);
         self.write_to_the_end(async move {
-            let tokens = engine.insert_here(request).await.map_err(|failure| failure.error)?;
+            let span = request.ns.span_of_insert();
+            let tokens = engine.insert_here(request).instrument(span).await.map_err(|failure| failure.error)?;
             tokens.first().copied().ok_or_else(|| Error::new(ErrorKind::Internal, "an insert without an item"))
         })
         .await

@@ -3,6 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use stratacache_core::{Error, ErrorKind, Result, Token};
+use tracing::Instrument;
 
 use super::{
     Engine, WriteRequest,
@@ -16,7 +17,7 @@ const NAMED: usize = 32;
 
 /// Says which of many items an error is about: by its index, and by what stands for its key in logs.
 pub(crate) fn error_of_item(index: usize, key_hash: u64, error: Error) -> Error {
-    Error::new(error.kind(), format!("item {index} (key hash {key_hash}): {}", error.message())).with_source(error)
+    Error::new(error.kind(), format!("item {index} (key hash {key_hash:016x}): {}", error.message())).with_source(error)
 }
 
 impl Engine {
@@ -44,7 +45,11 @@ impl Engine {
         while rest.peek().is_some() {
             let (indices, items): (Vec<usize>, Few<WriteItem<V>>) = rest.by_ref().take(BATCH).unzip();
             let batch = WriteRequest { ns: Arc::clone(&ns), items, tags: tags.clone(), stamp };
-            let written = self.insert_here(batch).await.map_err(|failure| failure.named(&indices))?;
+            let written = self
+                .insert_here(batch)
+                .instrument(ns.span_of_insert())
+                .await
+                .map_err(|failure| failure.named(&indices))?;
             indices.iter().zip(written).for_each(|(index, token)| tokens[*index] = Some(token));
         }
         let token = |(index, winner): (usize, &usize)| {
@@ -67,7 +72,7 @@ impl WriteFailure {
             let mut named: Vec<String> = items
                 .iter()
                 .take(NAMED)
-                .map(|(place, hash)| format!("{} (key hash {hash})", indices[*place]))
+                .map(|(place, hash)| format!("{} (key hash {hash:016x})", indices[*place]))
                 .collect();
             if items.len() > NAMED {
                 named.push(format!("{} more", items.len() - NAMED));

@@ -4,7 +4,7 @@ use stratacache_core::IntoKey;
 
 use super::Namespace;
 use crate::{
-    CacheValue,
+    CacheValue, KeyHash,
     op::{Contains, Get, Inspect, LookupOp},
 };
 
@@ -46,5 +46,14 @@ impl Namespace {
     /// When the namespace is not valid or the cache is closed; a broken tier is left out.
     pub fn inspect<V: 'static>(&self, key: impl IntoKey<V>) -> Inspect<'_> {
         Inspect::new(&self.door, key.into_key().as_bytes().to_vec())
+    }
+
+    /// Returns what stands for a key in logs, in this namespace.
+    ///
+    /// It is keyed with [`deployment_secret`](crate::CacheBuilder::deployment_secret): who has the log, and not the secret, cannot try
+    /// keys until one fits. So set one where keys could be guessed.
+    #[must_use]
+    pub fn key_hash<V: 'static>(&self, key: impl IntoKey<V>) -> KeyHash {
+        KeyHash::of(self.door.engine.key_scope(&self.door, key.into_key().as_bytes()))
     }
 }

@@ -1,14 +1,25 @@
 //! Counters: one cell for each (tenant, namespace, keyspace) that is used, one for each tier.
 
-use std::sync::{
-    Arc, Weak,
-    atomic::{AtomicU64, Ordering::Relaxed},
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
 };
 
+use foldhash::fast::RandomState;
 use parking_lot::Mutex;
-use stratacache_core::{NamespacePath, TenantId};
+use stratacache_core::{NamespacePath, TenantId, clock::Millis};
 
-use super::striped::Striped;
+use super::{
+    histogram::Histogram,
+    labels::{Labels, TenantSums},
+    striped::Striped,
+};
+
+/// So many tiers can lie below memory: an entry has a bit for each.
+pub(crate) const MOST_TIERS: usize = 8;
 
 macro_rules! counters {
     ($($name:ident),* $(,)?) => {
@@ -20,15 +31,41 @@ macro_rules! counters {
 
         impl Counter {
             pub(crate) const ALL: [Self; [$(Self::$name),*].len()] = [$(Self::$name),*];
+
+            /// The name of its metric.
+            pub(super) const fn metric(self) -> &'static str {
+                match self { $(Self::$name => concat!("strata_", stringify!($name), "_total")),* }
+            }
         }
 
         /// The sums of some cells.
         #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-        pub(crate) struct Sums { $(pub(crate) $name: u64),* }
+        pub(crate) struct Sums {
+            $(pub(crate) $name: u64,)*
+            /// `lower_hits` of each tier.
+            pub(super) below: [u64; MOST_TIERS],
+        }
 
         impl Sums {
-            fn add(&mut self, cell: &Cell) {
-                $(self.$name += cell.get(Counter::$name);)*
+            pub(super) fn add(&mut self, other: &Self) {
+                $(self.$name += other.$name;)*
+                self.below.iter_mut().zip(other.below).for_each(|(own, other)| *own += other);
+            }
+
+            pub(super) fn take_away(&mut self, other: &Self) {
+                $(self.$name = self.$name.saturating_sub(other.$name);)*
+                self.below.iter_mut().zip(other.below).for_each(|(own, other)| *own = own.saturating_sub(other));
+            }
+
+            pub(super) const fn get(&self, counter: Counter) -> u64 {
+                match counter { $(Counter::$name => self.$name),* }
+            }
+        }
+
+        impl Cell {
+            fn read(&self) -> Sums {
+                let below = std::array::from_fn(|tier| self.below[tier].load(Relaxed));
+                Sums { $($name: self.get(Counter::$name),)* below }
             }
         }
     };
@@ -36,7 +73,7 @@ macro_rules! counters {
 
 counters! {
     memory_hits, lower_hits, misses, stale_hits, absent_hits, loads, load_errors, load_timeouts, flights_joined, lease_waits,
-    promotions, expirations, invalidations, refreshes, refresh_errors, inserts, not_stored, type_changes, overloads, bypasses,
+    promotions, evictions, expirations, invalidations, refreshes, refresh_errors, inserts, not_stored, type_changes, overloads, bypasses,
     probes, probes_unanswered, probes_dropped, coherence_violations,
     invalidations_queued, key_failures, load_retries, loader_busy, loader_down, keys_resting,
 }
@@ -49,6 +86,7 @@ pub(crate) struct Cell {
     counts: [AtomicU64; COUNTERS],
     /// `memory_hits`: no other counter is counted as often.
     hits: Striped,
+    below: [AtomicU64; MOST_TIERS],
     tenant: TenantId,
     namespace: NamespacePath,
     keyspace: Option<&'static str>,
@@ -61,6 +99,14 @@ impl Cell {
             self.hits.count();
         } else {
             self.counts[counter as usize].fetch_add(1, Relaxed);
+        }
+    }
+
+    /// Counts a read that a tier below memory answered.
+    pub(crate) fn count_below(&self, tier: usize) {
+        self.count(Counter::lower_hits);
+        if let Some(hits) = self.below.get(tier) {
+            hits.fetch_add(1, Relaxed);
         }
     }
 
@@ -83,13 +129,42 @@ pub(crate) struct Filter<'a> {
 }
 
 /// All cells, and what those that are gone had counted.
-#[derive(Debug, Default)]
-pub(crate) struct Ledger {
-    cells: Mutex<Vec<Weak<Cell>>>,
-    gone: Mutex<Sums>,
+#[derive(Debug)]
+pub(crate) struct Ledger(Mutex<Book>);
+
+/// What is looked at together: a sum never goes backwards.
+#[derive(Debug)]
+struct Book {
+    cells: Vec<Arc<Cell>>,
+    /// So many cells are looked through for such as nobody uses any more.
+    tidy_at: usize,
+    gone: Sums,
+    labels: Labels,
 }
 
+/// What one tenant has besides its cells.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Usage {
+    pub(crate) entries: u64,
+    pub(crate) weight: u64,
+    /// By its partition, which goes with it.
+    pub(crate) evictions: u64,
+}
+
+/// The usage of each tenant in use.
+pub(crate) type Usages = HashMap<TenantId, Usage, RandomState>;
+
 impl Ledger {
+    /// Makes an empty one, with metrics of their own for so many tenants.
+    pub(crate) fn new(tenant_labels: usize) -> Self {
+        Self(Mutex::new(Book {
+            cells: Vec::new(),
+            tidy_at: 1024,
+            gone: Sums::default(),
+            labels: Labels::new(tenant_labels),
+        }))
+    }
+
     pub(crate) fn cell(
         &self,
         tenant: &TenantId,
@@ -99,36 +174,78 @@ impl Ledger {
         let cell = Arc::new(Cell {
             counts: std::array::from_fn(|_| AtomicU64::new(0)),
             hits: Striped::default(),
+            below: Default::default(),
             tenant: tenant.clone(),
             namespace: namespace.clone(),
             keyspace,
         });
-        self.cells.lock().push(Arc::downgrade(&cell));
+        let mut book = self.0.lock();
+        if book.cells.len() >= book.tidy_at {
+            book.tidy();
+        }
+        book.cells.push(Arc::clone(&cell));
         cell
     }
 
-    /// Keeps what a tenant that goes away has counted, for the sums of the whole cache.
-    pub(crate) fn retire(&self, cells: impl IntoIterator<Item = Arc<Cell>>) {
-        let mut gone = self.gone.lock();
-        for cell in cells {
-            gone.add(&cell);
-        }
-        drop(gone);
-        self.cells.lock().retain(|cell| cell.strong_count() > 0);
+    /// Adds up what nobody counts in any more: of a tenant that went away, or of a handle.
+    pub(crate) fn tidy(&self) {
+        self.0.lock().tidy();
+    }
+
+    /// Keeps the evictions of a tenant that is about to go away.
+    pub(crate) fn keep_evictions(&self, tenant: &TenantId, evictions: u64) {
+        let sums = Sums { evictions, ..Sums::default() };
+        let mut book = self.0.lock();
+        book.gone.add(&sums);
+        book.labels.keep(tenant, &sums);
     }
 
     pub(crate) fn sums(&self, filter: Filter<'_>) -> Sums {
         let whole = filter.tenant.is_none() && filter.namespace.is_none() && filter.keyspace.is_none();
-        let mut sums = if whole { *self.gone.lock() } else { Sums::default() };
-        for cell in self.cells.lock().iter().filter_map(Weak::upgrade) {
+        let book = self.0.lock();
+        let mut sums = if whole { book.gone } else { Sums::default() };
+        for cell in &book.cells {
             let wanted = filter.tenant.is_none_or(|t| *t == cell.tenant)
                 && filter.namespace.is_none_or(|n| *n == cell.namespace)
                 && filter.keyspace.is_none_or(|k| Some(k) == cell.keyspace);
             if wanted {
-                sums.add(&cell);
+                sums.add(&cell.read());
             }
         }
         sums
+    }
+
+    /// Returns the sums of the busiest tenants, and of all others together.
+    ///
+    /// `usages` was asked for before: an eviction is counted there or here.
+    pub(crate) fn by_tenant(&self, usages: &Usages, now: Millis) -> Vec<TenantSums> {
+        let mut book = self.0.lock();
+        let Book { cells, gone, labels, .. } = &mut *book;
+        let mut live: HashMap<&TenantId, Sums, RandomState> = HashMap::default();
+        for cell in cells.iter() {
+            live.entry(&cell.tenant).or_default().add(&cell.read());
+        }
+        for (tenant, usage) in usages {
+            live.entry(tenant).or_default().evictions += usage.evictions;
+        }
+        labels.split(gone, &live, usages, now)
+    }
+}
+
+impl Book {
+    fn tidy(&mut self) {
+        let Self { cells, gone, labels, tidy_at } = self;
+        cells.retain(|cell| {
+            // handles are given out by those who hold one, and under this lock
+            let used = Arc::strong_count(cell) > 1;
+            if !used {
+                let sums = cell.read();
+                gone.add(&sums);
+                labels.keep(&cell.tenant, &sums);
+            }
+            used
+        });
+        *tidy_at = 2 * cells.len().max(512);
     }
 }
 
@@ -148,6 +265,8 @@ pub(crate) struct TierCounters {
     pub(crate) corrupt_envelopes: AtomicU64,
     pub(crate) unknown_envelopes: AtomicU64,
     pub(crate) breaker_opens: AtomicU64,
+    pub(crate) read_time: Histogram,
+    pub(crate) write_time: Histogram,
 }
 
 impl TierCounters {

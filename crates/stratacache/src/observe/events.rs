@@ -1,5 +1,7 @@
 //! The stream of events: bounded, lossy, with a count of what was lost.
 
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
 use stratacache_core::{
     TenantId,
     clock::Millis,
@@ -11,22 +13,41 @@ const CAPACITY: usize = 1024;
 
 /// Sends events to whoever listens.
 #[derive(Debug)]
-pub(crate) struct EventHub(broadcast::Sender<Event>);
+pub(crate) struct EventHub {
+    sender: broadcast::Sender<Event>,
+    lost: AtomicU64,
+    panics: AtomicU64,
+}
 
 impl EventHub {
     pub(crate) fn new() -> Self {
-        Self(broadcast::Sender::new(CAPACITY))
+        Self { sender: broadcast::Sender::new(CAPACITY), lost: AtomicU64::new(0), panics: AtomicU64::new(0) }
     }
 
     pub(crate) fn send(&self, at: Millis, tenant: Option<&TenantId>, kind: EventKind) {
-        if self.0.receiver_count() > 0 {
+        if self.sender.receiver_count() > 0 {
             // nobody listening any more is no failure
-            let _ = self.0.send(Event::new(at, tenant.cloned(), kind));
+            let _ = self.sender.send(Event::new(at, tenant.cloned(), kind));
         }
     }
 
     pub(crate) fn subscribe(&self) -> EventStream {
-        EventStream(self.0.subscribe())
+        EventStream(self.sender.subscribe())
+    }
+
+    /// Notes events that a sink lost.
+    pub(crate) fn note_lost(&self, count: u64) {
+        self.lost.fetch_add(count, Relaxed);
+    }
+
+    /// Notes that a sink panicked.
+    pub(crate) fn note_panic(&self) {
+        self.panics.fetch_add(1, Relaxed);
+    }
+
+    /// Returns how many events sinks have lost, and how often they panicked.
+    pub(crate) fn of_sinks(&self) -> (u64, u64) {
+        (self.lost.load(Relaxed), self.panics.load(Relaxed))
     }
 }
 

@@ -9,6 +9,7 @@ use std::{
 
 use smallvec::SmallVec;
 use stratacache_core::{Key, KeyPart, Keyspace, Policy, Result, Token};
+use tracing::Instrument;
 
 use super::{
     BoxFuture, loader,
@@ -72,7 +73,7 @@ impl<'a, V: CacheValue> IntoFuture for GetMany<'a, V> {
             if engine.shared {
                 policy = strictest(door, &keys, &options, policy);
             }
-            let found = engine.read_many(door, &keys, &policy).await;
+            let found = engine.read_many(door, &keys, &policy).instrument(door.span_of_get()).await;
             let now = engine.timeline.now();
             found.into_iter().map(|landed| landed?.cached(now)).collect()
         })
@@ -173,7 +174,7 @@ where
                 place: None,
                 protection,
             };
-            let landed = engine.read_through_many(BulkRequest { call, load }).await?;
+            let landed = engine.read_through_many(BulkRequest { call, load }).instrument(door.span_of_get()).await?;
             let now = engine.timeline.now();
             let mut found = HashMap::with_capacity(landed.len());
             for ((original, key), landed) in distinct.into_iter().zip(&*keys).zip(landed) {

@@ -8,6 +8,7 @@ use std::{
 };
 
 use stratacache_core::Key;
+use tracing::Instrument;
 
 use super::{
     load_future::{State, at_once},
@@ -65,12 +66,13 @@ impl<V: CacheValue> Future for GetFuture<'_, V> {
                 at_once::<V>(start.door, &start.key, true).ok()
             },
             |Get { door, key, options }| {
-                Box::pin(async move {
+                let slowly = async move {
                     let policy = options.policy(door, &key).ok()?;
                     let engine = &door.engine;
                     let landed = engine.read(door, &key, &policy).await?;
                     landed.cached(engine.timeline.now())
-                })
+                };
+                Box::pin(slowly.instrument(door.span_of_get()))
             },
         )
     }

@@ -110,7 +110,7 @@ macro_rules! load_operation {
                     },
                     |$name { door, key, load, options, again }| {
                         let (door, refresh) = (Arc::clone(door), refresh.get());
-                        let span = tracing::debug_span!("strata.get", tenant = %door.tenant.id);
+                        let span = door.span_of_get();
                         let slowly = async move {
                             answer(load_slowly(door, key, options, loader::loading(load, again, $wrap), $forced, $optional, refresh).await?)
                         };

@@ -51,12 +51,13 @@ pub(super) fn at_once<V: CacheValue>(
     match Cached::new(entry, Freshness::Fresh, now) {
         Some(cached) => {
             door.count(key, Counter::memory_hits);
-            tracing::trace!(key = door.key_hash(key.as_bytes()), "hit in memory");
+            door.say_hit(key.as_bytes(), "memory", "fresh");
             Ok(Some(cached))
         }
         None if optional => {
             door.count(key, Counter::memory_hits);
             door.count(key, Counter::absent_hits);
+            door.say_hit(key.as_bytes(), "memory", "absent");
             Ok(None)
         }
         None => Err(NotYet::Ask),

@@ -3,6 +3,7 @@
 use std::{future::IntoFuture, sync::Arc};
 
 use stratacache_core::Key;
+use tracing::Instrument;
 
 use super::{
     BoxFuture,
@@ -57,7 +58,7 @@ impl<'a, V: CacheValue> IntoFuture for LookupOp<'a, V> {
             }
             let Ok(policy) = options.policy(door, &key) else { return Lookup::Miss };
             let engine = &door.engine;
-            match engine.read(door, &key, &policy).await {
+            match engine.read(door, &key, &policy).instrument(door.span_of_get()).await {
                 None => Lookup::Miss,
                 Some(landed) => match landed.cached(engine.timeline.now()) {
                     Some(cached) => Lookup::Hit(cached),
