@@ -393,7 +393,7 @@ impl Engine {
         }
         let item = sealed(ns, tier, put, PutItem::new(put.name, put.envelope.clone(), expires_at, put.fence))?;
         TierCounters::count(&tier.counters.writes);
-        let outcome = tier.tier.put_many(PutMany::new(vec![item])).await.and_then(|outcomes| {
+        let outcome = tier.put_many(PutMany::new(vec![item])).await.and_then(|outcomes| {
             let lost = || TierError::new(TierErrorKind::ReplyLost, "the tier did not say what became of an entry");
             outcomes.into_iter().next().ok_or_else(lost)
         });

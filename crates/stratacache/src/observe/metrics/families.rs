@@ -70,6 +70,10 @@ pub(super) const fn of_counter(counter: Counter) -> Family {
         }
         Counter::invalidations_queued => "Invalidations that had to wait for the shared tier or its coordinator.",
         Counter::key_failures => "Requests for the keys of a tenant that failed.",
+        Counter::load_retries => "Loads that were run once more because they had failed.",
+        Counter::loader_busy => "Loads that a declared loader refused because its queue was full.",
+        Counter::loader_down => "Loads that a declared loader refused because it is left alone.",
+        Counter::keys_resting => "Loads that were not begun because the key's last ones had failed.",
     };
     family(counter.metric(), Count, TENANT, help)
 }
