@@ -13,7 +13,7 @@ use std::{
 };
 
 use stratacache::{
-    Cache, Keyspace, MetricKind, MetricValue, Metrics, Policy, TenantId,
+    Cache, Keyspace, LoaderLimits, MetricKind, MetricValue, Metrics, Policy, TenantId,
     event::{Event, EventKind, EventSink},
     hours, millis, minutes, seconds,
     tier::TierParts,
@@ -21,6 +21,7 @@ use stratacache::{
 use stratacache_core::coordinator::Gaps;
 use stratacache_testkit::{
     faulty::{Fault, FaultyTier, On},
+    sources::MemorySource,
     tiers::MemoryTier,
 };
 use support::{Loads, builder, cache, read, read_slowly, settle, tenant};
@@ -51,7 +52,9 @@ fn declared(metrics: &Metrics) -> Declared {
 #[tokio::test(start_paused = true)]
 async fn the_table_of_the_guide_names_every_metric_with_kind_and_labels_and_no_other() {
     let tier = MemoryTier::new("disk");
-    let cache = builder().tier(tier).build().await.unwrap();
+    let cache = builder().tier(tier).loader("database", LoaderLimits::new()).build().await.unwrap();
+    let _follower = cache.follow(MemorySource::new("outbox")).start().unwrap();
+    settle().await; // it has asked how far the source is behind
     tenant(&cache, "acme").insert("key", 1_u32).await.unwrap();
     let metrics = cache.metrics();
     let table = rows("strata_").into_iter().map(|cells| (cells[0].clone(), cells[1].clone(), cells[2].clone()));

@@ -1,7 +1,26 @@
 //! Putting metrics together.
 
 use super::Engine;
-use crate::observe::{Gathered, Label, Metrics, TierNumbers, Usage, Usages};
+use crate::{
+    loaders::Loader,
+    observe::{Gathered, Label, LoaderNumbers, Metrics, TierNumbers, Usage, Usages},
+};
+
+fn of_loader(loader: &Loader) -> LoaderNumbers {
+    let stats = loader.stats();
+    LoaderNumbers {
+        name: std::sync::Arc::clone(&loader.name),
+        running: stats.running,
+        waiting: stats.waiting,
+        loads: stats.loads,
+        failures: stats.failures,
+        busy: stats.refused_busy,
+        down: stats.refused_down,
+        resting: stats.refused_resting,
+        breaker_opens: stats.breaker_opens,
+        retries_denied: stats.retries_denied,
+    }
+}
 
 impl Engine {
     pub(crate) fn metrics(&self) -> Metrics {
@@ -24,6 +43,8 @@ impl Engine {
         Gathered {
             tenants: by_tenant,
             tiers: self.tiers.iter().map(|tier| TierNumbers { name: &tier.name, counters: &tier.counters }).collect(),
+            loaders: self.loaders.all().map(of_loader).collect(),
+            lags: self.followed.lags(),
             stats: self.cache_stats(),
             load_time: &self.load_time,
             bus_gaps: self.bus_gaps.read(),

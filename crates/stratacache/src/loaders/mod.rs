@@ -44,6 +44,13 @@ impl Loaders {
         self.by_name.get(name)
     }
 
+    /// Returns all of them, by name.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Loader> {
+        let mut all: Vec<&Loader> = self.by_name.values().map(|loader| &**loader).collect();
+        all.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        all.into_iter()
+    }
+
     /// Returns a loader.
     ///
     /// # Errors

@@ -19,6 +19,6 @@ pub(crate) use followed::FollowCounters;
 pub(crate) use histogram::Histogram;
 pub use histogram::Latency;
 pub(crate) use labels::Label;
-pub(crate) use metrics::{Gathered, TierNumbers};
+pub(crate) use metrics::{Gathered, LoaderNumbers, SourceLag, TierNumbers};
 pub use metrics::{MetricFamily, MetricKind, MetricSample, MetricValue, Metrics};
 pub use stats::{Stats, TierStats};

@@ -15,7 +15,12 @@ pub(super) struct Family {
     help: &'static str,
 }
 
-const fn family(name: &'static str, kind: MetricKind, labels: &'static [&'static str], help: &'static str) -> Family {
+pub(super) const fn family(
+    name: &'static str,
+    kind: MetricKind,
+    labels: &'static [&'static str],
+    help: &'static str,
+) -> Family {
     Family { name, kind, labels, help }
 }
 

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use super::{MetricFamily, MetricSample, MetricValue, Metrics, families as f};
+use super::{
+    LoaderNumbers, MetricFamily, MetricSample, MetricValue, Metrics, SourceLag, families as f,
+    outside::{of_followed, of_loaders},
+};
 use crate::observe::{
     CompressionStats, Counter, Stats,
     counters::TierCounters,
@@ -20,6 +23,8 @@ pub(crate) struct TierNumbers<'a> {
 pub(crate) struct Gathered<'a> {
     pub(crate) tenants: Vec<TenantSums>,
     pub(crate) tiers: Vec<TierNumbers<'a>>,
+    pub(crate) loaders: Vec<LoaderNumbers>,
+    pub(crate) lags: Vec<SourceLag>,
     /// Of the whole cache.
     pub(crate) stats: Stats,
     pub(crate) load_time: &'a Histogram,
@@ -54,6 +59,8 @@ impl Gathered<'_> {
         families.extend(self.of_latencies());
         families.extend(self.of_the_cache());
         families.extend(self.of_compression());
+        families.extend(of_loaders(&self.loaders));
+        families.extend(of_followed(&self.stats, &self.lags));
         Metrics { families }
     }
 

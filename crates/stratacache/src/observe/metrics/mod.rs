@@ -2,11 +2,13 @@
 
 mod families;
 mod gather;
+mod outside;
 mod text;
 
 use std::time::Duration;
 
 pub(crate) use gather::{Gathered, TierNumbers};
+pub(crate) use outside::{LoaderNumbers, SourceLag};
 
 use super::histogram::Latency;
 

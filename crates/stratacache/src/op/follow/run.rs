@@ -116,6 +116,7 @@ impl Run {
             () = self.go() => false,
         };
         self.finish(stopped).await;
+        self.count_lag(None);
         self.progress.send_modify(|progress| progress.ended = true);
     }
 
@@ -190,12 +191,12 @@ impl Run {
             Heard::Applied(owner, Err(error)) => self.try_again(owner, &error),
             Heard::Due(owner) => self.lines.due(owner),
             Heard::Lag(Ok(lag)) => {
-                self.tell(|progress| progress.lag = Some(lag));
+                self.note_lag(Some(lag));
                 self.ask_for_lag(self.plan.lag_every);
             }
             Heard::Lag(Err(error)) => {
                 tracing::debug!(source = self.source.name(), %error, "the lag is not known");
-                self.tell(|progress| progress.lag = None);
+                self.note_lag(None);
                 self.ask_for_lag(self.plan.lag_every);
             }
             Heard::MayRead => self.pausing = false,
@@ -222,6 +223,17 @@ impl Run {
             sleep(pause).await;
             let _ = sender.send(message);
         });
+    }
+
+    fn note_lag(&self, lag: Option<Lag>) {
+        self.count_lag(lag);
+        self.tell(|progress| progress.lag = lag);
+    }
+
+    fn count_lag(&self, lag: Option<Lag>) {
+        if let Some(engine) = self.engine.upgrade() {
+            engine.followed.note_lag(&self.source.name().into(), lag.map(|lag| (lag.changes, lag.age)));
+        }
     }
 
     fn ask_for_lag(&self, pause: Duration) {
