@@ -12,7 +12,7 @@
 //! * [`conformance`]: [`conformance::tier()`] and [`conformance::coordinator()`] run every clause of the contracts.
 //! * [`history`]: [`History`](history::History) checks reads against invalidations while they happen.
 //! * [`logs`]: [`Log`](logs::Log) holds what is logged, for what must be in it and what must never be.
-//! * [`sources`]: [`MemorySource`](sources::MemorySource), an outbox in memory that a cache can follow.
+//! * [`outbox`]: [`MemorySource`](outbox::MemorySource), an outbox in memory that a cache can follow.
 //! * `servers` (feature of that name): `RedisServer` and `RedisCluster` start real servers, which fail on command.
 //! * `s3` (feature of that name): `S3Server` in this process, `Moto` beside it, `HttpProxy` breaks their answers.
 //! * `proxy` (feature of that name): `FaultProxy` stands before a server, breaks its connections and counts round trips.
@@ -30,6 +30,7 @@ pub mod device;
 pub mod faulty;
 pub mod history;
 pub mod logs;
+pub mod outbox;
 #[cfg(feature = "proxy")]
 pub mod proxy;
 mod random;
@@ -40,6 +41,5 @@ pub mod s3;
 pub mod servers;
 pub mod shared;
 pub mod source;
-pub mod sources;
 mod spawn;
 pub mod tiers;

@@ -13,7 +13,7 @@ use stratacache::{
 };
 use stratacache_testkit::{
     faulty::{Fault, FaultyTier, On},
-    sources::MemorySource,
+    outbox::MemorySource,
     tiers::MemoryTier,
 };
 use support::{builder, cache, tenant};

@@ -21,7 +21,7 @@ use stratacache::{
 use stratacache_core::coordinator::Gaps;
 use stratacache_testkit::{
     faulty::{Fault, FaultyTier, On},
-    sources::MemorySource,
+    outbox::MemorySource,
     tiers::MemoryTier,
 };
 use support::{Loads, builder, cache, read, read_slowly, settle, tenant};

@@ -17,7 +17,7 @@ use tokio::sync::Notify;
 ///
 /// ```
 /// use stratacache_core::follow::ChangeTarget;
-/// use stratacache_testkit::sources::MemorySource;
+/// use stratacache_testkit::outbox::MemorySource;
 ///
 /// let outbox = MemorySource::new("outbox");
 /// outbox.write(Some("acme"), &[ChangeTarget::tag("contacts")]);
