@@ -95,6 +95,7 @@ impl<S: Source> Resource<S> {
     }
 
     /// Makes the loader of several items.
+    #[allow(clippy::type_complexity)]
     pub(super) fn many_loader(
         &self,
     ) -> impl FnOnce(Vec<S::Id>) -> Loading<Vec<(S::Id, S::Item)>, S::Error> + Send + 'static + use<S> {

@@ -93,7 +93,7 @@ impl<'a, S: WritableSource> IntoFuture for Write<'a, S> {
         };
         Box::pin(async move {
             let engine = Arc::clone(&task.door.engine);
-            engine.spawner.to_the_end(task.run(what)).await.unwrap_or_else(|closed| Err(WriteError::Refused(closed)))
+            engine.spawner.to_the_end(task.run(what)).await.unwrap_or(Err(WriteError::Abandoned))
         })
     }
 }
@@ -257,8 +257,7 @@ impl<S: WritableSource> Task<S> {
         scope.note(&self.door, &self.usage);
         let global = scope.global_tags();
         let scope = scope.without_global_tags();
-        let mut targets = resolve(&self.door, scope.targets(&self.door), scope.is_everything())?;
-        targets.keys.dedup();
+        let targets = resolve(&self.door, scope.targets(&self.door), scope.is_everything())?;
         let invalidation = self.door.engine.invalidate_committed(&self.door, targets, self.queue).await?;
         if global.is_empty() {
             return Ok(invalidation);

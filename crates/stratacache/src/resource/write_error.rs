@@ -16,7 +16,8 @@ pub enum WriteError<S: Source> {
     Source(S::Error),
     /// The source panicked; the text is the panic's message if it had one. Everything of the resource was invalidated.
     Panicked(Arc<str>),
-    /// The cache was closed, and the source did not end in time. Everything of the resource was invalidated.
+    /// The cache was closed, and the source did not end in time: everything of the resource was invalidated. Or the runtime shut down,
+    /// and it is not known how far the write came.
     Abandoned,
     /// The source was written, or may have been, and it is not known whether the cache has forgotten what was there before.
     NotForgotten(Box<NotForgotten<S>>),

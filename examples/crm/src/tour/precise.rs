@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use serde::Serialize;
 
 use super::{Scene, client::Visitor};
@@ -13,7 +13,7 @@ const WRITER: u64 = 150;
 const OTHER: u64 = 151;
 
 /// SQL queries of the same reads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub(super) struct Precise {
     /// Of everything that is read here, once it is cached.
     pub(super) cached: u64,
@@ -33,10 +33,14 @@ impl Precise {
 /// Reads, saves one contact, reads again.
 pub(super) async fn save_one(scene: &Arc<Scene>, db: &Db) -> Result<Precise> {
     let mut reader = Reader { scene, visitor: Visitor::connect(scene.address).await?, db };
-    let page: Page = reader.get(WRITER, "/contacts?page=1").await?;
-    let [saved, neighbour, ..] = &page.contacts[..] else { anyhow::bail!("a company with two contacts") };
-    let theirs: Page = reader.get(OTHER, "/contacts?page=1").await?;
-    let theirs = theirs.contacts.first().context("a company with a contact")?.id;
+    // where the cache mixes companies up there may be nothing to save: that is not what there must be, either
+    let (Some(page), Some(theirs)) = (reader.first_page(WRITER).await?, reader.first_page(OTHER).await?) else {
+        return Ok(Precise::default());
+    };
+    let ([saved, neighbour, ..], [theirs, ..]) = (&page.contacts[..], &theirs.contacts[..]) else {
+        return Ok(Precise::default());
+    };
+    let theirs = theirs.id;
     reader.whole(WRITER, saved.id).await?;
     reader.contact(WRITER, neighbour.id).await?;
     reader.whole(OTHER, theirs).await?;
@@ -48,7 +52,8 @@ pub(super) async fn save_one(scene: &Arc<Scene>, db: &Db) -> Result<Precise> {
     let Contact { name, city, stage, .. } = saved.clone();
     let draft = Draft { name, email: "saved@mail.example".to_owned(), city, stage };
     let path = format!("/contacts/{}", saved.id);
-    let written: Contact = reader.visitor.put(&path, scene.token(WRITER), &draft).await?.json()?;
+    let reply = reader.visitor.put(&path, scene.token(WRITER), &draft).await?;
+    let Some(written) = scene.expect::<Contact>(&reply) else { return Ok(Precise::default()) };
     scene.witness.acknowledged(written.id, Some(written.version));
 
     let other_company = reader.whole(OTHER, theirs).await?;
@@ -65,13 +70,13 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    async fn get<T: serde::de::DeserializeOwned>(&mut self, company: u64, path: &str) -> Result<T> {
-        self.visitor.get(path, self.scene.token(company)).await?.json()
+    async fn first_page(&mut self, company: u64) -> Result<Option<Page>> {
+        self.scene.page(&mut self.visitor, company, 1).await
     }
 
     async fn queries(&mut self, company: u64, path: &str) -> Result<u64> {
         let before = self.db.queries();
-        self.get::<serde_json::Value>(company, path).await?;
+        self.visitor.get(path, self.scene.token(company)).await?;
         Ok(self.db.queries() - before)
     }
 
