@@ -95,7 +95,7 @@ mod tests {
         let limits = LoaderLimits::new().back_off(Duration::from_millis(100), Duration::from_secs(1));
         let rule = limits.back_off_rule().unwrap();
         let (failing, key) = (Failing::default(), scope(1));
-        let mut rests = |now| {
+        let rests = |now| {
             failing.note(key, stamp(), &rule, now, 0.999_999);
             failing.resting(&key, now).unwrap().until - now
         };
