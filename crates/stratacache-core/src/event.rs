@@ -208,8 +208,9 @@ pub enum EventKind {
 /// Takes the events of a cache as they happen, for `CacheBuilder::event_sink`.
 ///
 /// It is called on a task of its own, one event after the other, never within an operation of the cache: it may ask the cache
-/// whatever it likes. It should not block, for that holds up a thread of the runtime, nor take longer than events come: up to 1,024
-/// wait, and of more the oldest are lost. When it panics, that event is lost to it, counted and logged, and the next comes.
+/// whatever it likes; one that holds the cache keeps it alive until it is closed. It should not block, for that holds up a thread
+/// of the runtime, nor take longer than events come: up to 1,024 wait, and of more the oldest are lost. When it panics, that event
+/// is lost to it, counted and logged, and the next comes.
 ///
 /// Any `Fn(&Event)` is one:
 ///

@@ -91,7 +91,7 @@ async fn rust_log_at_debug_shows_each_hit_miss_load_and_invalidation_once_by_the
     assert!(said(&log.text(), "hit", &key)[3].contains("state=\"absent\""), "{}", log.text());
 
     // many at once are said one by one
-    let both = ["one", "two"].map(|key| stratacache::IntoKey::<String>::into_key(key));
+    let both = ["one", "two"].map(stratacache::IntoKey::<String>::into_key);
     acme.get_many(both).await;
     assert_eq!((all()[0], said(&log.text(), "miss", &acme.key_hash::<String>("two").to_string()).len()), (5, 1));
     // another tenant's key, or another secret's, has another hash

@@ -7,7 +7,7 @@ use super::{
     outside::{of_followed, of_loaders},
 };
 use crate::observe::{
-    CompressionStats, Counter, Stats,
+    CompressionStats, Counter, Stats, TierStats,
     counters::TierCounters,
     histogram::{Histogram, Latency},
     labels::TenantSums,
@@ -88,8 +88,8 @@ impl Gathered<'_> {
         let stats = &self.stats.tiers;
         let below = stats.get(1..).unwrap_or_default();
         // memory has hits and misses only
-        let of = |tiers: &[crate::TierStats], value: fn(&crate::TierStats) -> Option<u64>| -> Vec<MetricSample> {
-            let value = |tier: &crate::TierStats| Some(sample(&[&tier.name], MetricValue::Whole(value(tier)?)));
+        let of = |tiers: &[TierStats], value: fn(&TierStats) -> Option<u64>| -> Vec<MetricSample> {
+            let value = |tier: &TierStats| Some(sample(&[&tier.name], MetricValue::Whole(value(tier)?)));
             tiers.iter().filter_map(value).collect()
         };
         vec![
