@@ -13,7 +13,12 @@ use std::{
     },
 };
 
+use stratacache::tier::TierParts;
 use stratacache::{Cache, ErrorKind, Keyspace, Local, MemoryForm, Namespace, Policy, minutes, seconds};
+use stratacache_testkit::{
+    faulty::{Fault, Faults, FaultyTier, On},
+    tiers::MemoryTier,
+};
 use support::{cache, tenant};
 use tokio::time::advance;
 
@@ -217,6 +222,78 @@ async fn a_change_after_an_invalidation_never_sees_what_was_invalidated() {
         let then = acme.increment("n", 1_u64).await.unwrap();
         assert!([1, 1_001].contains(&during), "{during}");
         assert!([1, 2].contains(&then), "round {round}: {during}, then {then}");
+    }
+}
+
+/// A cache over a tier of its own that can be stopped.
+async fn with_tier() -> (Cache, Namespace, Faults) {
+    let (tier, faults) = FaultyTier::new(MemoryTier::new("disk").persistent(true).deadline(minutes(1)), 7);
+    let cache = support::builder().tier(TierParts::new(tier)).build().await.unwrap();
+    let acme = tenant(&cache, "acme");
+    (cache, acme, faults)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_waits_for_an_insert_under_way_and_is_made_of_it() {
+    let (_cache, acme, faults) = with_tier().await;
+    acme.increment("n", 1_u64).await.unwrap();
+    faults.next(1, On::Put, Fault::Hang);
+    let inserting = tokio::spawn({
+        let acme = acme.clone();
+        async move { acme.insert("n", 1_000_u64).await.unwrap() }
+    });
+    faults.until_hanging(1).await;
+    let stepping = tokio::spawn({
+        let acme = acme.clone();
+        async move { acme.increment("n", 1_u64).await.unwrap() }
+    });
+    support::settle().await;
+    faults.release();
+    inserting.await.unwrap();
+    assert_eq!(stepping.await.unwrap(), 1_001);
+    assert_eq!(acme.get::<u64>("n").await.as_deref(), Some(&1_001));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_insert_waits_for_a_change_under_way_and_takes_its_place() {
+    let (_cache, acme, faults) = with_tier().await;
+    for stop in [On::Remove, On::Get, On::Put] {
+        acme.insert("n", 1_u64).await.unwrap();
+        faults.next(1, stop, Fault::Hang);
+        let stepping = tokio::spawn({
+            let acme = acme.clone();
+            async move { acme.increment("n", 1_u64).await.unwrap() }
+        });
+        faults.until_hanging(1).await;
+        let inserting = tokio::spawn({
+            let acme = acme.clone();
+            async move { acme.insert("n", 1_000_u64).await.unwrap() }
+        });
+        support::settle().await;
+        faults.release();
+        assert_eq!(stepping.await.unwrap(), 2, "{stop:?}");
+        assert!(!inserting.await.unwrap().is_superseded(), "{stop:?}");
+        assert_eq!(acme.get::<u64>("n").await.as_deref(), Some(&1_000), "{stop:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tag_invalidated_while_a_change_is_written_beats_it() {
+    let (_cache, acme, faults) = with_tier().await;
+    for stop in [On::Remove, On::Get, On::Put] {
+        acme.insert("n", 10_u64).tag("t").await.unwrap();
+        faults.next(1, stop, Fault::Hang);
+        let stepping = tokio::spawn({
+            let acme = acme.clone();
+            async move { acme.increment("n", 1_u64).await.unwrap() }
+        });
+        faults.until_hanging(1).await;
+        acme.invalidate_tag("t").await.unwrap();
+        faults.release();
+        let stepped = stepping.await.unwrap();
+        let there = acme.get::<u64>("n").await.map(|n| *n);
+        assert!([(11, None), (1, Some(1))].contains(&(stepped, there)), "{stop:?}: {stepped}, {there:?}");
+        assert!(acme.increment("n", 1_u64).await.unwrap() <= 2, "{stop:?}");
     }
 }
 

@@ -101,7 +101,7 @@ async fn locks([here, there]: &[Namespace; 2]) -> Outcome {
 
 async fn run() -> Outcome {
     let caches = nodes().await?;
-    let acme = TenantId::parse(&format!("locks-{}", std::process::id()))?;
+    let acme = TenantId::parse(format!("locks-{}", std::process::id()))?;
     let nodes = [caches[0].tenant(&acme), caches[1].tenant(&acme)];
     counts(&nodes).await?;
     values(&nodes).await?;

@@ -217,6 +217,22 @@ async fn a_load_under_way_on_another_node_does_not_overwrite_a_change() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_change_is_made_of_what_the_nodes_share_and_not_of_an_older_copy() {
+    let (store, source) = (SharedStore::new(1), Source::new());
+    let (here, there) = (Peer::new(&store).await, Peer::new(&store).await);
+    assert_eq!(here.latest(&source).await, 1);
+    // a load invalidates nothing: this node may serve what it has
+    source.write();
+    let ns = there.ns();
+    let again = source.clone();
+    ns.refresh(PLAIN.key(&1), async move || Ok::<_, Infallible>(again.load().await)).await.unwrap();
+    settle().await;
+    assert_eq!(here.get(Consistency::Latest).await, Some(1));
+    assert_eq!(step(&here.ns(), 100).await.unwrap(), 102);
+    assert_eq!(there.get(Consistency::Latest).await, Some(102));
+}
+
+#[tokio::test(start_paused = true)]
 async fn one_of_two_nodes_takes_a_value_wherever_the_other_stands_still() {
     for stop in STEPS {
         for at in BOTH {

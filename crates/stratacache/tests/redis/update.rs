@@ -2,6 +2,8 @@
 //!
 //! A process is this test program itself, started again with `STRATA_COUNTS` set to the URL of the server.
 
+#![allow(clippy::disallowed_methods)] // tests, with tasks of their own and real time
+
 use std::{
     io::{BufRead as _, BufReader, Write as _},
     process::{Child, Command, Stdio},
@@ -159,6 +161,86 @@ async fn an_update_under_64_writers_on_four_nodes_loses_nothing() {
         sorted.sort_unstable();
         sorted.dedup();
         assert_eq!((all.len(), sorted.len()), (640, 640));
+    }
+    for (cache, _) in nodes {
+        cache.close().await.unwrap();
+    }
+}
+
+/// What a lock is for: it refuses a token that is smaller than one it has seen.
+#[derive(Default)]
+struct Resource {
+    largest: u64,
+    holder: &'static str,
+}
+
+impl Resource {
+    fn write(&mut self, token: u64, who: &'static str) -> bool {
+        let may = token >= self.largest;
+        if may {
+            (self.largest, self.holder) = (token, who);
+        }
+        may
+    }
+}
+
+#[tokio::test]
+async fn two_holders_of_a_lock_never_overlap_by_their_tokens_though_a_ttl_ran_out() {
+    let server = RedisServer::start().await.unwrap();
+    let (here, acme) = node(&server.url(), 1).await;
+    let (there, other) = node(&server.url(), 2).await;
+    let mut resource = Resource::default();
+    for round in 0..5 {
+        let first = acme.lock("k", millis(200)).await.unwrap();
+        assert!(resource.write(first.fencing_token(), "first"));
+        assert!(other.try_lock("k", millis(200)).await.unwrap().is_none() || first.remaining().is_zero());
+        // it does not come back in time
+        let second = other.lock("k", seconds(30)).wait(seconds(10)).await.unwrap();
+        assert!(resource.write(second.fencing_token(), "second"));
+        assert!(!resource.write(first.fencing_token(), "first"), "round {round}");
+        assert!(!first.renew().await.unwrap());
+        first.release().await.unwrap();
+        assert!(second.renew().await.unwrap(), "only its owner releases it");
+        assert_eq!(resource.holder, "second");
+        if round == 3 {
+            // the lock and its last token are lost
+            server.command(&["FLUSHALL"]).await.unwrap();
+        }
+        second.release().await.unwrap();
+    }
+    here.close().await.unwrap();
+    there.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn eight_tasks_on_four_nodes_hold_a_lock_one_at_a_time() {
+    let server = RedisServer::start().await.unwrap();
+    let mut nodes = Vec::new();
+    for seed in 1..=4 {
+        nodes.push(node(&server.url(), seed).await);
+    }
+    let inside = std::sync::Arc::new(std::sync::Mutex::new((false, 0_u64)));
+    let tasks: Vec<_> = (0..8_usize)
+        .map(|task| {
+            let (acme, inside) = (nodes[task % 4].1.clone(), inside.clone());
+            tokio::spawn(async move {
+                for _ in 0..5 {
+                    let lock = acme.lock("k", seconds(60)).wait(seconds(120)).await.unwrap();
+                    {
+                        let mut inside = inside.lock().unwrap();
+                        assert!(!inside.0, "alone");
+                        assert!(inside.1 < lock.fencing_token(), "tokens grow");
+                        *inside = (true, lock.fencing_token());
+                    }
+                    tokio::time::sleep(millis(1)).await;
+                    inside.lock().unwrap().0 = false;
+                    lock.release().await.unwrap();
+                }
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap();
     }
     for (cache, _) in nodes {
         cache.close().await.unwrap();
