@@ -198,6 +198,21 @@ pub enum EventKind {
         /// Why.
         reason: &'static str,
     },
+    /// The hottest keys were written to their file, when the cache closed.
+    HotKeysSaved {
+        /// How many.
+        keys: usize,
+    },
+    /// The hottest keys could not be written when the cache closed; the file of the last time is left as it was.
+    HotKeysNotSaved {
+        /// The failure.
+        message: String,
+    },
+    /// A file of hot keys, or what it has of a tenant, is of no use.
+    HotKeysIgnored {
+        /// Why.
+        reason: &'static str,
+    },
     /// A policy of an unregistered keyspace was above a ceiling and was cut down to it.
     PolicyClamped {
         /// The keyspace.

@@ -53,13 +53,13 @@ mod spawn;
 mod sync;
 mod value;
 
-pub use cache::{Cache, CacheBuilder, Quota};
+pub use cache::{Cache, CacheBuilder, Quota, WarmHot};
 pub use cached::{Cached, Freshness};
 pub use codec::{CacheValue, Coded, Local};
 #[cfg(feature = "mutants")]
 #[doc(hidden)]
 pub use coherence::Rule;
-pub use engine::{Inspection, KeyHash, LockGuard, TierView};
+pub use engine::{HotKeys, Inspection, KeyHash, LockGuard, TierView};
 pub use invalidation::{Invalidation, Queued};
 pub use load_error::{LeftAlone, LoadError};
 pub use loaded::{LoadContext, Loaded};
@@ -70,7 +70,8 @@ pub use observe::{
     Stats, TierStats,
 };
 pub use op::{
-    FollowProgress, Follower, Lookup, Number, WarmEnd, WarmFailure, WarmPriority, WarmProgress, WarmReport, WarmUp,
+    FollowProgress, Follower, HotKey, HotLoadError, Lookup, Number, WarmEnd, WarmFailure, WarmPriority, WarmProgress,
+    WarmReport, WarmUp,
 };
 pub use resource::{
     Advice, Argument, CountSource, KindUsage, ListSource, Loading, NotForgotten, PageSource, PartitionSource,
@@ -78,10 +79,10 @@ pub use resource::{
     WritableSource, Write, WriteError, Written,
 };
 pub use stratacache_core::{
-    Ceilings, Codec, CodecError, CodecErrorKind, Compress, Consistency, Error, ErrorKind, IntoKey, IntoTag,
+    Ceilings, Codec, CodecError, CodecErrorKind, Compress, Consistency, DecodePart, Error, ErrorKind, IntoKey, IntoTag,
     IntoTargets, Key, KeyPart, Keyspace, LeadingParts, MemoryForm, NormalizeText, OnDisconnect, OnWriteError, OwnCodec,
-    PartEncoder, Policy, Prefix, RefreshAhead, Result, Stamp, Tag, Target, TenantId, Tiers, Token, ValueCodec,
-    WriteMode, clock, encryption, event, follow, hours, millis, minutes, parse_duration, seconds, tier,
+    PartDecoder, PartEncoder, Policy, Prefix, RefreshAhead, Result, Stamp, Tag, Target, TenantId, Tiers, Token,
+    ValueCodec, WriteMode, clock, encryption, event, follow, hours, millis, minutes, parse_duration, seconds, tier,
 };
 #[cfg(feature = "disk")]
 pub use stratacache_disk::{Disk, DiskBuilder};

@@ -88,6 +88,20 @@ impl<E> LoadError<E> {
         if error.kind() == stratacache_core::ErrorKind::Closed { Self::Closed } else { Self::Unavailable(error) }
     }
 
+    /// Says the loader's own error in other words.
+    pub(crate) fn map_loader<T>(self, words: impl FnOnce(&E) -> T) -> LoadError<T> {
+        match self {
+            Self::Loader(error) => LoadError::Loader(Arc::new(words(&error))),
+            Self::Timeout => LoadError::Timeout,
+            Self::Panicked(message) => LoadError::Panicked(message),
+            Self::Overloaded => LoadError::Overloaded,
+            Self::NothingToKeep => LoadError::NothingToKeep,
+            Self::Closed => LoadError::Closed,
+            Self::Unavailable(error) => LoadError::Unavailable(error),
+            Self::Invalid(error) => LoadError::Invalid(error),
+        }
+    }
+
     pub(crate) fn reason(&self) -> &'static str {
         match self {
             Self::Loader(_) => "the loader failed",

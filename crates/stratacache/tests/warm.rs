@@ -11,6 +11,8 @@ mod coherence;
 mod ends;
 #[path = "warm/failures.rs"]
 mod failures;
+#[path = "warm/hot.rs"]
+mod hot;
 #[path = "warm/keys.rs"]
 mod keys;
 #[path = "warm/loads.rs"]

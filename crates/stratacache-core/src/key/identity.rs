@@ -115,6 +115,12 @@ impl NamespacePath {
         self.ends.len()
     }
 
+    /// Returns each encoded level, outermost first, as [`child_encoded`](Self::child_encoded) takes it.
+    pub fn levels(&self) -> impl Iterator<Item = &[u8]> {
+        let begins = std::iter::once(0).chain(self.ends.iter().copied());
+        begins.zip(self.ends.iter()).map(|(begin, end)| &self.bytes[begin as usize..*end as usize])
+    }
+
     /// Returns the encoded levels.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {

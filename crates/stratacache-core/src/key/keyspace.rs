@@ -2,7 +2,7 @@
 
 use std::{fmt, marker::PhantomData};
 
-use super::{Key, KeyPart, MAX_PREFIX, NormalizeText, PartBuf, PartEncoder, prefix::normalize_key};
+use super::{Key, KeyPart, KeyView, MAX_PREFIX, NormalizeText, PartBuf, PartEncoder, prefix::normalize_key};
 use crate::{Policy, ValueCodec, follow::KeyspaceShape};
 
 /// How the memory tier holds the values of a keyspace.
@@ -87,6 +87,13 @@ impl<V: 'static> KeyspaceInfo<V> {
     #[must_use]
     pub const fn loader(&self) -> Option<&'static str> {
         self.loader
+    }
+
+    /// Returns the key with this encoded form, if it is one of this keyspace and version.
+    #[must_use]
+    pub fn restore(&'static self, encoded: &[u8]) -> Option<Key<V>> {
+        let view = KeyView::of(encoded)?;
+        (view.keyspace() == Some(self.name) && view.version() == self.version).then(|| Key::restored(self, encoded))
     }
 
     /// Returns the encoded key with its texts in their normal form, if one was declared.

@@ -1,13 +1,16 @@
 //! Keys: typed, made of parts, never joined text.
 
+mod decode;
 mod frames;
 mod identity;
 mod keyspace;
 mod part;
 mod prefix;
+mod view;
 
 use std::{fmt, marker::PhantomData};
 
+pub use decode::{DecodePart, PartDecoder};
 pub use frames::NormalizeText;
 pub use identity::{Deployment, EntryCheck, EntryName, KeyHasher, NamespacePath, Scope};
 pub(crate) use keyspace::encode_keyspace;
@@ -16,6 +19,7 @@ pub use part::{KeyPart, PartEncoder};
 pub(crate) use part::{PartBuf, encode_part};
 pub(crate) use prefix::group_members;
 pub use prefix::{LeadingParts, MAX_PREFIX, Prefix, Prefixes};
+pub use view::KeyView;
 
 use crate::{Error, Result};
 
@@ -48,6 +52,10 @@ impl<V: 'static> Key<V> {
         keyspace.encode_prefix(&mut encoder);
         part.encode(&mut encoder);
         Self { bytes: keyspace.normalized(encoder.finish()), keyspace: Some(keyspace), value: PhantomData }
+    }
+
+    pub(crate) fn restored(keyspace: &'static KeyspaceInfo<V>, encoded: &[u8]) -> Self {
+        Self { bytes: PartBuf::from_slice(encoded), keyspace: Some(keyspace), value: PhantomData }
     }
 
     /// Returns the leading parts by which its keyspace lets it be invalidated with others; none without a keyspace that declares

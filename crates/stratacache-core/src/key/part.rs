@@ -19,15 +19,19 @@ pub struct PartEncoder {
     bytes: PartBuf,
 }
 
-const TEXT: u8 = 1;
-const BYTES: u8 = 2;
-const UNSIGNED: u8 = 3;
-const SIGNED: u8 = 4;
-const BOOL: u8 = 5;
-const GROUP: u8 = 6;
-const UUID: u8 = 7;
-const VARIANT: u8 = 8;
-const UNIT: u8 = 9;
+/// The type bytes.
+pub(super) mod kinds {
+    pub(in crate::key) const TEXT: u8 = 1;
+    pub(in crate::key) const BYTES: u8 = 2;
+    pub(in crate::key) const UNSIGNED: u8 = 3;
+    pub(in crate::key) const SIGNED: u8 = 4;
+    pub(in crate::key) const BOOL: u8 = 5;
+    pub(in crate::key) const GROUP: u8 = 6;
+    pub(in crate::key) const UUID: u8 = 7;
+    pub(in crate::key) const VARIANT: u8 = 8;
+    pub(in crate::key) const UNIT: u8 = 9;
+}
+use kinds::{BOOL, BYTES, GROUP, SIGNED, TEXT, UNIT, UNSIGNED, UUID, VARIANT};
 
 /// What a reader of encoded parts needs to know of a type.
 pub(super) enum PartKind {

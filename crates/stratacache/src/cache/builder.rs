@@ -22,8 +22,8 @@ use super::{Cache, tiers::check_tiers};
 use crate::{
     coherence::{Hooks, LocalCoordinator, Mirror, Rules},
     engine::{
-        Asked, BehindLimits, Engine, Jitter, Limits, Locks, Prober, Queue, QueueLimits, Sealing, Tenants, TierHandle,
-        Timeline, Turns, Updates, check_names, maintain,
+        Asked, BehindLimits, Engine, HotKeys, Jitter, Limits, Locks, Prober, Queue, QueueLimits, Sealing, Tenants,
+        TierHandle, Timeline, Turns, Updates, check_names, maintain,
     },
     flight::FlightTable,
     guard::{Breaker, Deadline, JournalHolder, Patience},
@@ -112,6 +112,7 @@ pub struct CacheBuilder {
     tiers: Vec<TierParts>,
     deadlines: HashMap<String, Duration>,
     encryption: Option<Encryption>,
+    hot_keys: Option<HotKeys>,
     ceilings: Ceilings,
     default_policy: Policy,
     default_quota: Quota,
@@ -138,6 +139,7 @@ impl Default for CacheBuilder {
             tiers: Vec::new(),
             deadlines: HashMap::new(),
             encryption: None,
+            hot_keys: None,
             ceilings: Ceilings::default(),
             default_policy: Policy::default(),
             default_quota: Quota::new(),
@@ -196,6 +198,17 @@ impl CacheBuilder {
     /// this. Memory is not encrypted. Each entry grows by 36 bytes.
     pub fn encryption(mut self, encryption: impl Into<Encryption>) -> Self {
         self.encryption = Some(encryption.into());
+        self
+    }
+
+    /// Keeps the hottest keys in a file over a restart: [`Cache::close`] writes them, and [`Cache::warm_hot`] warms them. Default: they
+    /// are not kept.
+    ///
+    /// Written down are tenants, namespaces, keyspaces and keys, never values: with this, keys leave memory. The file is readable by its owner
+    /// alone. With [`encryption`](Self::encryption), each tenant's keys are encrypted with the tenant's data key, so that they cannot be read once it
+    /// is [destroyed](crate::Namespace::destroy); without, they are written as they are.
+    pub fn hot_keys(mut self, hot: HotKeys) -> Self {
+        self.hot_keys = Some(hot);
         self
     }
 
@@ -436,6 +449,7 @@ impl CacheBuilder {
         self.check_keyspaces()?;
         self.check_quotas(budget)?;
         self.check_limits()?;
+        self.hot_keys.as_ref().map_or(Ok(()), HotKeys::check)?;
         check_tiers(&self.tiers, &self.deadlines)?;
         self.check_used()?;
         Ok(budget)
@@ -606,6 +620,7 @@ impl CacheBuilder {
                 queue: Queue::new(self.queue),
                 tiers,
                 sealing: self.encryption.map(Sealing::from),
+                hot_keys: self.hot_keys,
                 tenants: Tenants::new(quota_of(self.default_quota), quotas),
                 updates: Updates::default(),
                 turns: Turns::default(),

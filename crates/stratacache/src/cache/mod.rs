@@ -2,12 +2,14 @@
 
 mod builder;
 mod tiers;
+mod warm_hot;
 
 use std::sync::{Arc, atomic::Ordering::Acquire};
 
 use stratacache_core::{IntoTag, Result, Tag, TenantId, Tiers, coordinator::Strength, follow::InvalidationSource};
 
 pub use builder::{CacheBuilder, Quota};
+pub use warm_hot::WarmHot;
 
 use crate::{
     Namespace,
@@ -184,13 +186,56 @@ impl Cache {
         self.engine.check_tiers(tiers)
     }
 
+    /// Warms the keys that were hot when a cache with the same [`hot_keys`](CacheBuilder::hot_keys) was closed: of the keyspaces that are
+    /// named, each with a loader or without. Call it once, after the start.
+    ///
+    /// Each tenant's keys are warmed through the tenant's own door, one namespace and keyspace after the other, the hottest first. It is a
+    /// warm-up as any other: what memory has is left alone, what a tier below has is promoted, loads are fenced and shared with readers,
+    /// and readers go first. See [`Namespace::warm`].
+    ///
+    /// A file that is missing warms nothing; one that is damaged, too old, or of another deployment is ignored, with an event.
+    ///
+    /// # Errors
+    /// When an option is not valid, or the cache is closed. What became of the keys is in the report.
+    ///
+    /// # Cancel safety
+    /// Dropped, it stops: no further key is begun, and loads that have begun go on and are stored.
+    ///
+    /// ```
+    /// use stratacache::{Cache, HotKeys, Keyspace, Namespace, Policy, TenantId, hours};
+    ///
+    /// const NAMES: Keyspace<u32, String> = Keyspace::new("names", Policy::ttl(hours(1)));
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let file = std::env::temp_dir().join(format!("hot-keys-of-a-doctest-{}", std::process::id()));
+    /// async fn name(ns: Namespace, id: u32) -> Result<String, std::io::Error> {
+    ///     Ok(format!("name {id} of {:?}", ns.tenant())) // SELECT name .. WHERE tenant = .. AND id = ..
+    /// }
+    ///
+    /// let cache = Cache::builder().hot_keys(HotKeys::new(&file)).build().await?;
+    /// # let acme = cache.tenant(&TenantId::parse("acme")?);
+    /// # acme.insert(NAMES.key(&7), "Ada".to_owned()).await?;
+    /// # acme.get(NAMES.key(&7)).await;
+    /// cache.close().await?; // writes them
+    ///
+    /// let cache = Cache::builder().hot_keys(HotKeys::new(&file)).build().await?;
+    /// let report = cache.warm_hot().load(&NAMES, name).rate(1_000).await?;
+    /// assert_eq!(report.progress.loaded, 1);
+    /// # cache.close().await?;
+    /// # std::fs::remove_file(file)?;
+    /// # Ok(()) }
+    /// ```
+    pub fn warm_hot(&self) -> WarmHot<'_> {
+        WarmHot::new(&self.engine)
+    }
+
     /// Tells whether [`close`](Self::close) was called.
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.engine.closed.load(Acquire)
     }
 
-    /// Ends the cache: stops its tasks, writes out what is pending, closes every tier. Loads under way end with
+    /// Ends the cache: saves its [hot keys](CacheBuilder::hot_keys), stops its tasks, writes out what is pending, closes every tier. Loads under way end with
     /// `LoadError::Closed`; later calls miss or fail. Invalidations that wait are tried once more, for 3 s at most; writes that
     /// wait are made, for [`flush_deadline`](CacheBuilder::flush_deadline) at most.
     ///

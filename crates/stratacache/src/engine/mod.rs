@@ -11,6 +11,7 @@ mod door;
 mod fill;
 mod form;
 mod hit;
+mod hot;
 mod inspect;
 mod invalidate;
 mod judge;
@@ -71,6 +72,8 @@ pub(crate) use bulk_load::{BulkCall, BulkLoad, BulkRequest};
 pub(crate) use catch::catching;
 pub(crate) use door::{Door, nearest};
 pub(crate) use hit::{Quick, Seen};
+pub use hot::HotKeys;
+pub(crate) use hot::{HotGroup, HotTenant};
 pub use inspect::{Inspection, TierView};
 pub(crate) use invalidate::{Target, Targets};
 pub(crate) use lead::{BoxedLoad, Call, Request};
@@ -125,6 +128,8 @@ pub(crate) struct Engine {
     pub(crate) tiers: Vec<TierHandle>,
     /// What is below memory is encrypted.
     pub(crate) sealing: Option<Sealing>,
+    /// Where the hottest keys are kept over a restart.
+    pub(crate) hot_keys: Option<HotKeys>,
     pub(crate) tenants: Tenants,
     /// Changes of values that are under way.
     pub(crate) updates: Updates,
@@ -201,6 +206,8 @@ impl Engine {
         if self.closed.swap(true, std::sync::atomic::Ordering::AcqRel) {
             return Ok(());
         }
+        // while tasks still run: the keys that it is sealed with are asked for in one
+        self.save_hot_keys().await;
         self.close_tasks().await;
         let mut result = self.close_queue().await;
         result = result.and(self.close_behind());

@@ -183,6 +183,11 @@ impl MapKey {
         }
     }
 
+    /// Returns the namespace.
+    pub(crate) fn path(&self) -> &NamespacePath {
+        &self.path.path
+    }
+
     /// Returns the encoded key without the namespace.
     pub(crate) fn key(&self) -> &[u8] {
         self.bytes.as_slice()

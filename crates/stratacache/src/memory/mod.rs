@@ -17,4 +17,5 @@ pub(crate) use key::{Hashed, LookupKey, MapKey, NamespacePrefix};
 pub(crate) use limit::machine_memory;
 pub(crate) use packed::{Body, Packed};
 pub(crate) use partition::{Cleared, Inserted, MUCH, Partition};
+pub(crate) use shard::{HEATS, heat};
 pub(crate) use weight::{entry_weight, packed_weight};

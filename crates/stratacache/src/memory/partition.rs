@@ -418,6 +418,15 @@ impl Partition {
         }
     }
 
+    /// Looks at every entry, without counting as a use, as long as `look` returns true. It runs under the lock of a shard.
+    pub(crate) fn for_each(&self, mut look: impl FnMut(&SlotRef) -> bool) {
+        for shard in self.shards() {
+            if !shard.read().iter().all(&mut look) {
+                return;
+            }
+        }
+    }
+
     /// Returns up to `n` keys, for operators.
     pub(crate) fn sample(&self, n: usize) -> Vec<MapKey> {
         let mut keys = Vec::new();

@@ -10,7 +10,7 @@ use hashbrown::HashTable;
 use smallvec::SmallVec;
 
 use super::{
-    Hashed, SlotRef,
+    Hashed, Slot, SlotRef,
     fifo::{Fifo, Ticket},
     ghosts::Ghosts,
 };
@@ -30,6 +30,16 @@ const FEW_SLOTS: usize = 64;
 /// Which queue an entry stands in.
 const SMALL: u8 = 0;
 const MAIN: u8 = 1;
+
+/// How many degrees of [`heat`] there are.
+pub(crate) const HEATS: usize = 2 * (MOST_VISITS as usize + 1);
+
+/// Returns how much was read of an entry, as far as its queue and its bits tell: 0 for nothing, below [`HEATS`].
+pub(crate) fn heat(slot: &dyn Slot) -> u8 {
+    let visits = slot.head().visits.load(Relaxed).min(MOST_VISITS);
+    let main = slot.meta().queue.load(Relaxed) == MAIN;
+    if main { MOST_VISITS + 1 + visits } else { visits }
+}
 
 /// What a shard holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -85,6 +85,11 @@ impl Namespace {
         })
     }
 
+    /// Returns the namespace with this path, of the same tenant.
+    pub(crate) fn at(&self, path: NamespacePath) -> Self {
+        self.changed(|door| door.space = Self::space(&door.engine, &door.tenant, &path))
+    }
+
     /// Returns the same namespace, where every entry also gets this tag.
     #[must_use]
     pub fn with_tag(&self, tag: impl IntoTag) -> Self {

@@ -39,8 +39,11 @@ pub use lookup::{Lookup, LookupOp};
 pub use or_queue::OrQueue;
 pub use take::Take;
 pub use update::Update;
-pub(crate) use warm::Keys;
-pub use warm::{NoLoader, Warm, WarmEnd, WarmFailure, WarmLoader, WarmPriority, WarmProgress, WarmReport, WarmUp};
+pub use warm::{
+    HotKey, HotLoadError, NoLoader, Warm, WarmEnd, WarmFailure, WarmLoader, WarmPriority, WarmProgress, WarmReport,
+    WarmUp,
+};
+pub(crate) use warm::{HotPlan, HotSource, Keyed, Keys, start_hot};
 pub use wrap::Wrapped;
 
 use std::{future::Future, pin::Pin};

@@ -1,6 +1,6 @@
 //! The loaders of a warm-up, as its task calls them.
 
-use std::{collections::HashMap, convert::Infallible, future::Future, hash::Hash, sync::Arc};
+use std::{collections::HashMap, future::Future, hash::Hash, sync::Arc};
 
 use crate::{
     Loaded,
@@ -29,8 +29,8 @@ pub(super) enum Kind<V, E> {
     Tiers,
 }
 
-impl<Q, V: CacheValue> WarmLoader<Q, V, Infallible> {
-    pub(super) fn tiers() -> Self {
+impl<Q, V, E> WarmLoader<Q, V, E> {
+    pub(crate) fn tiers() -> Self {
         Self(Inner::Tiers)
     }
 }
@@ -41,7 +41,7 @@ where
     V: CacheValue,
     E: 'static,
 {
-    pub(super) fn of_value<F, Fut>(load: F) -> Self
+    pub(crate) fn of_value<F, Fut>(load: F) -> Self
     where
         F: FnOnce(Q) -> Fut + Clone + Send + 'static,
         Fut: Future<Output = Result<V, E>> + Send + 'static,
@@ -56,7 +56,19 @@ where
         Self(Inner::One(Box::new(one), false))
     }
 
-    pub(super) fn of_option<F, Fut>(load: F) -> Self
+    pub(crate) fn of_loaded<F, Fut>(load: F) -> Self
+    where
+        F: FnOnce(Q) -> Fut + Clone + Send + 'static,
+        Fut: Future<Output = Result<Loaded<V>, E>> + Send + 'static,
+    {
+        let one = move |key| -> BoxedLoad<V, E> {
+            let load = load.clone();
+            Box::new(move |_| Box::pin(load(key)))
+        };
+        Self(Inner::One(Box::new(one), true))
+    }
+
+    pub(crate) fn of_option<F, Fut>(load: F) -> Self
     where
         F: FnOnce(Q) -> Fut + Clone + Send + 'static,
         Fut: Future<Output = Result<Option<V>, E>> + Send + 'static,
@@ -73,7 +85,7 @@ where
         Self(Inner::One(Box::new(one), true))
     }
 
-    pub(super) fn of_many<F, Fut, I>(load: F) -> Self
+    pub(crate) fn of_many<F, Fut, I>(load: F) -> Self
     where
         Q: Hash + Eq,
         F: FnOnce(Vec<Q>) -> Fut + Clone + Send + 'static,

@@ -1,6 +1,7 @@
 //! `warm`: fills the cache before traffic.
 
 mod handle;
+mod hot;
 mod loader;
 mod pace;
 mod progress;
@@ -14,9 +15,12 @@ use std::{
     sync::Arc,
 };
 
-use stratacache_core::{Error, KeyspaceInfo, Result};
+use smallvec::SmallVec;
+use stratacache_core::{Error, KeyspaceInfo, Policy, Result, Tag};
 
 pub use handle::WarmUp;
+pub use hot::{HotKey, HotLoadError};
+pub(crate) use hot::{HotPlan, HotSource, Keyed, start_hot};
 pub use loader::WarmLoader;
 pub use progress::{WarmEnd, WarmFailure, WarmProgress, WarmReport};
 pub(crate) use source::Keys;
@@ -82,18 +86,56 @@ struct Asked {
     listed: usize,
 }
 
-impl<'a, Q, V: 'static> Warm<'a, Q, V> {
-    pub(crate) fn new(door: &'a Arc<Door>, keyspace: &'static KeyspaceInfo<V>, keys: Keys<Q, V>) -> Self {
-        let asked = Asked {
+impl Default for Asked {
+    fn default() -> Self {
+        Self {
             concurrency: 8,
             batch: 100,
             rate: None,
             priority: WarmPriority::Low,
             forced: false,
             resume_at: 0,
-            total: keys.total(),
+            total: None,
             listed: 100,
-        };
+        }
+    }
+}
+
+impl Asked {
+    fn check(&self) -> Result<()> {
+        let at_most = 1 << 20;
+        for (option, value) in [
+            ("concurrency", self.concurrency),
+            ("batch", self.batch),
+            ("rate", self.rate.map_or(1, |rate| rate as usize)),
+        ] {
+            if value == 0 || (value > at_most && option != "rate") {
+                return Err(Error::invalid(format!(
+                    "{option} of a warm-up is {value} but must be at least 1, and not more than {at_most}"
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    fn plan(&self, door: &Door, policy: Policy, tags: SmallVec<[Tag; 1]>, protection: Protection) -> Plan {
+        Plan {
+            policy,
+            tags,
+            concurrency: self.concurrency,
+            batch: self.batch,
+            rate: self.rate,
+            others: self.priority.left_to_others(door.tenant.loads.all()),
+            forced: self.forced,
+            protection,
+            resume_at: self.resume_at,
+        }
+    }
+}
+
+impl<'a, Q, V: 'static> Warm<'a, Q, V> {
+    pub(crate) fn new(door: &'a Arc<Door>, keyspace: &'static KeyspaceInfo<V>, keys: Keys<Q, V>) -> Self {
+        let asked = Asked { total: keys.total(), ..Asked::default() };
         Self { door, keyspace, keys, loader: NoLoader(()), options: Options::default(), asked }
     }
 
@@ -241,33 +283,12 @@ where
         let Self { door, keyspace, keys, loader, options, asked } = self;
         let policy = options.policy_in(door, Some(keyspace))?;
         let protection = options.protection(door, Some(keyspace))?;
-        let at_most = 1 << 20;
-        for (option, value) in [
-            ("concurrency", asked.concurrency),
-            ("batch", asked.batch),
-            ("rate", asked.rate.map_or(1, |rate| rate as usize)),
-        ] {
-            if value == 0 || (value > at_most && option != "rate") {
-                return Err(Error::invalid(format!(
-                    "{option} of a warm-up is {value} but must be at least 1, and not more than {at_most}"
-                )));
-            }
-        }
-        let plan = Plan {
-            policy,
-            tags: options.tags,
-            concurrency: asked.concurrency,
-            batch: asked.batch,
-            rate: asked.rate,
-            others: asked.priority.left_to_others(door.tenant.loads.all()),
-            forced: asked.forced,
-            protection,
-            resume_at: asked.resume_at,
-        };
+        asked.check()?;
+        let plan = asked.plan(door, policy, options.tags, protection);
         let tally = Arc::new(Tally::new(asked.total, asked.listed));
         let handle = WarmUp::new(Arc::clone(&tally));
         let run = Run::new(Arc::clone(door), keys, loader, plan, tally);
-        door.engine.spawner.start(run.run());
+        door.engine.spawner.start(async move { drop(run.run().await) });
         Ok(handle)
     }
 }

@@ -9,7 +9,7 @@ const MOST_STEPS: u32 = 100;
 
 /// Hands keys out in steps that are at least so far apart that no second, wherever it begins, has more of them than the rate.
 #[derive(Debug)]
-pub(super) struct Pace {
+pub(crate) struct Pace {
     /// Keys of a step.
     size: usize,
     apart: Duration,

@@ -134,9 +134,11 @@ pub(super) struct Seen {
 }
 
 /// What a warm-up and its handle share.
-pub(super) struct Tally<Q, E> {
-    pub(super) seen: watch::Sender<Seen>,
-    pub(super) stop: watch::Sender<bool>,
+pub(crate) struct Tally<Q, E> {
+    pub(super) seen: Arc<watch::Sender<Seen>>,
+    pub(super) stop: Arc<watch::Sender<bool>>,
+    /// The whole ends when its last part does, not with this one.
+    part: bool,
     kept: Mutex<Kept<Q, E>>,
     listed: usize,
 }
@@ -155,11 +157,26 @@ impl<Q, E> Tally<Q, E> {
         let progress = WarmProgress { total, ..WarmProgress::default() };
         let kept = Kept { taken: 0, open: BTreeSet::new(), failures: Vec::new(), end: None };
         Self {
-            seen: watch::Sender::new(Seen { progress, ended: false }),
-            stop: watch::Sender::new(false),
+            seen: Arc::new(watch::Sender::new(Seen { progress, ended: false })),
+            stop: Arc::new(watch::Sender::new(false)),
+            part: false,
             kept: Mutex::new(kept),
             listed,
         }
+    }
+
+    /// Makes the tally of a part of another warm-up: it is counted there, and stopped from there.
+    pub(super) fn part_of<Q2, E2>(whole: &Tally<Q2, E2>) -> Self {
+        let own = Self::new(None, whole.listed);
+        Self { seen: Arc::clone(&whole.seen), stop: Arc::clone(&whole.stop), part: true, ..own }
+    }
+
+    /// Takes over what a part has to report besides its counts.
+    pub(super) fn adopt<Q2, E2>(&self, part: &Tally<Q2, E2>, said: impl Fn(WarmFailure<Q2, E2>) -> WarmFailure<Q, E>) {
+        let failures = std::mem::take(&mut part.kept.lock().failures);
+        let mut kept = self.kept.lock();
+        let room = self.listed.saturating_sub(kept.failures.len());
+        kept.failures.extend(failures.into_iter().take(room).map(said));
     }
 
     pub(super) fn count(&self, change: impl FnOnce(&mut WarmProgress)) {
@@ -216,6 +233,9 @@ impl<Q, E> Tally<Q, E> {
     /// Notes the end, if it has not ended otherwise.
     pub(super) fn end(&self, end: WarmEnd) {
         self.kept.lock().end.get_or_insert(end);
+        if self.part {
+            return;
+        }
         self.seen.send_modify(|seen| seen.ended = true);
     }
 

@@ -42,7 +42,7 @@ pub(super) struct Plan {
 }
 
 /// Says that a warm-up ended, whichever way its task went away.
-struct Ending<Q, E>(Arc<Tally<Q, E>>);
+pub(super) struct Ending<Q, E>(pub(super) Arc<Tally<Q, E>>);
 
 impl<Q, E> Drop for Ending<Q, E> {
     fn drop(&mut self) {
@@ -91,8 +91,15 @@ where
         Self { door, keys, loader, plan, pace, tally, slots, next: Vec::new(), first: 0, unit }
     }
 
-    /// Runs to the end, or until it is told to stop. What is under way is waited for.
-    pub(super) async fn run(mut self) {
+    /// Keeps the pace of another.
+    pub(super) fn at_pace(mut self, pace: Option<Pace>) -> Self {
+        self.unit = pace.as_ref().map_or(self.unit, |pace| self.unit.min(pace.most_at_once()));
+        self.pace = pace;
+        self
+    }
+
+    /// Runs to the end, or until it is told to stop. What is under way is waited for. Returns its pace.
+    pub(super) async fn run(mut self) -> Option<Pace> {
         let ending = Ending(Arc::clone(&self.tally));
         let mut stop = self.tally.stop.subscribe();
         let end = tokio::select! {
@@ -105,6 +112,7 @@ where
         let _all_done = self.slots.acquire_many(all).await;
         tracing::debug!(tenant = %self.door.tenant.id, ?end, "the warm-up ended");
         ending.0.end(end);
+        self.pace
     }
 
     /// Goes through the keys. Dropped at any await, `next` holds what was taken and not begun.
