@@ -61,9 +61,12 @@ where
         F: FnOnce(Q) -> Fut + Clone + Send + 'static,
         Fut: Future<Output = Result<Loaded<V>, E>> + Send + 'static,
     {
-        let one = move |key| -> BoxedLoad<V, E> {
+        let one = move |key: Q| {
             let load = load.clone();
-            Box::new(move |_| Box::pin(load(key)))
+            Loading::repeatable(move || -> BoxedLoad<V, E> {
+                let (load, key) = (load.clone(), key.clone());
+                Box::new(move |_| Box::pin(load(key)))
+            })
         };
         Self(Inner::One(Box::new(one), true))
     }

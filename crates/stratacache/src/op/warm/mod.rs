@@ -29,7 +29,10 @@ use super::{
     BoxFuture,
     options::{Options, options},
 };
-use crate::{codec::CacheValue, engine::Door};
+use crate::{
+    codec::CacheValue,
+    engine::{Door, Protection},
+};
 use progress::Tally;
 use run::{Plan, Run};
 
