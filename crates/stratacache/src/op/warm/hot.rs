@@ -99,11 +99,13 @@ pub(crate) trait HotSource: Send + Sync {
 
 type Loader<Q, V, E> = Box<dyn Fn(&Arc<Door>) -> WarmLoader<Q, V, E> + Send + Sync>;
 
+type KeyOf<Q, V> = dyn Fn(&Q) -> Key<V> + Send + Sync;
+
 /// A keyspace with its loader.
 pub(crate) struct Keyed<Q, V: 'static, E> {
     keyspace: &'static KeyspaceInfo<V>,
     decode: fn(&'static KeyspaceInfo<V>, &[u8]) -> Option<Q>,
-    key_of: Arc<dyn Fn(&Q) -> Key<V> + Send + Sync>,
+    key_of: Arc<KeyOf<Q, V>>,
     loader: Loader<Q, V, E>,
 }
 
