@@ -13,14 +13,14 @@ use stratacache::{
 use tokio::sync::Mutex;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Book {
-    pub id: i64,
-    pub shelf: String,
-    pub title: String,
+pub(crate) struct Book {
+    pub(crate) id: i64,
+    pub(crate) shelf: String,
+    pub(crate) title: String,
 }
 
 impl Book {
-    pub fn new(id: i64, shelf: &str, title: &str) -> Self {
+    pub(crate) fn new(id: i64, shelf: &str, title: &str) -> Self {
         Self { id, shelf: shelf.to_owned(), title: title.to_owned() }
     }
 
@@ -31,7 +31,7 @@ impl Book {
 
 /// The books of one library. Cheap to clone.
 #[derive(Clone)]
-pub struct Books(Arc<Inner>);
+pub(crate) struct Books(Arc<Inner>);
 
 struct Inner {
     // small and in memory; a large one is asked where it may block
@@ -40,7 +40,7 @@ struct Inner {
 }
 
 impl Books {
-    pub fn open() -> rusqlite::Result<Self> {
+    pub(crate) fn open() -> rusqlite::Result<Self> {
         let connection = Connection::open_in_memory()?;
         connection
             .execute_batch("CREATE TABLE books (id INTEGER PRIMARY KEY, shelf TEXT NOT NULL, title TEXT NOT NULL)")?;
@@ -52,7 +52,7 @@ impl Books {
     }
 
     /// Returns how many queries ran.
-    pub fn queries(&self) -> u64 {
+    pub(crate) fn queries(&self) -> u64 {
         self.0.queries.load(SeqCst)
     }
 
