@@ -1,5 +1,5 @@
 //! Resources: typed read-through over a source, whose writes forget what they touch, and nothing else.
-#![allow(clippy::disallowed_methods, clippy::unwrap_used)] // tests start tasks of their own, and may panic
+#![allow(clippy::disallowed_methods, clippy::unwrap_used, unreachable_pub)] // tests start tasks of their own, and may panic
 
 mod support;
 

@@ -42,7 +42,7 @@ where
 
 impl Contacts {
     /// Returns what is written through.
-    fn to_write(self) -> Resource<CompanyRows> {
+    fn into_written(self) -> Resource<CompanyRows> {
         if cfg!(feature = "broken-invalidation") {
             // the mistake that the tour must find: writes invalidate what nobody reads
             let elsewhere = self.0.namespace().namespace("elsewhere");
@@ -123,7 +123,7 @@ pub(super) async fn create(
     contacts: Contacts,
     Body(draft): Body<Draft>,
 ) -> Result<(StatusCode, Proof, Json<Contact>), AppError> {
-    let (proof, saved) = written(contacts.to_write().save((None, draft))).await?;
+    let (proof, saved) = written(contacts.into_written().save((None, draft))).await?;
     let contact = saved.into_item().ok_or(AppError::Interrupted)?;
     Ok((StatusCode::CREATED, proof, Json(Arc::unwrap_or_clone(contact))))
 }
@@ -134,13 +134,13 @@ pub(super) async fn update(
     Path(id): Path<i64>,
     Body(draft): Body<Draft>,
 ) -> Result<(Proof, Json<Contact>), AppError> {
-    let (proof, saved) = written(contacts.to_write().save((Some(id), draft))).await?;
+    let (proof, saved) = written(contacts.into_written().save((Some(id), draft))).await?;
     let contact = saved.into_item().ok_or(AppError::NoSuchContact(id))?;
     Ok((proof, Json(Arc::unwrap_or_clone(contact))))
 }
 
 /// `DELETE /contacts/{id}`: forgotten also if it is gone already.
 pub(super) async fn remove(contacts: Contacts, Path(id): Path<i64>) -> Result<(StatusCode, Proof, ()), AppError> {
-    let (proof, saved) = written(contacts.to_write().delete(id)).await?;
+    let (proof, saved) = written(contacts.into_written().delete(id)).await?;
     if saved.is_changed() { Ok((StatusCode::NO_CONTENT, proof, ())) } else { Err(AppError::NoSuchContact(id)) }
 }
