@@ -130,7 +130,7 @@ async fn hold_lock(server: &std::sync::Arc<PostgresServer>) -> tokio::task::Join
     let of_task = std::sync::Arc::clone(server);
     let task = tokio::spawn(async move {
         // ended by `release`
-        let _ = of_task.sql("SELECT pg_advisory_lock(77); SELECT pg_sleep(600)").await;
+        let _ = of_task.sql("SELECT pg_advisory_lock(77); SELECT pg_sleep(30)").await;
     });
     let held = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted AND objid = 77";
     while server.sql(held).await.unwrap() == "0" {
