@@ -43,8 +43,8 @@ impl Namespace {
     /// # let cache = Cache::builder().build().await?;
     /// # let acme = cache.tenant(&TenantId::parse("acme")?);
     /// let add = |seen: Option<&Vec<u32>>| Some(seen.into_iter().flatten().copied().chain([7]).collect());
-    /// let seen: Vec<u32> = acme.update("seen", add).await?.map_or_else(Vec::new, |seen| seen.clone());
-    /// assert_eq!(seen, [7]);
+    /// let seen = acme.update::<Vec<u32>>("seen", add).await?;
+    /// assert!(seen.is_some_and(|seen| *seen == [7]));
     /// # Ok(()) }
     /// ```
     pub fn update<V: CacheValue>(
