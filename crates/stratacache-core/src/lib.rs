@@ -22,9 +22,9 @@ pub mod tier;
 pub use codec::{CodecError, CodecErrorKind, OwnCodec, ValueCodec};
 pub use error::{Error, ErrorKind, Result};
 pub use key::{
-    DecodePart, Deployment, EntryCheck, EntryName, IntoKey, Key, KeyHasher, KeyPart, KeyView, Keyspace, KeyspaceInfo,
-    LeadingParts, MAX_KEY, MAX_PREFIX, MemoryForm, NamespacePath, NormalizeText, PartDecoder, PartEncoder, Prefix,
-    Prefixes, Scope, check_key_length,
+    DecodePart, Deployment, EntryCheck, EntryName, Glob, IntoKey, Key, KeyHasher, KeyPart, KeyView, Keyspace,
+    KeyspaceInfo, LeadingParts, MAX_KEY, MAX_PREFIX, MemoryForm, NamespacePath, NormalizeText, PartDecoder,
+    PartEncoder, Prefix, Prefixes, Scope, check_key_length,
 };
 pub use policy::{
     Ceilings, Codec, Compress, Consistency, MAX_NAMED_TIERS, MAX_TIER_RULES, OnDisconnect, OnWriteError, Policy,

@@ -12,6 +12,7 @@ pub struct Readme;
 #[doc = include_str!("../../../docs/guide/policies.md")]
 #[doc = include_str!("../../../docs/guide/patterns.md")]
 #[doc = include_str!("../../../docs/guide/warm-up.md")]
+#[doc = include_str!("../../../docs/guide/scanning.md")]
 pub struct MemoryGuide;
 
 /// The snippets of the guide compile, and the permissions it prints are those that the code names.

@@ -55,7 +55,7 @@ pub use codec::{CacheValue, Coded, Local};
 #[cfg(feature = "mutants")]
 #[doc(hidden)]
 pub use coherence::Rule;
-pub use engine::{HotKeys, Inspection, TierView};
+pub use engine::{FoundKey, FoundKeys, HotKeys, Inspection, TierView};
 pub use invalidation::{Invalidation, Queued};
 pub use load_error::LoadError;
 pub use loaded::{LoadContext, Loaded};
@@ -63,10 +63,10 @@ pub use namespace::Namespace;
 pub use observe::{CompressionStats, EventStream, Lagged, Stats, TierStats};
 pub use op::{HotKey, HotLoadError, Lookup, WarmEnd, WarmFailure, WarmPriority, WarmProgress, WarmReport, WarmUp};
 pub use stratacache_core::{
-    Ceilings, Codec, CodecError, CodecErrorKind, Compress, Consistency, DecodePart, Error, ErrorKind, IntoKey, IntoTag,
-    IntoTargets, Key, KeyPart, Keyspace, LeadingParts, MemoryForm, NormalizeText, OnDisconnect, OnWriteError, OwnCodec,
-    PartDecoder, PartEncoder, Policy, Prefix, RefreshAhead, Result, Stamp, Tag, Target, TenantId, Tiers, Token,
-    ValueCodec, WriteMode, clock, encryption, event, hours, millis, minutes, parse_duration, seconds, tier,
+    Ceilings, Codec, CodecError, CodecErrorKind, Compress, Consistency, DecodePart, Error, ErrorKind, Glob, IntoKey,
+    IntoTag, IntoTargets, Key, KeyPart, Keyspace, LeadingParts, MemoryForm, NormalizeText, OnDisconnect, OnWriteError,
+    OwnCodec, PartDecoder, PartEncoder, Policy, Prefix, RefreshAhead, Result, Stamp, Tag, Target, TenantId, Tiers,
+    Token, ValueCodec, WriteMode, clock, encryption, event, hours, millis, minutes, parse_duration, seconds, tier,
 };
 #[cfg(feature = "disk")]
 pub use stratacache_disk::{Disk, DiskBuilder};

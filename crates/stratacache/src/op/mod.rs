@@ -2,6 +2,7 @@
 
 mod bulk;
 mod expire;
+mod find;
 mod get;
 mod global_tag;
 mod insert;
@@ -19,6 +20,7 @@ mod wrap;
 
 pub use bulk::{GetMany, GetOrLoadMany, InsertMany};
 pub use expire::Expire;
+pub use find::FindKeys;
 pub use get::{Contains, Get};
 pub use global_tag::InvalidateGlobalTag;
 pub use insert::Insert;
