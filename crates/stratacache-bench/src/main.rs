@@ -15,7 +15,9 @@ use std::{fmt::Write as _, fs, io::Write as _, path::PathBuf};
 use anyhow::{Context as _, Result};
 use clap::{Parser, ValueEnum};
 
-use bench::{encoded, encryption, footprint, hit, insert, latency, load, neighbour, ratio, tags, tenants, waiters};
+use bench::{
+    encoded, encryption, footprint, hit, insert, latency, load, neighbour, ratio, tags, tenants, waiters, warm,
+};
 use measure::Effort;
 use table::Table;
 
@@ -38,6 +40,8 @@ enum Name {
     Tags,
     /// 10,000 callers on a cold key
     Waiters,
+    /// What readers notice of a warm-up of 100,000 keys
+    Warm,
     /// Percentiles of the latency of a memory hit
     Latency,
     /// Fixed cost of 10,000 tenants
@@ -131,6 +135,7 @@ fn run(name: Name, effort: Effort) -> Result<Vec<Table>> {
         Name::Encryption => vec![encryption::run(effort)?],
         Name::Tags => vec![tags::run(effort)?],
         Name::Waiters => vec![waiters::run(effort)?],
+        Name::Warm => vec![warm::run(effort)?],
         Name::Latency => vec![latency::run(effort)?],
         Name::Tenants => vec![tenants::run(effort)?],
         Name::Neighbour => vec![neighbour::run(effort)?],

@@ -25,9 +25,9 @@ pub use error::{Error, ErrorKind, Result};
 #[doc(hidden)]
 pub use key::Aside;
 pub use key::{
-    DecodePart, Deployment, EntryCheck, EntryName, IntoKey, Key, KeyHasher, KeyPart, KeyView, Keyspace, KeyspaceInfo,
-    LeadingParts, MAX_KEY, MAX_PREFIX, MemoryForm, NamespacePath, NormalizeText, PartDecoder, PartEncoder, Prefix,
-    Prefixes, Scope, check_key_length,
+    DecodePart, Deployment, EntryCheck, EntryName, Glob, IntoKey, Key, KeyHasher, KeyPart, KeyView, Keyspace,
+    KeyspaceInfo, LeadingParts, MAX_KEY, MAX_PREFIX, MemoryForm, NamespacePath, NormalizeText, PartDecoder,
+    PartEncoder, Prefix, Prefixes, Scope, check_key_length,
 };
 pub use policy::{
     Ceilings, Codec, Compress, Consistency, MAX_NAMED_TIERS, MAX_TIER_RULES, OnDisconnect, OnWriteError, Policy,

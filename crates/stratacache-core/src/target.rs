@@ -38,6 +38,12 @@ impl Target {
         Self(TargetKind::Key(key.untyped()))
     }
 
+    /// Names a key by its encoded form, as operators find it.
+    #[must_use]
+    pub fn encoded(key: &[u8]) -> Self {
+        Self(TargetKind::Key(Key::<()>::of_encoded(key)))
+    }
+
     /// Names a tag; it reaches the whole tenant.
     pub fn tag(tag: impl IntoTag) -> Self {
         Self(TargetKind::Tag(tag.into_tag()))

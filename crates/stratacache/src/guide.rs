@@ -37,6 +37,7 @@ pub struct Readme;
 #[doc = include_str!("../../../docs/guide/operating.md")]
 #[doc = include_str!("../../../docs/guide/counters-and-locks.md")]
 #[doc = include_str!("../../../docs/guide/metrics.md")]
+#[doc = include_str!("../../../docs/guide/scanning.md")]
 pub struct MemoryGuide;
 
 /// The snippets of the guide compile, and the permissions it prints are those that the code names.

@@ -59,7 +59,7 @@ pub use codec::{CacheValue, Coded, Local};
 #[cfg(feature = "mutants")]
 #[doc(hidden)]
 pub use coherence::Rule;
-pub use engine::{HotKeys, Inspection, KeyHash, LockGuard, TierView};
+pub use engine::{FoundKey, FoundKeys, HotKeys, Inspection, KeyHash, LockGuard, TierView};
 pub use invalidation::{Invalidation, Queued};
 pub use load_error::{LeftAlone, LoadError};
 pub use loaded::{LoadContext, Loaded};
@@ -79,10 +79,11 @@ pub use resource::{
     WritableSource, Write, WriteError, Written,
 };
 pub use stratacache_core::{
-    Ceilings, Codec, CodecError, CodecErrorKind, Compress, Consistency, DecodePart, Error, ErrorKind, IntoKey, IntoTag,
-    IntoTargets, Key, KeyPart, Keyspace, LeadingParts, MemoryForm, NormalizeText, OnDisconnect, OnWriteError, OwnCodec,
-    PartDecoder, PartEncoder, Policy, Prefix, RefreshAhead, Result, Stamp, Tag, Target, TenantId, Tiers, Token,
-    ValueCodec, WriteMode, clock, encryption, event, follow, hours, millis, minutes, parse_duration, seconds, tier,
+    Ceilings, Codec, CodecError, CodecErrorKind, Compress, Consistency, DecodePart, Error, ErrorKind, Glob, IntoKey,
+    IntoTag, IntoTargets, Key, KeyPart, Keyspace, LeadingParts, MemoryForm, NormalizeText, OnDisconnect, OnWriteError,
+    OwnCodec, PartDecoder, PartEncoder, Policy, Prefix, RefreshAhead, Result, Stamp, Tag, Target, TenantId, Tiers,
+    Token, ValueCodec, WriteMode, clock, encryption, event, follow, hours, millis, minutes, parse_duration, seconds,
+    tier,
 };
 #[cfg(feature = "disk")]
 pub use stratacache_disk::{Disk, DiskBuilder};

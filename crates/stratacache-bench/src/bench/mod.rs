@@ -12,3 +12,4 @@ pub(crate) mod ratio;
 pub(crate) mod tags;
 pub(crate) mod tenants;
 pub(crate) mod waiters;
+pub(crate) mod warm;

@@ -85,6 +85,11 @@ impl<'a> PartDecoder<'a> {
         whole(self.take(kinds::GROUP)?, read)
     }
 
+    /// Takes a group's encoded members.
+    pub(super) fn group_bytes(&mut self) -> Option<&'a [u8]> {
+        self.take(kinds::GROUP)
+    }
+
     /// Takes a variant of an enum: `read` gets its index, and must take all of its fields.
     pub fn variant<T>(&mut self, read: impl FnOnce(u32, &mut Self) -> Option<T>) -> Option<T> {
         whole(self.take(kinds::VARIANT)?, |fields| {

@@ -2,16 +2,19 @@
 
 mod decode;
 mod frames;
+mod glob;
 mod identity;
 mod keyspace;
 mod part;
 mod prefix;
+mod show;
 mod view;
 
 use std::{fmt, marker::PhantomData};
 
 pub use decode::{DecodePart, PartDecoder};
 pub use frames::NormalizeText;
+pub use glob::Glob;
 pub use identity::{Deployment, EntryCheck, EntryName, KeyHasher, NamespacePath, Scope};
 pub(crate) use keyspace::encode_keyspace;
 pub use keyspace::{Keyspace, KeyspaceInfo, MemoryForm};
@@ -52,6 +55,11 @@ impl<V: 'static> Key<V> {
         keyspace.encode_prefix(&mut encoder);
         part.encode(&mut encoder);
         Self { bytes: keyspace.normalized(encoder.finish()), keyspace: Some(keyspace), value: PhantomData }
+    }
+
+    /// Returns the untyped key with this encoded form.
+    pub(crate) fn of_encoded(encoded: &[u8]) -> Key<()> {
+        Key { bytes: PartBuf::from_slice(encoded), keyspace: None, value: PhantomData }
     }
 
     pub(crate) fn restored(keyspace: &'static KeyspaceInfo<V>, encoded: &[u8]) -> Self {

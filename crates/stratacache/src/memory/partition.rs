@@ -427,6 +427,17 @@ impl Partition {
         }
     }
 
+    /// Hands over the entries that are `wanted`, those of one shard after the other, as long as `look` returns true. It does so when
+    /// nothing is locked: `look` may take its time.
+    pub(crate) fn for_each_shard(&self, wanted: impl Fn(&SlotRef) -> bool, mut look: impl FnMut(Vec<SlotRef>) -> bool) {
+        for shard in self.shards() {
+            let slots = shard.read().iter().filter(|slot| wanted(slot)).cloned().collect();
+            if !look(slots) {
+                return;
+            }
+        }
+    }
+
     /// Returns up to `n` keys, for operators.
     pub(crate) fn sample(&self, n: usize) -> Vec<MapKey> {
         let mut keys = Vec::new();

@@ -1,6 +1,7 @@
 //! The only door to data: a tenant, a path of namespaces below it, and defaults.
 
 mod bulk;
+mod find;
 mod forget;
 mod keys;
 mod load;

@@ -223,6 +223,19 @@ async fn the_hottest_are_kept_and_tenants_share_alike() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn where_there_are_more_tenants_than_keys_are_kept_some_have_one() {
+    let file = File::new();
+    let open = || builder().hot_keys(file.hot().max_keys(5)).build();
+    let cache = open().await.unwrap();
+    for n in 0..20 {
+        heat(&tenant(&cache, &format!("t{n}")), 0..3, 1).await;
+    }
+    cache.close().await.unwrap();
+    let cache = open().await.unwrap();
+    assert_eq!(Asked::default().warm(&cache).await.progress.loaded, 5);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_file_that_is_damaged_foreign_old_or_missing_warms_nothing_and_is_no_error() {
     let file = File::new();
     let clock = SimulatedClock::new();

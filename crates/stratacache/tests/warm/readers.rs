@@ -214,3 +214,65 @@ async fn a_warm_up_much_larger_than_memory_does_not_take_what_readers_use() {
     assert!(beside * 100 >= alone * 95, "{beside} of {alone} per mille");
     drop(handle);
 }
+
+/// Reads for five seconds, eight readers every 10 ms, half of them cold keys whose loads take 5 to 24 ms. Returns how long each waited for its
+/// answer, sorted.
+async fn waits(ns: &Namespace, random: &mut Random, first_cold: u32) -> Vec<std::time::Duration> {
+    let mut reads = Vec::new();
+    for round in 0..500 {
+        for n in 0..8 {
+            let key = if n % 2 == 0 { random.below(500) as u32 } else { first_cold + round * 8 + n };
+            let (ns, takes) = (ns.clone(), millis(5 + random.below(20)));
+            reads.push(tokio::spawn(async move {
+                let asked = Instant::now();
+                let load = async move || {
+                    sleep(takes).await;
+                    Ok::<_, &str>(1)
+                };
+                ns.get_or_load(ROWS.key(&key), load).await.unwrap();
+                asked.elapsed()
+            }));
+        }
+        sleep(millis(10)).await;
+    }
+    let mut waits = Vec::with_capacity(reads.len());
+    for read in reads {
+        waits.push(read.await.unwrap());
+    }
+    waits.sort_unstable();
+    waits
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_warm_up_of_a_hundred_thousand_keys_leaves_the_p99_of_readers_as_it_was_and_keeps_its_rate() {
+    let seed = 1_122;
+    println!("seed {seed}");
+    for rate in [None, Some(3_500)] {
+        let cache = builder().max_loads(16).memory(128 << 20).build().await.unwrap();
+        let acme = tenant(&cache, "acme");
+        let mut random = Random(seed);
+        let alone = waits(&acme, &mut random, 1_000_000).await;
+        let source = Source::default();
+        let rows = source.clone();
+        let warm = acme.warm(&ROWS, 100_000..200_000).load_many(async move |keys| rows.rows(keys, millis(100)).await);
+        // as much at once as it can get
+        let warm = warm.concurrency(64);
+        let start = Instant::now();
+        let warm = match rate {
+            Some(rate) => warm.rate(rate),
+            None => warm,
+        };
+        let handle = warm.start().unwrap();
+        let beside = waits(&acme, &mut random, 2_000_000).await;
+        assert!(!handle.is_finished(), "it was going on all the time");
+        let report = handle.finish().await;
+        assert_eq!((report.progress.loaded, source.loaded()), (100_000, (100_000, 1)));
+        if let Some(rate) = rate {
+            assert!(start.elapsed() >= seconds(100_000 / u64::from(rate)), "{:?}", start.elapsed());
+        }
+        let p99 = |waits: &[std::time::Duration]| waits[waits.len() * 99 / 100];
+        println!("p99 {:?} alone, {:?} beside it, rate {rate:?}", p99(&alone), p99(&beside));
+        assert!(p99(&beside) * 2 <= p99(&alone) * 3, "{:?} alone, {:?} beside it", p99(&alone), p99(&beside));
+        cache.close().await.unwrap();
+    }
+}

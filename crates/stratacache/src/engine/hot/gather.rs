@@ -17,6 +17,9 @@ use crate::{
     memory::{HEATS, SlotRef, heat},
 };
 
+/// What the keys of all tenants take together is no more than this: half of what is read again.
+const MOST_BYTES: usize = 128 << 20;
+
 /// How many entries of a tenant have each heat.
 type Counts = [usize; HEATS];
 
@@ -59,8 +62,22 @@ fn share(wanted: &[usize], most: usize) -> usize {
     most
 }
 
-/// Returns the keys of a tenant with the most heat, no more than `most`.
-fn hottest(engine: &Engine, tenant: &Tenant, counts: &Counts, most: usize, stop: &AtomicBool) -> HotTenant {
+/// How much may still be taken of all tenants.
+struct Left {
+    keys: usize,
+    bytes: usize,
+}
+
+/// Returns the keys of a tenant with the most heat, no more than `most` and than what is left.
+fn hottest(
+    engine: &Engine,
+    tenant: &Tenant,
+    counts: &Counts,
+    most: usize,
+    left_of_all: &mut Left,
+    stop: &AtomicBool,
+) -> HotTenant {
+    let most = most.min(left_of_all.keys);
     let now = engine.timeline.now();
     // all that are hotter than `least`, and some that are as hot
     let (mut least, mut left) = (HEATS, most);
@@ -76,9 +93,17 @@ fn hottest(engine: &Engine, tenant: &Tenant, counts: &Counts, most: usize, stop:
         if found.len() == most || (heat == least && of_least == 0) {
             return;
         }
+        let key = &slot.head().key;
+        // with the lengths of both
+        let bytes = key.key().len() + key.path().as_bytes().len() + 8;
+        if bytes > left_of_all.bytes {
+            return;
+        }
+        left_of_all.bytes -= bytes;
         of_least -= usize::from(heat == least);
-        found.push((heat, slot.head().key.path().clone(), slot.head().key.key().to_vec()));
+        found.push((heat, key.path().clone(), key.key().to_vec()));
     });
+    left_of_all.keys -= found.len();
     found.sort_by_key(|(heat, ..)| std::cmp::Reverse(*heat));
     let mut groups: Vec<HotGroup> = Vec::new();
     let mut places = HashMap::new();
@@ -107,8 +132,10 @@ impl Engine {
             tenants.push((tenant, counts));
         }
         let wanted: Vec<usize> = tenants.iter().map(|(_, counts)| counts.iter().sum()).collect();
-        let each = share(&wanted, most);
-        let kept = tenants.iter().map(|(tenant, counts)| hottest(self, tenant, counts, each, stop));
+        // where there are more tenants than keys may be kept, some have one
+        let each = share(&wanted, most).max(1);
+        let mut left = Left { keys: most, bytes: MOST_BYTES };
+        let kept = tenants.iter().map(|(tenant, counts)| hottest(self, tenant, counts, each, &mut left, stop));
         kept.filter(|tenant| !tenant.groups.is_empty()).collect()
     }
 }

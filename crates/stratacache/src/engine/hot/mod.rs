@@ -40,7 +40,7 @@ impl HotKeys {
     /// Sets how many keys are kept, of all tenants together, 1 to 1,000,000. Default 10,000.
     ///
     /// Tenants share alike: one that has fewer leaves the rest to the others. A key takes its encoded bytes in the file, 2 KiB with its
-    /// namespace at most.
+    /// namespace at most, and all together no more than 128 MiB.
     pub fn max_keys(mut self, keys: usize) -> Self {
         self.max_keys = keys;
         self
