@@ -122,7 +122,7 @@ mod tests {
         }
         assert_eq!(table.slots.len(), MOST);
         let seven = &table.slots[&KeyId(7)];
-        assert_eq!((seven.name.as_str(), seven.reads), ("7", 100_001));
+        assert_eq!((seven.name.as_str(), seven.reads), ("seven", 100_001));
     }
 
     #[test]
