@@ -54,6 +54,22 @@ async fn ten_thousand_increments_at_once_are_ten_thousand() {
     assert_eq!(acme.get::<u64>("n").await.as_deref(), Some(&10_000));
 }
 
+/// The line of a key ends and begins all the time: who comes while it ends is not lost with it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn changes_that_come_one_by_one_from_several_threads_are_all_made() {
+    let (_cache, acme) = acme().await;
+    at_once(4, |_| {
+        let acme = acme.clone();
+        async move {
+            for _ in 0..3_000 {
+                acme.increment("n", 1_u64).await.unwrap();
+            }
+        }
+    })
+    .await;
+    assert_eq!(acme.get::<u64>("n").await.as_deref(), Some(&12_000));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_update_under_64_writers_loses_nothing() {
     let (_cache, acme) = acme().await;

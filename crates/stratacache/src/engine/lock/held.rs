@@ -10,8 +10,8 @@ use tokio::sync::Notify;
 use super::TOKENS_IN_A_MS;
 use crate::memory::MapKey;
 
-/// Most locks held at a time.
-const MOST: usize = 1 << 16;
+/// Most locks that a tenant holds at a time.
+const MOST: usize = 1 << 14;
 
 /// Which lock.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -27,7 +27,8 @@ struct Held {
 
 #[derive(Default)]
 struct Table {
-    held: HashMap<LockKey, Held, RandomState>,
+    /// By tenant: one that holds many keeps no other from its own.
+    held: HashMap<u64, HashMap<MapKey, Held, RandomState>, RandomState>,
     last: u64,
 }
 
@@ -46,34 +47,43 @@ impl Locks {
     /// Takes a lock, and returns its token; `None` if it is held.
     pub(super) fn take(&self, key: &LockKey, now: Millis, ttl: Duration) -> Result<Option<u64>> {
         let mut table = self.table.lock();
-        if table.held.get(key).is_some_and(|held| held.ends_at > now) {
+        let Table { held, last } = &mut *table;
+        let held = held.entry(key.tenant).or_default();
+        if held.get(&key.key).is_some_and(|held| held.ends_at > now) {
             return Ok(None);
         }
-        if table.held.len() >= MOST {
-            table.held.retain(|_, held| held.ends_at > now);
-            if table.held.len() >= MOST {
-                let message = format!("{MOST} locks are held, and no more can be; release those that are not needed");
+        if held.len() >= MOST {
+            held.retain(|_, held| held.ends_at > now);
+            if held.len() >= MOST {
+                let message =
+                    format!("the tenant holds {MOST} locks, and no more can be; release those that are not needed");
                 return Err(Error::new(ErrorKind::Overloaded, message));
             }
         }
-        let token = table.last.saturating_add(1).max(now.saturating_mul(TOKENS_IN_A_MS));
-        table.last = token;
-        table.held.insert(key.clone(), Held { token, ends_at: now.saturating_add(ms(ttl)) });
+        let token = last.saturating_add(1).max(now.saturating_mul(TOKENS_IN_A_MS));
+        *last = token;
+        held.insert(key.key.clone(), Held { token, ends_at: now.saturating_add(ms(ttl)) });
         Ok(Some(token))
     }
 
     /// Prolongs a lock; false if it is not its owner's any more.
     pub(super) fn renew(&self, key: &LockKey, token: u64, now: Millis, ttl: Duration) -> bool {
         let mut table = self.table.lock();
-        let own = table.held.get_mut(key).filter(|held| held.token == token && held.ends_at > now);
+        let own = table.held.get_mut(&key.tenant).and_then(|held| held.get_mut(&key.key));
+        let own = own.filter(|held| held.token == token && held.ends_at > now);
         own.map(|held| held.ends_at = now.saturating_add(ms(ttl))).is_some()
     }
 
     /// Ends a lock, if it is its owner's.
     pub(super) fn release(&self, key: &LockKey, token: u64) {
         let mut table = self.table.lock();
-        if table.held.get(key).is_some_and(|held| held.token == token) {
-            table.held.remove(key);
+        if let Some(held) = table.held.get_mut(&key.tenant) {
+            if held.get(&key.key).is_some_and(|held| held.token == token) {
+                held.remove(&key.key);
+            }
+            if held.is_empty() {
+                table.held.remove(&key.tenant);
+            }
         }
         drop(table);
         self.freed.notify_waiters();

@@ -33,10 +33,15 @@ type Line<V> = VecDeque<Job<V>>;
 pub(super) struct Serving {
     engine: Arc<Engine>,
     key: LineKey,
+    /// The line is gone already; one of the same key is another's.
+    ended: bool,
 }
 
 impl Drop for Serving {
     fn drop(&mut self) {
+        if self.ended {
+            return;
+        }
         let left = self.engine.updates.0.lock().remove(&self.key);
         drop(left); // user code may run, and nothing is locked
     }
@@ -44,13 +49,14 @@ impl Drop for Serving {
 
 impl Serving {
     /// Takes what waits and uses the same tiers as the first; `None` when nobody waits, and the line is gone.
-    pub(super) fn next<V: CacheValue>(&self) -> Option<Vec<Job<V>>> {
+    pub(super) fn next<V: CacheValue>(&mut self) -> Option<Vec<Job<V>>> {
         let mut lines = self.engine.updates.0.lock();
         let line = lines.get_mut(&self.key)?.downcast_mut::<Line<V>>()?;
         let used = |job: &Job<V>| self.engine.left_out(&job.request.policy);
         let Some(first) = line.front().map(used) else {
             // under the lock: who comes now begins another line
             lines.remove(&self.key);
+            self.ended = true;
             return None;
         };
         let together = line.iter().take(TOGETHER).take_while(|job| used(job) == first).count();
@@ -77,7 +83,7 @@ impl Engine {
         }
         lines.insert(key.clone(), Box::new(Line::<V>::from([job])));
         drop(lines);
-        let serving = Serving { engine: Arc::clone(self), key };
+        let serving = Serving { engine: Arc::clone(self), key, ended: false };
         self.spawner.start_lasting(super::run::serve::<V>(Arc::clone(self), serving));
     }
 }

@@ -23,7 +23,7 @@ pub(super) enum Attempt<V> {
 }
 
 /// Serves a line until nobody waits in it.
-pub(super) async fn serve<V: CacheValue>(engine: Arc<Engine>, serving: Serving) {
+pub(super) async fn serve<V: CacheValue>(engine: Arc<Engine>, mut serving: Serving) {
     // what the shared tier held last: its lease is granted to who has seen that
     let mut seen = None;
     while let Some(mut jobs) = serving.next::<V>() {
