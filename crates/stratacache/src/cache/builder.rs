@@ -23,7 +23,7 @@ use crate::{
     coherence::{Hooks, LocalCoordinator, Mirror, Rules},
     engine::{
         Asked, BehindLimits, Engine, HotKeys, Jitter, Limits, Locks, Prober, Queue, QueueLimits, Sealing, Tenants,
-        TierHandle, Timeline, Turns, Updates, check_names, maintain,
+        TierHandle, Timeline, Updates, check_names, maintain,
     },
     flight::FlightTable,
     guard::{Breaker, Deadline, JournalHolder, Patience},
@@ -623,7 +623,6 @@ impl CacheBuilder {
                 hot_keys: self.hot_keys,
                 tenants: Tenants::new(quota_of(self.default_quota), quotas),
                 updates: Updates::default(),
-                turns: Turns::default(),
                 locks: Locks::default(),
                 ledger,
                 events,

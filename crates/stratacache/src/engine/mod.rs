@@ -135,8 +135,6 @@ pub(crate) struct Engine {
     pub(crate) tenants: Tenants,
     /// Changes of values that are under way.
     pub(crate) updates: Updates,
-    /// Inserts of a key, and the changes of its value that only this process knows of, come one after the other.
-    pub(crate) turns: Turns,
     /// Locks that no other process shares.
     pub(crate) locks: Locks,
     pub(crate) ledger: Ledger,

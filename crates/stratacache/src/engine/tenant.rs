@@ -12,7 +12,7 @@ use foldhash::fast::RandomState;
 use parking_lot::Mutex;
 use stratacache_core::{Error, ErrorKind, NamespacePath, Result, TenantId, clock::Millis, stamp::Lane};
 
-use super::{Floor, KeySlot, Space, Timeline, bucket::Bucket, places::Places};
+use super::{Floor, KeySlot, Space, Timeline, Turns, bucket::Bucket, places::Places};
 use crate::{
     coherence::TenantMarks,
     loaders::{Budget, Failing, Pace},
@@ -65,6 +65,8 @@ pub(crate) struct Tenant {
     pub(crate) failing: Failing,
     /// Up to when nothing is served, as long as its invalidations wait.
     pub(crate) floor: Floor,
+    /// Made with the first insert.
+    turns: OnceLock<Box<Turns>>,
     partition: OnceLock<Arc<Partition>>,
     keys: OnceLock<Arc<KeySlot>>,
     waiting: AtomicUsize,
@@ -93,12 +95,18 @@ impl Tenant {
             retries: Budget::default(),
             failing: Failing::default(),
             floor: Floor::default(),
+            turns: OnceLock::new(),
             partition: OnceLock::new(),
             keys: OnceLock::new(),
             waiting: AtomicUsize::new(0),
             spaces: Mutex::default(),
             invalidations: Mutex::new(Bucket::full()),
         }
+    }
+
+    /// Returns who may write which key.
+    pub(super) fn turns(&self) -> &Turns {
+        self.turns.get_or_init(Box::default)
     }
 
     #[inline]

@@ -103,7 +103,8 @@ impl Engine {
         self.check_open()?;
         let names: Few<EntryName> =
             request.items.iter().map(|item| self.name(&request.ns, item.key.as_bytes())).collect();
-        let _turns = self.turns.of_inserts(&names).await;
+        let tenant = Arc::clone(&request.ns.tenant);
+        let _turns = tenant.turns().of_inserts(&names).await;
         self.insert_in_turn(request, names).await
     }
 

@@ -20,7 +20,8 @@ impl Engine {
     pub(super) async fn change_here<V: CacheValue>(self: &Arc<Self>, jobs: &mut [Job<V>]) -> Result<Attempt<V>> {
         let Some(first) = jobs.first() else { return Ok(Attempt::Done(Vec::new())) };
         let name = self.name(&first.request.ns, first.request.key.as_bytes());
-        let _turn = self.turns.of_change(name).await;
+        let tenant = Arc::clone(&first.request.ns.tenant);
+        let _turn = tenant.turns().of_change(name).await;
         let (fill, stamp) = self.mirror.begin_fill(&first.request.ns.tenant.marks);
         let base = self.value_here(first, &fill, stamp).await;
         let chain = self.apply(jobs, base.clone(), &stamp);

@@ -1,11 +1,11 @@
-//! Who may write a key that only this process orders: inserts any time but while its value is being changed.
+//! Who of a tenant may write a key that only this process orders: inserts any time but while its value is being changed.
 
 use smallvec::SmallVec;
 use stratacache_core::EntryName;
 use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-/// Keys share these.
-const TURNS: usize = 64;
+/// The keys of a tenant share these; no other tenant waits for them.
+const TURNS: usize = 8;
 
 /// Turns by name, in the order in which they were asked for. Nobody who has one waits for another of those that write.
 pub(crate) struct Turns([RwLock<()>; TURNS]);
