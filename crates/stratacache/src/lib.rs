@@ -48,7 +48,7 @@ mod observe;
 pub mod op;
 #[cfg(feature = "otlp")]
 pub mod otlp;
-mod resource;
+pub mod resource;
 mod spawn;
 mod sync;
 mod value;
@@ -65,19 +65,9 @@ pub use load_error::{LeftAlone, LoadError};
 pub use loaded::{LoadContext, Loaded};
 pub use loaders::{LoaderLimits, LoaderStats, Retry};
 pub use namespace::Namespace;
-pub use observe::{
-    CompressionStats, EventStream, Lagged, Latency, MetricFamily, MetricKind, MetricSample, MetricValue, Metrics,
-    Stats, TierStats,
-};
-pub use op::{
-    FollowProgress, Follower, HotKey, HotLoadError, Lookup, Number, WarmEnd, WarmFailure, WarmPriority, WarmProgress,
-    WarmReport, WarmUp,
-};
-pub use resource::{
-    Advice, Argument, CountSource, KindUsage, ListSource, Loading, NotForgotten, PageSource, PartitionSource,
-    Partitions, QuerySource, Resource, Saved, Scope, Source, Usage, UsageReport, UsedKey, WarmMany, WarmRead, Window,
-    WritableSource, Write, WriteError, Written,
-};
+pub use observe::{CompressionStats, EventStream, Lagged, Metrics, Stats, TierStats, metrics};
+pub use op::{Follower, Lookup, Number, WarmEnd, WarmFailure, WarmPriority, WarmProgress, WarmReport, WarmUp};
+pub use resource::Resource;
 pub use stratacache_core::{
     Ceilings, Codec, CodecError, CodecErrorKind, Compress, Consistency, DecodePart, Error, ErrorKind, Glob, IntoKey,
     IntoTag, IntoTargets, Key, KeyPart, Keyspace, LeadingParts, MemoryForm, NormalizeText, OnDisconnect, OnWriteError,

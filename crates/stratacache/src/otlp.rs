@@ -12,7 +12,11 @@ use opentelemetry::{
 use parking_lot::Mutex;
 use stratacache_core::clock::Millis;
 
-use crate::{Cache, Latency, MetricFamily, MetricKind, MetricSample, MetricValue, Metrics, engine::Engine};
+use crate::{
+    Cache,
+    engine::Engine,
+    metrics::{Latency, MetricFamily, MetricKind, MetricSample, MetricValue, Metrics},
+};
 
 /// All instruments of one collection see the same numbers, which are added up once.
 const ONE_COLLECTION: Millis = 500;

@@ -13,9 +13,11 @@ use std::{
 };
 
 use stratacache::{
-    Cache, Keyspace, LoaderLimits, MetricKind, MetricValue, Metrics, Policy, TenantId,
+    Cache, Keyspace, LoaderLimits, Metrics, Policy, TenantId,
     event::{Event, EventKind, EventSink},
-    hours, millis, minutes, seconds,
+    hours,
+    metrics::{MetricKind, MetricValue},
+    millis, minutes, seconds,
     tier::TierParts,
 };
 use stratacache_core::coordinator::Gaps;
@@ -45,7 +47,7 @@ fn rows(prefix: &str) -> Vec<Vec<String>> {
 type Declared = BTreeSet<(String, String, String)>;
 
 fn declared(metrics: &Metrics) -> Declared {
-    let family = |f: &stratacache::MetricFamily| (f.name.into(), f.kind.as_str().into(), f.labels.join(", "));
+    let family = |f: &stratacache::metrics::MetricFamily| (f.name.into(), f.kind.as_str().into(), f.labels.join(", "));
     metrics.families().iter().map(family).collect()
 }
 

@@ -10,7 +10,7 @@ use opentelemetry_sdk::metrics::{
     InMemoryMetricExporter, PeriodicReader, SdkMeterProvider,
     data::{AggregatedMetrics, MetricData, ResourceMetrics},
 };
-use stratacache::{MetricValue, minutes, otlp};
+use stratacache::{metrics::MetricValue, minutes, otlp};
 use stratacache_testkit::tiers::MemoryTier;
 use support::{builder, tenant};
 use tokio::time::sleep;

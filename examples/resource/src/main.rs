@@ -12,7 +12,10 @@ mod source;
 use std::{error::Error, process::ExitCode};
 
 use source::{Book, Books};
-use stratacache::{Cache, Resource, Scope, TenantId, Window};
+use stratacache::{
+    Cache, Resource, TenantId,
+    resource::{Scope, Window},
+};
 
 type Outcome = Result<(), Box<dyn Error>>;
 

@@ -8,7 +8,8 @@ use std::sync::{
 use rusqlite::{Connection, OptionalExtension, Row};
 use serde::{Deserialize, Serialize};
 use stratacache::{
-    CountSource, ListSource, PartitionSource, Partitions, Policy, Source, Window, WritableSource, Written, minutes,
+    Policy, minutes,
+    resource::{CountSource, ListSource, PartitionSource, Partitions, Source, Window, WritableSource, Written},
 };
 use tokio::sync::Mutex;
 

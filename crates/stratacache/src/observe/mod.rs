@@ -6,7 +6,7 @@ mod events;
 mod followed;
 mod histogram;
 mod labels;
-mod metrics;
+pub mod metrics;
 mod stats;
 mod striped;
 
@@ -17,8 +17,7 @@ pub(crate) use events::EventHub;
 pub use events::{EventStream, Lagged};
 pub(crate) use followed::FollowCounters;
 pub(crate) use histogram::Histogram;
-pub use histogram::Latency;
 pub(crate) use labels::Label;
+pub use metrics::Metrics;
 pub(crate) use metrics::{Gathered, LoaderNumbers, SourceLag, TierNumbers};
-pub use metrics::{MetricFamily, MetricKind, MetricSample, MetricValue, Metrics};
 pub use stats::{Stats, TierStats};

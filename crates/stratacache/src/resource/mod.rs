@@ -41,7 +41,7 @@ use crate::{
 ///
 /// ```
 /// use std::{collections::BTreeMap, convert::Infallible, sync::Mutex};
-/// use stratacache::{Cache, Resource, Source, TenantId, WritableSource, Written};
+/// use stratacache::{Cache, Resource, TenantId, resource::{Source, WritableSource, Written}};
 ///
 /// #[derive(Clone, serde::Serialize, serde::Deserialize)]
 /// struct Contact { id: u64, name: String }

@@ -34,8 +34,8 @@ impl Partitions {
 /// What of a resource is to be invalidated; scopes add up with [`and`](Self::and).
 ///
 /// ```
-/// # use stratacache::Scope;
-/// # fn scopes<S: stratacache::PartitionSource<Id = u64, Partition = String>>() -> Scope<S> {
+/// # use stratacache::resource::Scope;
+/// # fn scopes<S: stratacache::resource::PartitionSource<Id = u64, Partition = String>>() -> Scope<S> {
 /// Scope::item(&7).and(Scope::lists()).and(Scope::partition(&"Bonn".to_owned()))
 /// # }
 /// ```

@@ -27,7 +27,7 @@ impl<T: KeyPart + Clone + Send + Sync + 'static> Argument for T {}
 ///
 /// ```
 /// use std::{convert::Infallible, sync::Arc};
-/// use stratacache::{Source, Policy, hours, minutes};
+/// use stratacache::{Policy, hours, minutes, resource::Source};
 ///
 /// #[derive(serde::Serialize, serde::Deserialize)]
 /// struct Contact { id: u64, name: String }
@@ -214,7 +214,7 @@ pub trait WritableSource: Source {
     /// wider than it need be.
     ///
     /// ```
-    /// # use stratacache::Partitions;
+    /// # use stratacache::resource::Partitions;
     /// # struct Contact { city: String }
     /// # struct Contacts;
     /// # impl Contacts {

@@ -1,6 +1,6 @@
 //! Sources that fail to write, and what is certain then.
 
-use stratacache::{ErrorKind, WriteError, event::EventKind};
+use stratacache::{ErrorKind, event::EventKind, resource::WriteError};
 
 use crate::{
     kit::{ROWS, Writing, contact, read_all, resource},

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use proptest::prelude::*;
-use stratacache::{Cache, Resource, Window};
+use stratacache::{Cache, Resource, resource::Window};
 
 use crate::{
     kit::{Contacts, ROWS, resource},
@@ -99,7 +99,7 @@ async fn a_partition_that_looks_like_a_path_or_like_another_tenants_key_stays_in
     of_globex.asked();
     for city in HOSTILE {
         of_acme.asked();
-        acme.invalidate(stratacache::Scope::partition(&city.to_owned())).await.unwrap();
+        acme.invalidate(stratacache::resource::Scope::partition(&city.to_owned())).await.unwrap();
         for other in HOSTILE {
             acme.partition(other.to_owned()).await.unwrap();
             globex.partition(other.to_owned()).await.unwrap();

@@ -7,8 +7,12 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 use stratacache::{
-    Cache, CountSource, ListSource, PageSource, PartitionSource, Partitions, Policy, QuerySource, Resource, Source,
-    Tag, Window, WritableSource, Written, seconds,
+    Cache, Policy, Resource, Tag,
+    resource::{
+        CountSource, ListSource, PageSource, PartitionSource, Partitions, QuerySource, Source, Window, WritableSource,
+        Written,
+    },
+    seconds,
 };
 use tokio::sync::Semaphore;
 

@@ -1,6 +1,6 @@
 //! Writes of nodes that share the order, while it is out of reach.
 
-use stratacache::{Cache, Consistency, Resource, WriteError};
+use stratacache::{Cache, Consistency, Resource, resource::WriteError};
 use stratacache_testkit::shared::{SharedNode, SharedStore};
 
 use crate::{

@@ -1,6 +1,10 @@
 //! Reading, warming, and what a source that fails does.
 
-use stratacache::{Consistency, Freshness, LoadError, Scope, Window, seconds};
+use stratacache::{
+    Consistency, Freshness, LoadError,
+    resource::{Scope, Window},
+    seconds,
+};
 use tokio::time::advance;
 
 use crate::{
@@ -115,7 +119,7 @@ async fn what_was_warmed_by_force_is_new_and_is_what_a_write_forgets() {
     let (contacts, source) = resource(&cache, "acme", &ROWS);
     contacts.many([1, 2]).await.unwrap();
     // somebody writes past the resource
-    let _ = stratacache::WritableSource::save(&source, crate::kit::contact(1, "Bonn", "new")).await.unwrap();
+    let _ = stratacache::resource::WritableSource::save(&source, crate::kit::contact(1, "Bonn", "new")).await.unwrap();
     assert_eq!(contacts.one(1).await.unwrap().unwrap().name, "old");
     assert_eq!(contacts.warm_many([1, 2]).force().await.unwrap()[&1].name, "new");
     assert_eq!(contacts.one(1).await.unwrap().unwrap().name, "new");

@@ -1,6 +1,10 @@
 //! The report of use.
 
-use stratacache::{Advice, Resource, Usage, Window, seconds};
+use stratacache::{
+    Resource,
+    resource::{Advice, Usage, Window},
+    seconds,
+};
 use tokio::time::advance;
 
 use crate::{

@@ -3,7 +3,11 @@
 use std::pin::pin;
 
 use futures_util::FutureExt;
-use stratacache::{Resource, Scope, Window, WriteError, Written, seconds};
+use stratacache::{
+    Resource,
+    resource::{Scope, Window, WriteError, Written},
+    seconds,
+};
 use tokio::time::timeout;
 
 use crate::{
@@ -68,7 +72,7 @@ async fn deleting_what_is_gone_forgets_it_all_the_same() {
     let (contacts, source) = resource(&cache, "acme", &ROWS);
     read_all(&contacts, &source).await;
     // another node has removed it, and died before its turn to say so
-    let _ = stratacache::WritableSource::delete(&source, &1).await.unwrap();
+    let _ = stratacache::resource::WritableSource::delete(&source, &1).await.unwrap();
     let saved = contacts.delete(1).await.unwrap();
     assert!(saved.item().is_none() && !saved.is_changed() && saved.token().is_some());
     assert!(contacts.one(1).await.unwrap().is_none());

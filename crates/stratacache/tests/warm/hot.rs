@@ -72,7 +72,10 @@ impl Asked {
     }
 
     /// Warms the hot rows of a cache.
-    async fn warm(&self, cache: &Cache) -> stratacache::WarmReport<stratacache::HotKey, stratacache::HotLoadError> {
+    async fn warm(
+        &self,
+        cache: &Cache,
+    ) -> stratacache::WarmReport<stratacache::op::HotKey, stratacache::op::HotLoadError> {
         let asked = self.clone();
         cache.warm_hot().load(&ROWS, async move |ns, key: u32| asked.row(ns, key).await).await.unwrap()
     }

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use stratacache::{PageSource, Policy, QuerySource, Source, TenantId, WritableSource, Written, hours, minutes};
+use stratacache::{
+    Policy, TenantId, hours, minutes,
+    resource::{PageSource, QuerySource, Source, WritableSource, Written},
+};
 
 use super::{Contact, Db, DbError, Draft, Page, StageTotals, Statistics, pool::Pool, queries, session::Session};
 

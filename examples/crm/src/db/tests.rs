@@ -1,6 +1,6 @@
 //! The data that everything else stands on.
 
-use stratacache::{PageSource, QuerySource, Source, WritableSource};
+use stratacache::resource::{PageSource, QuerySource, Source, WritableSource};
 
 use super::*;
 

@@ -9,7 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde_json::json;
-use stratacache::{LoadError, WriteError};
+use stratacache::{LoadError, resource::WriteError};
 
 use crate::db::{CompanyRows, DbError};
 

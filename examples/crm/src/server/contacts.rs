@@ -9,7 +9,10 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::{Deserialize, Serialize};
-use stratacache::{Cached, Resource, Saved, Write};
+use stratacache::{
+    Cached, Resource,
+    resource::{Saved, Write},
+};
 use stratacache_http::Tenant;
 use tokio::time::timeout;
 

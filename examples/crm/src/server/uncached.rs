@@ -1,7 +1,7 @@
 //! The same reads as they are without a cache, for the tour to compare with.
 
 use axum::Json;
-use stratacache::{PageSource, QuerySource, Source};
+use stratacache::resource::{PageSource, QuerySource, Source};
 
 use super::{
     answer::AppError,

@@ -10,7 +10,7 @@ use std::time::Duration;
 pub(crate) use gather::{Gathered, TierNumbers};
 pub(crate) use outside::{LoaderNumbers, SourceLag};
 
-use super::histogram::Latency;
+pub use super::histogram::Latency;
 
 /// Every number of a cache, as it was when [`Cache::metrics`](crate::Cache::metrics) was called.
 ///

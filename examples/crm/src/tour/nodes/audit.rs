@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::{Result, ensure};
-use stratacache::Source;
+use stratacache::resource::Source;
 use tokio::time::{Instant, sleep};
 
 use super::{
