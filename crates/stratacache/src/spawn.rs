@@ -80,14 +80,6 @@ impl Spawner {
         }
     }
 
-    /// Starts a task that closing waits for and that is told of it: it ends when it has nothing more to do.
-    pub(crate) fn start_told<F: Future<Output = ()> + Send + 'static>(
-        &self,
-        task: impl FnOnce(watch::Receiver<bool>) -> F,
-    ) {
-        self.start_lasting(task(self.closing.subscribe()));
-    }
-
     /// Runs a future in a task of its own and waits for it: it goes on when the caller goes away.
     ///
     /// # Errors

@@ -2,12 +2,13 @@
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
+    pin::pin,
     sync::Arc,
     time::Duration,
 };
 
 use stratacache_core::event::EventSink;
-use tokio::{sync::watch, time::timeout};
+use tokio::time::timeout;
 
 use super::Engine;
 use crate::observe::{EventHub, EventStream, Lagged};
@@ -20,13 +21,14 @@ async fn give(
     mut stream: EventStream,
     sink: Box<dyn EventSink>,
     hub: std::sync::Weak<EventHub>,
-    mut closing: watch::Receiver<bool>,
+    closing: impl Future<Output = ()>,
 ) {
+    let mut closing = pin!(closing);
     loop {
         let next = tokio::select! {
             biased;
             next = stream.next() => next,
-            _ = closing.wait_for(|closing| *closing) => return,
+            () = &mut closing => return,
         };
         let given = match &next {
             None => return,
@@ -51,7 +53,7 @@ impl Engine {
     /// Starts to give events to a sink.
     pub(crate) fn listen(&self, sink: Box<dyn EventSink>) {
         let (stream, hub) = (self.events.subscribe(), Arc::downgrade(&self.events));
-        self.listeners.start_told(|closing| give(stream, sink, hub, closing));
+        self.listeners.start_lasting(give(stream, sink, hub, self.listeners.closing()));
     }
 
     /// Lets the sinks have what happened until now, and ends their tasks.

@@ -36,7 +36,7 @@ pub(crate) struct Gathered<'a> {
     pub(crate) tasks: usize,
 }
 
-fn sample(labels: &[&str], value: MetricValue) -> MetricSample {
+pub(super) fn sample(labels: &[&str], value: MetricValue) -> MetricSample {
     MetricSample { labels: labels.iter().map(|label| (*label).to_owned()).collect(), value }
 }
 

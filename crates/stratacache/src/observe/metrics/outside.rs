@@ -3,8 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    MetricFamily, MetricKind, MetricSample, MetricValue,
+    MetricFamily, MetricKind, MetricValue,
     families::{Family, family},
+    gather::sample,
 };
 use crate::observe::Stats;
 
@@ -96,10 +97,6 @@ const LAG_TIME: Family = family(
     SOURCE,
     "Age of the oldest change that a followed source still has to be acknowledged.",
 );
-
-fn sample(labels: &[&str], value: MetricValue) -> MetricSample {
-    MetricSample { labels: labels.iter().map(|label| (*label).to_owned()).collect(), value }
-}
 
 /// Returns the metrics of declared loaders.
 pub(super) fn of_loaders(loaders: &[LoaderNumbers]) -> Vec<MetricFamily> {
