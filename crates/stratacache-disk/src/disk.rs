@@ -4,7 +4,7 @@ use std::{fmt, path::Path, sync::Arc};
 
 use stratacache_core::{Result, tier::TierParts};
 
-use crate::{builder::DiskBuilder, journal::DiskJournal, tier::DiskTier};
+use crate::{builder::DiskBuilder, journal::DiskJournal, scan::DiskScan, tier::DiskTier};
 
 /// A disk tier that is open: hand it to a cache, which closes it.
 ///
@@ -32,6 +32,13 @@ impl Disk {
     /// Sets up a disk tier in a directory of its own.
     pub fn builder(path: impl AsRef<Path>) -> DiskBuilder {
         DiskBuilder::new(path.as_ref().to_owned())
+    }
+
+    /// Makes a scan of this tier, by which an operator looks for keys (`namespace.scan_keys` of `stratacache`). It may be kept and used
+    /// while the cache has the tier.
+    #[must_use]
+    pub fn scan(&self) -> DiskScan {
+        DiskScan { shared: Arc::clone(&self.tier.shared) }
     }
 }
 

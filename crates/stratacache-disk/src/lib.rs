@@ -44,9 +44,11 @@ mod disk;
 mod error;
 mod journal;
 mod marks;
+mod scan;
 mod spawn;
 mod store;
 mod tier;
 
 pub use builder::DiskBuilder;
 pub use disk::Disk;
+pub use scan::DiskScan;

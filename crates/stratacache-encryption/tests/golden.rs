@@ -7,7 +7,7 @@ use bytes::Bytes;
 use stratacache_core::{
     Codec, Deployment, EntryCheck, Key, NamespacePath, Scope, TenantId,
     encryption::{Cipher, DataKey, KeyId},
-    envelope::{self, Compression, EnvelopeError, Head, VERSION},
+    envelope::{self, Compression, EnvelopeError, Head, VERSION, VERSION_WITH_KEY},
     stamp::{Incarnation, Position},
 };
 use stratacache_encryption::aes_256_gcm_siv;
@@ -19,7 +19,7 @@ fn cipher() -> Box<dyn Cipher> {
     aes_256_gcm_siv(&DataKey::take(KEY, &mut std::array::from_fn(|i| i as u8))).unwrap()
 }
 
-fn head(body: &[u8]) -> Head {
+fn head(name: &str, body: &[u8]) -> Head {
     let check: EntryCheck = Deployment::new([5; 16]).check(
         &TenantId::parse("acme").unwrap(),
         &NamespacePath::default(),
@@ -44,15 +44,17 @@ fn head(body: &[u8]) -> Head {
         tags: vec![Scope::from_bytes([1; 16]), Scope::from_bytes([2; 16])],
         global_tags: vec![Scope::from_bytes([3; 16])],
         etag: (!body.is_empty()).then(|| "\"1\"".to_owned()),
+        key: (name == "key").then(|| Bytes::copy_from_slice(Key::<()>::new("k").as_bytes())),
         raw_len: body.len() as u32,
     }
 }
 
-const CASES: [(&str, &[u8]); 2] = [("value", b"[1,2,3]"), ("absent", b"")];
+const CASES: [(&str, &[u8]); 3] = [("value", b"[1,2,3]"), ("absent", b""), ("key", b"[4]")];
 
 fn path(name: &str) -> PathBuf {
     let golden = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
-    golden.join(format!("v{VERSION}")).join(format!("{name}.bin"))
+    let version = if name == "key" { VERSION_WITH_KEY } else { VERSION };
+    golden.join(format!("v{version}")).join(format!("{name}.bin"))
 }
 
 #[test]
@@ -61,14 +63,15 @@ fn golden_encrypted_envelopes_are_read_as_they_were_written() {
         let path = path(name);
         if !path.exists() {
             // a new version: written once, looked at, and committed
-            let plain = envelope::encode(&head(body), body).unwrap();
+            let plain = envelope::encode(&head(name, body), body).unwrap();
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(&path, envelope::seal(&plain, PLACE, KEY, &*cipher()).unwrap()).unwrap();
             panic!("{} did not exist and was written: look at it, and commit it", path.display());
         }
         let golden = Bytes::from(std::fs::read(&path).unwrap());
         assert_eq!(envelope::sealed_by(&golden), Some(KEY));
         let (read, text) = envelope::open(&golden, PLACE, &*cipher()).unwrap();
-        assert_eq!((read, &text[..]), (head(body), body), "{name}");
+        assert_eq!((read, &text[..]), (head(name, body), body), "{name}");
     }
 }
 

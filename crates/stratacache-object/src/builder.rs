@@ -15,6 +15,7 @@ use crate::{
     guard::{Bounds, Guard},
     place::{Kind, Place},
     probe,
+    scan::ObjectScan,
     secret::Secret,
     spawn,
     store::Store,
@@ -211,6 +212,19 @@ impl ObjectBuilder {
     pub async fn sweep(self) -> Result<Sweep> {
         let Opened { store, guard, shown } = self.connect().await?;
         Ok(Sweep::new(store, guard, shown))
+    }
+
+    /// Makes a scan of this store, by which an operator looks for keys (`namespace.scan_keys` of `stratacache`). Nothing is asked of the
+    /// store yet.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), but for the probe.
+    ///
+    /// # Panics
+    /// As [`open`](Self::open).
+    pub async fn scan(self) -> Result<ObjectScan> {
+        let Opened { store, guard, shown } = self.connect().await?;
+        Ok(ObjectScan::new(store, guard, shown))
     }
 
     async fn connect(self) -> Result<Opened> {

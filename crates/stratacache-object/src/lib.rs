@@ -44,7 +44,7 @@
 //!   miss. An operation ends within its deadline (2 s), retries included, and these have a budget. A store that
 //!   does not answer costs one operation its deadline in each window of the breaker.
 //! * **Secrets** are in no error, log or `Debug`, and neither is what a store says when it refuses, but for its short code.
-//! * **No list** takes part in reading or writing; only a sweep lists.
+//! * **No list** takes part in reading or writing; only a sweep and a scan list.
 //!
 //! Where the store refuses to create what is there, which is tried when the tier opens, a fill of what was absent does not take
 //! the place of what came meanwhile ([`Object::creates`]). Nothing rests on that, and many stores ignore it.
@@ -70,6 +70,7 @@ mod object;
 mod place;
 mod prefix;
 mod probe;
+mod scan;
 mod secret;
 mod spawn;
 mod store;
@@ -80,4 +81,5 @@ mod time;
 pub use builder::ObjectBuilder;
 pub use object::Object;
 pub use prefix::PrefixError;
+pub use scan::ObjectScan;
 pub use sweep::{Sweep, SweepCursor, SweepError, SweepReport};

@@ -1,4 +1,4 @@
-//! What a list says of objects. Only a sweep lists.
+//! What a list says of objects. Only a sweep and a scan list.
 
 use stratacache_core::clock::Millis;
 

@@ -27,6 +27,15 @@ pub const REDIS_ACL: &str = "resetkeys ~strata:* resetchannels &strata:* nocomma
 pub const REDIS_SWEEP_ACL: &str = "resetkeys %RW~strata:{*}:e %R~strata:{c*}:h %R~strata:{c*}:m? resetchannels nocommands \
      +info +cluster|slots +asking +scan +eval +evalsha +getrange +hmget +hscan +unlink";
 
+/// The permissions that the user of a [`RedisScan`](crate::RedisScan) needs, for the prefix `strata`:
+/// `ACL SETUSER <user> on ><password>` and then this.
+///
+/// It may read the first bytes of entries, and write nothing at all. `SCAN` knows no bounds: whoever may use it sees the *names* of
+/// all keys of the server, which is why nodes may not. For another prefix see
+/// [`RedisScanBuilder::acl`](crate::RedisScanBuilder::acl).
+pub const REDIS_SCAN_ACL: &str = "resetkeys %R~strata:{*}:e %R~strata:{c*}:h resetchannels nocommands +info +cluster|slots \
+     +asking +scan +getrange +exists";
+
 /// What a server is wanted for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Purpose {
@@ -34,6 +43,8 @@ pub(crate) enum Purpose {
     Serve,
     /// To be swept.
     Sweep,
+    /// To be scanned for keys.
+    Scan,
 }
 
 impl Purpose {
@@ -42,6 +53,7 @@ impl Purpose {
         let line = match self {
             Self::Serve => REDIS_ACL,
             Self::Sweep => REDIS_SWEEP_ACL,
+            Self::Scan => REDIS_SCAN_ACL,
         };
         line.replace("strata:", &format!("{prefix}:"))
     }
@@ -145,7 +157,8 @@ mod tests {
     fn the_list_for_a_prefix_names_that_prefix_alone() {
         assert_eq!(acl(Purpose::Serve, "strata").unwrap(), REDIS_ACL);
         assert_eq!(acl(Purpose::Sweep, "strata").unwrap(), REDIS_SWEEP_ACL);
-        for purpose in [Purpose::Serve, Purpose::Sweep] {
+        assert_eq!(acl(Purpose::Scan, "strata").unwrap(), REDIS_SCAN_ACL);
+        for purpose in [Purpose::Serve, Purpose::Sweep, Purpose::Scan] {
             let line = acl(purpose, "shop").unwrap();
             assert!(line.contains("~shop:") && !line.contains("strata"), "{line}");
             assert!(acl(purpose, "*").is_err() && acl(purpose, "a +@all").is_err(), "what would grant more");

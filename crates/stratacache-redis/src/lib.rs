@@ -46,7 +46,7 @@
 //! [`REDIS_ACL`] is the least that a user needs; [`RedisBuilder::acl`] gives it for another prefix. Keys are hashes under one
 //! prefix: once a `deployment_secret` is set, neither tenants nor keys can be read from them; its default is a public constant,
 //! with which names can be guessed. User and password are in no error, log or `Debug`. An operator's [`Sweep`] has a user of
-//! its own, [`REDIS_SWEEP_ACL`].
+//! its own, [`REDIS_SWEEP_ACL`], and so has a [`RedisScan`], [`REDIS_SCAN_ACL`].
 
 mod access;
 mod builder;
@@ -57,6 +57,7 @@ mod health;
 mod link;
 mod names;
 mod rules;
+mod scan;
 mod scripts;
 mod spawn;
 mod startup;
@@ -64,11 +65,13 @@ mod store;
 mod stream;
 mod sweep;
 mod url;
+mod walk;
 
-pub use access::{REDIS_ACL, REDIS_SWEEP_ACL};
+pub use access::{REDIS_ACL, REDIS_SCAN_ACL, REDIS_SWEEP_ACL};
 pub use builder::{Redis, RedisBuilder};
 pub use health::Health;
 #[cfg(feature = "mutants")]
 pub use rules::Rule;
+pub use scan::{RedisScan, RedisScanBuilder};
 pub use stream::{RedisStream, RedisStreamBuilder};
 pub use sweep::{Sweep, SweepBuilder, SweepCursor, SweepError, SweepReport};

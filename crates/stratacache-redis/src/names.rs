@@ -92,9 +92,25 @@ impl Names {
 
     /// Tells whether a key is that of an entry.
     pub(crate) fn is_entry(&self, key: &[u8]) -> bool {
-        let inner = key.strip_prefix(self.prefix.as_bytes()).and_then(|key| key.strip_prefix(b":{"));
-        let name = inner.and_then(|inner| inner.strip_suffix(b"}:e"));
-        name.is_some_and(|name| name.len() == 32 && name.iter().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')))
+        self.name_of(key).is_some()
+    }
+
+    /// Returns the name of an entry, of its key; `None` for any other key.
+    pub(crate) fn name_of(&self, key: &[u8]) -> Option<EntryName> {
+        let inner = key.strip_prefix(self.prefix.as_bytes())?.strip_prefix(b":{")?;
+        let digits: &[u8; 32] = inner.strip_suffix(b"}:e")?.try_into().ok()?;
+        let mut name = [0; 16];
+        for (byte, pair) in name.iter_mut().zip(digits.chunks_exact(2)) {
+            for digit in pair {
+                let value = match digit {
+                    b'0'..=b'9' => digit - b'0',
+                    b'a'..=b'f' => digit - b'a' + 10,
+                    _ => return None,
+                };
+                *byte = *byte << 4 | value;
+            }
+        }
+        Some(EntryName::from_bytes(name))
     }
 
     /// Returns the channel on which a node hears answers.
@@ -159,7 +175,7 @@ mod tests {
     fn the_name_of_an_entry_is_told_from_every_other_key() {
         let names = Names::new("strata").unwrap();
         let name = EntryName::from_bytes([0xa7; 16]);
-        assert!(names.is_entry(names.entry(name).as_bytes()));
+        assert_eq!(names.name_of(names.entry(name).as_bytes()), Some(name));
         let lane = names.lane(Lane::GLOBAL);
         let mut others = vec![names.lease(name), names.nothing(name), names.no_entry_in(|_| true), names.beats.clone()];
         others.extend([&lane.header, &lane.marks[0], &lane.marks[1], &lane.stream].map(Clone::clone));

@@ -3,7 +3,7 @@
 //!
 //! * [`clock`]: [`SimulatedClock`](clock::SimulatedClock) follows tokio's paused time,
 //!   [`ManualClock`](clock::ManualClock) moves only when told.
-//! * [`tiers`]: [`MemoryTier`](tiers::MemoryTier), a reference tier with counters, raw access and a journal.
+//! * [`tiers`]: [`MemoryTier`](tiers::MemoryTier), a reference tier with counters, raw access and a journal, which can be scanned.
 //! * [`faulty`]: [`FaultyTier`](faulty::FaultyTier) fails, hangs, delays, damages and loses replies of any tier.
 //! * [`device`]: [`SmallDevice`](device::SmallDevice) is full or read-only on command.
 //! * [`shared`]: [`SharedStore`](shared::SharedStore), what several nodes share, and each node's connection to it.

@@ -59,7 +59,7 @@ pub use codec::{CacheValue, Coded, Local};
 #[cfg(feature = "mutants")]
 #[doc(hidden)]
 pub use coherence::Rule;
-pub use engine::{FoundKey, FoundKeys, HotKeys, Inspection, KeyHash, LockGuard, TierView};
+pub use engine::{FoundKey, FoundKeys, HotKeys, Inspection, KeyHash, LockGuard, ScanCursor, ScannedKeys, TierView};
 pub use invalidation::{Invalidation, Queued};
 pub use load_error::{LeftAlone, LoadError};
 pub use loaded::{LoadContext, Loaded};
@@ -76,7 +76,7 @@ pub use stratacache_core::{
     tier,
 };
 #[cfg(feature = "disk")]
-pub use stratacache_disk::{Disk, DiskBuilder};
+pub use stratacache_disk::{Disk, DiskBuilder, DiskScan};
 #[cfg(feature = "encryption")]
 pub use stratacache_encryption::{
     FileKeys, FileKeysBuilder, KeyWrap, MasterKey, MasterKeys, MemoryKeys, aes_256_gcm_siv,
@@ -85,15 +85,15 @@ pub use stratacache_encryption::{
 pub use stratacache_macros::{KeyPart, cached};
 #[cfg(feature = "object")]
 pub use stratacache_object::{
-    Object, ObjectBuilder, PrefixError as ObjectPrefixError, Sweep as ObjectSweep, SweepCursor as ObjectSweepCursor,
-    SweepError as ObjectSweepError, SweepReport as ObjectSweepReport,
+    Object, ObjectBuilder, ObjectScan, PrefixError as ObjectPrefixError, Sweep as ObjectSweep,
+    SweepCursor as ObjectSweepCursor, SweepError as ObjectSweepError, SweepReport as ObjectSweepReport,
 };
 #[cfg(feature = "postgres")]
 pub use stratacache_postgres::{OutboxSql, PostgresOutbox, PostgresOutboxBuilder, RowTrigger, SqlPart};
 #[cfg(feature = "redis")]
 pub use stratacache_redis::{
-    Health as RedisHealth, REDIS_ACL, REDIS_SWEEP_ACL, Redis, RedisBuilder, RedisStream, RedisStreamBuilder,
-    Sweep as RedisSweep, SweepBuilder as RedisSweepBuilder, SweepCursor as RedisSweepCursor,
-    SweepError as RedisSweepError, SweepReport as RedisSweepReport,
+    Health as RedisHealth, REDIS_ACL, REDIS_SCAN_ACL, REDIS_SWEEP_ACL, Redis, RedisBuilder, RedisScan,
+    RedisScanBuilder, RedisStream, RedisStreamBuilder, Sweep as RedisSweep, SweepBuilder as RedisSweepBuilder,
+    SweepCursor as RedisSweepCursor, SweepError as RedisSweepError, SweepReport as RedisSweepReport,
 };
 pub use value::IntoValue;

@@ -24,6 +24,8 @@ mod probe;
 mod queued;
 #[path = "redis/refusing.rs"]
 mod refusing;
+#[path = "redis/scan.rs"]
+mod scan;
 #[path = "redis/sweep.rs"]
 mod sweep;
 #[path = "redis/trips.rs"]

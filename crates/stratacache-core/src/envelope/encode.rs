@@ -3,13 +3,16 @@
 use bytes::Bytes;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::{EnvelopeError, FLAG_ABSENT, FLAG_OLDER, HEAD, Head, MAGIC, MAX_BODY, MAX_ETAG, MAX_TAGS, TAIL, VERSION};
+use super::{
+    EnvelopeError, FLAG_ABSENT, FLAG_OLDER, HEAD, Head, MAGIC, MAX_BODY, MAX_ETAG, MAX_KEPT_KEY, MAX_TAGS, TAIL,
+    VERSION, VERSION_WITH_KEY,
+};
 
 /// Writes an envelope; `body` is already encoded and compressed as the head says.
 ///
 /// # Errors
-/// [`EnvelopeError::TooLarge`] when there are more than 255 tags of a kind, the ETag is above 1 KiB or the body above
-/// 1 GiB.
+/// [`EnvelopeError::TooLarge`] when there are more than 255 tags of a kind, the ETag is above 1 KiB, the body above
+/// 1 GiB, or the key above 65,535 bytes.
 pub fn encode(head: &Head, body: &[u8]) -> Result<Bytes, EnvelopeError> {
     let etag = head.etag.as_deref().unwrap_or_default().as_bytes();
     if head.tags.len() > MAX_TAGS || head.global_tags.len() > MAX_TAGS {
@@ -21,12 +24,16 @@ pub fn encode(head: &Head, body: &[u8]) -> Result<Bytes, EnvelopeError> {
     if body.len() > MAX_BODY || head.raw_len as usize > MAX_BODY {
         return Err(EnvelopeError::TooLarge("body above 1 GiB"));
     }
+    let key = head.key.as_deref().unwrap_or_default();
+    if key.len() > MAX_KEPT_KEY {
+        return Err(EnvelopeError::TooLarge("key above 65,535 bytes"));
+    }
     let tags = (head.tags.len() + head.global_tags.len()) * 16;
-    let mut out = Vec::with_capacity(HEAD + tags + etag.len() + body.len() + TAIL);
+    let mut out = Vec::with_capacity(HEAD + tags + key.len() + etag.len() + body.len() + TAIL);
     let flags = u8::from(head.absent) * FLAG_ABSENT + u8::from(head.older_than_token) * FLAG_OLDER;
     out.extend_from_slice(&MAGIC);
     out.extend_from_slice(&[
-        VERSION,
+        if key.is_empty() { VERSION } else { VERSION_WITH_KEY },
         flags,
         head.codec.byte(),
         head.compression as u8,
@@ -51,13 +58,14 @@ pub fn encode(head: &Head, body: &[u8]) -> Result<Bytes, EnvelopeError> {
     }
     out.extend_from_slice(&head.load_ms.to_le_bytes());
     out.extend_from_slice(&(etag.len() as u16).to_le_bytes());
-    out.extend_from_slice(&[0; 2]);
+    out.extend_from_slice(&(key.len() as u16).to_le_bytes());
     out.extend_from_slice(&(body.len() as u32).to_le_bytes());
     out.extend_from_slice(&head.raw_len.to_le_bytes());
     debug_assert_eq!(out.len(), HEAD);
     for tag in head.tags.iter().chain(&head.global_tags) {
         out.extend_from_slice(&tag.to_bytes());
     }
+    out.extend_from_slice(key);
     out.extend_from_slice(etag);
     out.extend_from_slice(body);
     let sum = xxh3_64(&out);

@@ -1,9 +1,9 @@
-//! The form of an entry below memory: a fixed head, then tags, ETag and body, then a checksum.
+//! The form of an entry below memory: a fixed head, then tags, key, ETag and body, then a checksum.
 //!
 //! | offset | bytes | field |
 //! |---|---|---|
 //! | 0 | 2 | magic `SC` |
-//! | 2 | 1 | version, 1 |
+//! | 2 | 1 | version: 1, or 2 if it keeps its key |
 //! | 3 | 1 | flags: 1 absent, 2 older than its token, 4 encrypted |
 //! | 4 | 1 | codec: 1 MessagePack, 2 JSON, 3 Postcard, 128 to 255 own |
 //! | 5 | 1 | compression: 0 none, 1 LZ4, 2 zstd |
@@ -21,21 +21,22 @@
 //! | 104 | 8 | stale if error until |
 //! | 112 | 4 | load time in ms |
 //! | 116 | 2 | length of the ETag |
-//! | 118 | 2 | zero |
+//! | 118 | 2 | length of the key; zero in version 1 |
 //! | 120 | 4 | length of the body as stored |
 //! | 124 | 4 | length of the body when decompressed |
 //! | 128 | 16 each | tags, then global tags |
 //! | | | if encrypted: key id (8), nonce (12) |
-//! | | | ETag, body |
+//! | | | key, ETag, body |
 //! | | | if encrypted: authentication tag (16) |
 //! | end | 8 | XXH3-64 of everything before |
 //!
 //! Integers are little-endian. A head of another version is a miss, not an error. Namespaces and the tenant's name are not
 //! stored: the check proves them, and the reader knows their scopes. The half of the tenant's scope lets an operator's
-//! sweep tell whose an entry is.
+//! sweep tell whose an entry is. Neither is the key, but for keyspaces that are declared `scannable`: their envelopes are of version 2, which
+//! releases that know only version 1 miss.
 //!
 //! Of an encrypted envelope the head and the tags are as they would be in the clear, and are authenticated with the rest;
-//! the lengths of ETag and body are those of the text.
+//! the lengths of key, ETag and body are those of the text.
 
 mod decode;
 mod encode;
@@ -43,21 +44,24 @@ mod error;
 mod outline;
 mod seal;
 
+use bytes::Bytes;
+
 use crate::{
     Codec, EntryCheck, Scope,
     clock::Millis,
     stamp::{Position, Seq},
 };
 
-use decode::Frame;
 pub use decode::{check_whole, decode};
 pub use encode::encode;
 pub use error::EnvelopeError;
-pub use outline::Outline;
+pub use outline::{KeptKey, Outline, kept_key};
 pub use seal::{SEAL, open, seal, sealed_by};
 
-/// The version this build writes.
+/// The version of an envelope that does not keep its key.
 pub const VERSION: u8 = 1;
+/// The version of an envelope that keeps its key.
+pub const VERSION_WITH_KEY: u8 = 2;
 /// Bytes of the fixed head.
 pub const HEAD: usize = 128;
 /// Bytes of the checksum at the end.
@@ -68,6 +72,8 @@ pub const MAX_TAGS: usize = 255;
 pub const MAX_ETAG: usize = 1024;
 /// Longest body in bytes, stored or decompressed.
 pub const MAX_BODY: usize = 1 << 30;
+/// Longest encoded key in bytes that an envelope can keep.
+pub const MAX_KEPT_KEY: usize = u16::MAX as usize;
 
 /// Where the check lies.
 const CHECK_AT: usize = 8;
@@ -146,6 +152,8 @@ pub struct Head {
     pub etag: Option<String>,
     /// The length of the body when decompressed.
     pub raw_len: u32,
+    /// The encoded key, of keyspaces that are `scannable`.
+    pub key: Option<Bytes>,
 }
 
 /// Returns the id of an envelope without judging it; `None` if it is too short to have one.

@@ -1,6 +1,6 @@
 //! What the first bytes of an envelope tell.
 
-use super::{EnvelopeError, FLAG_SEALED, HEAD, MAGIC, SEAL, TAIL, VERSION};
+use super::{EnvelopeError, FLAG_SEALED, HEAD, MAGIC, SEAL, TAIL, decode::key_length};
 use crate::{
     Scope,
     stamp::{Incarnation, Position, Seq},
@@ -29,6 +29,13 @@ pub struct Outline {
 }
 
 impl Outline {
+    /// Returns the low half of the tenant's scope; `None` where there are fewer than [`HEAD`] bytes.
+    #[must_use]
+    pub fn tenant_of(first: &[u8]) -> Option<u64> {
+        let fixed = first.first_chunk::<HEAD>()?;
+        Some(u64::from_le_bytes(std::array::from_fn(|i| fixed[72 + i])))
+    }
+
     /// Returns how many bytes [`read`](Self::read) needs of an envelope that begins so: of its fixed head and its tags.
     /// `None` where there are fewer than [`HEAD`] bytes.
     #[must_use]
@@ -46,9 +53,7 @@ impl Outline {
         if fixed[..2] != MAGIC {
             return Err(EnvelopeError::NotOurs);
         }
-        if fixed[2] != VERSION {
-            return Err(EnvelopeError::Version(fixed[2]));
-        }
+        let key = key_length(fixed)?;
         let (tags, global_tags) = (usize::from(fixed[6]), usize::from(fixed[7]));
         let end = HEAD + (tags + global_tags) * 16;
         let scopes = first.get(HEAD..end).ok_or(EnvelopeError::Malformed("the tags are cut off"))?;
@@ -65,7 +70,42 @@ impl Outline {
             tenant: word(72),
             tags: scopes.by_ref().take(tags).collect(),
             global_tags: scopes.collect(),
-            length: end + etag + body as usize + seal + TAIL,
+            length: end + key + etag + body as usize + seal + TAIL,
         })
     }
+}
+
+/// How an envelope keeps its key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeptKey<'a> {
+    /// Not at all: its keyspace is not `scannable`.
+    Not,
+    /// Encrypted: the whole envelope has to be opened for it.
+    Sealed,
+    /// In the clear, behind more bytes than there are: so many are needed.
+    Beyond(usize),
+    /// In the clear: so many bytes of the envelope end with it.
+    Clear(&'a [u8], usize),
+}
+
+/// Returns the key that an envelope keeps, by its first bytes alone and so without the checksum: whoever goes by it makes sure that the
+/// name of the entry is that of the key.
+///
+/// # Errors
+/// [`EnvelopeError`] where they are not those of an envelope of a known version, or fewer than [`HEAD`].
+pub fn kept_key(first: &[u8]) -> Result<KeptKey<'_>, EnvelopeError> {
+    let fixed = first.first_chunk::<HEAD>().ok_or(EnvelopeError::NotOurs)?;
+    if fixed[..2] != MAGIC {
+        return Err(EnvelopeError::NotOurs);
+    }
+    let length = key_length(fixed)?;
+    if length == 0 {
+        return Ok(KeptKey::Not);
+    }
+    if fixed[3] & FLAG_SEALED != 0 {
+        return Ok(KeptKey::Sealed);
+    }
+    let begin = HEAD + (usize::from(fixed[6]) + usize::from(fixed[7])) * 16;
+    let end = begin + length;
+    Ok(first.get(begin..end).map_or(KeptKey::Beyond(end), |key| KeptKey::Clear(key, end)))
 }

@@ -29,11 +29,21 @@ fn head(seed: u64) -> Head {
         global_tags: (0..seed % 3).map(|t| Scope::from_bytes([t as u8 + 100; 16])).collect(),
         etag: seed.is_multiple_of(2).then(|| format!("\"{seed}\"")),
         raw_len: (seed % 50) as u32,
+        key: None,
     }
 }
 
 fn envelope(seed: u64) -> Bytes {
     encode(&head(seed), &vec![seed as u8; (seed % 50) as usize]).unwrap()
+}
+
+/// As the head of that seed, of a keyspace that keeps its keys.
+fn head_with_key(seed: u64) -> Head {
+    Head { key: Some(Bytes::copy_from_slice(Key::<()>::new(("key", seed)).as_bytes())), ..head(seed) }
+}
+
+fn envelope_with_key(seed: u64) -> Bytes {
+    encode(&head_with_key(seed), &vec![seed as u8; (seed % 50) as usize]).unwrap()
 }
 
 #[test]
@@ -42,13 +52,16 @@ fn what_is_written_is_read_back() {
         let (read, body) = decode(&envelope(seed)).unwrap();
         assert_eq!(read, head(seed));
         assert_eq!(body.len(), (seed % 50) as usize);
+        let (read, body) = decode(&envelope_with_key(seed)).unwrap();
+        assert_eq!(read, head_with_key(seed));
+        assert_eq!(body.len(), (seed % 50) as usize);
     }
 }
 
 #[test]
 fn every_single_bit_flip_of_200_envelopes_is_noticed() {
     for seed in 0..200 {
-        let good = envelope(seed).to_vec();
+        let good = if seed % 2 == 0 { envelope(seed) } else { envelope_with_key(seed) }.to_vec();
         for bit in 0..good.len() * 8 {
             let mut bad = good.clone();
             bad[bit / 8] ^= 1 << (bit % 8);
@@ -59,17 +72,19 @@ fn every_single_bit_flip_of_200_envelopes_is_noticed() {
 
 #[test]
 fn every_truncation_and_extension_is_noticed() {
-    let good = envelope(43).to_vec();
-    for length in 0..good.len() {
-        assert!(decode(&Bytes::copy_from_slice(&good[..length])).is_err(), "{length}");
+    for good in [envelope(43), envelope_with_key(43)] {
+        for length in 0..good.len() {
+            assert!(decode(&good.slice(..length)).is_err(), "{length}");
+        }
+        assert!(decode(&[&good[..], &[0]].concat().into()).is_err());
     }
-    assert!(decode(&[good.as_slice(), &[0]].concat().into()).is_err());
 }
 
 #[test]
 fn lengths_that_lie_are_refused_even_with_a_right_checksum() {
-    for (at, value) in [(120, u32::MAX), (124, u32::MAX), (120, 51), (124, 1)] {
-        let mut bad = envelope(43).to_vec();
+    // with the two bytes before the body's length comes that of the key
+    for (at, value) in [(120, u32::MAX), (124, u32::MAX), (120, 51), (124, 1), (116, u32::MAX), (116, 0)] {
+        let mut bad = envelope_with_key(43).to_vec();
         bad[at..at + 4].copy_from_slice(&value.to_le_bytes());
         let end = bad.len() - TAIL;
         let sum = xxhash_rust::xxh3::xxh3_64(&bad[..end]);
@@ -85,6 +100,37 @@ fn the_golden_envelope_of_version_1_reads_forever() {
     assert_eq!(read, head(46));
     assert_eq!(&body[..], &[46; 46]);
     assert_eq!(&envelope(46)[..], &golden[..], "the format changed: raise VERSION and add a golden file");
+}
+
+#[test]
+fn the_golden_envelope_of_version_2_reads_forever() {
+    let golden = include_bytes!("golden/v2.bin");
+    let (read, body) = decode(&Bytes::from_static(golden)).unwrap();
+    assert_eq!(read, head_with_key(46));
+    assert_eq!(&body[..], &[46; 46]);
+    assert_eq!(&envelope_with_key(46)[..], &golden[..], "the format changed: raise VERSION and add a golden file");
+}
+
+#[test]
+fn a_kept_key_is_read_of_the_first_bytes_alone() {
+    for seed in 0..300 {
+        let (whole, head) = (envelope_with_key(seed), head_with_key(seed));
+        let key = head.key.unwrap();
+        let end = HEAD + (head.tags.len() + head.global_tags.len()) * 16 + key.len();
+        assert_eq!(kept_key(&whole[..end]), Ok(KeptKey::Clear(&key, end)));
+        assert_eq!(kept_key(&whole[..end - 1]), Ok(KeptKey::Beyond(end)));
+        assert_eq!(kept_key(&whole[..HEAD]), Ok(KeptKey::Beyond(end)));
+        assert_eq!(kept_key(&whole[..HEAD - 1]), Err(EnvelopeError::NotOurs));
+        assert_eq!(kept_key(&envelope(seed)), Ok(KeptKey::Not));
+        assert_eq!(Outline::read(&whole).unwrap().length, whole.len());
+    }
+}
+
+#[test]
+fn a_key_that_is_too_long_to_be_kept_is_refused() {
+    let with = |length: usize| encode(&Head { key: Some(vec![7; length].into()), ..head(1) }, &[1]);
+    assert_eq!(decode(&with(MAX_KEPT_KEY).unwrap()).unwrap().0.key.unwrap().len(), MAX_KEPT_KEY);
+    assert!(matches!(with(MAX_KEPT_KEY + 1), Err(EnvelopeError::TooLarge(_))));
 }
 
 #[test]
@@ -107,8 +153,9 @@ fn an_outline_says_of_the_first_bytes_what_the_whole_envelope_says() {
 #[test]
 fn another_version_is_told_apart_from_damage() {
     let mut next = envelope(1).to_vec();
-    next[2] = 2;
-    assert_eq!(decode(&next.into()), Err(EnvelopeError::Version(2)));
+    next[2] = 3;
+    assert_eq!(decode(&next.clone().into()), Err(EnvelopeError::Version(3)));
+    assert_eq!(kept_key(&next), Err(EnvelopeError::Version(3)));
 }
 
 #[test]
@@ -132,16 +179,19 @@ fn a_codec_or_compression_of_a_later_release_is_told_apart_from_damage() {
 proptest! {
     #[test]
     fn no_input_panics(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
-        let _ = (Outline::needs(&bytes), Outline::read(&bytes));
+        let _ = (Outline::needs(&bytes), Outline::read(&bytes), kept_key(&bytes).is_ok());
         let _ = decode(&bytes.into());
     }
 
     #[test]
-    fn no_input_with_our_magic_and_sum_panics(mut bytes in proptest::collection::vec(any::<u8>(), HEAD..400)) {
-        bytes[..3].copy_from_slice(&[b'S', b'C', VERSION]);
+    fn no_input_with_our_magic_and_sum_panics(
+        mut bytes in proptest::collection::vec(any::<u8>(), HEAD..400),
+        version in VERSION..=VERSION_WITH_KEY,
+    ) {
+        bytes[..3].copy_from_slice(&[b'S', b'C', version]);
         let sum = xxhash_rust::xxh3::xxh3_64(&bytes);
         bytes.extend_from_slice(&sum.to_le_bytes());
-        let _ = (Outline::needs(&bytes), Outline::read(&bytes));
+        let _ = (Outline::needs(&bytes), Outline::read(&bytes), kept_key(&bytes).is_ok());
         let _ = decode(&bytes.into());
     }
 }

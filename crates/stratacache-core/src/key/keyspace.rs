@@ -31,6 +31,7 @@ pub struct KeyspaceInfo<V: 'static> {
     marked_parts: u8,
     normalize_text: Option<NormalizeText>,
     loader: Option<&'static str>,
+    scannable: bool,
 }
 
 impl<V: 'static> KeyspaceInfo<V> {
@@ -81,6 +82,12 @@ impl<V: 'static> KeyspaceInfo<V> {
     #[must_use]
     pub const fn marked_parts(&self) -> u8 {
         self.marked_parts
+    }
+
+    /// Tells whether entries below memory keep their keys.
+    #[must_use]
+    pub const fn is_scannable(&self) -> bool {
+        self.scannable
     }
 
     /// Returns the name of the loader whose limits hold for loads of the keyspace, if one was given.
@@ -182,6 +189,7 @@ impl<K: ?Sized, V: 'static> Keyspace<K, V> {
             marked_parts: 0,
             normalize_text: None,
             loader: None,
+            scannable: false,
         };
         Self { info, key: PhantomData }
     }
@@ -227,6 +235,20 @@ impl<K: ?Sized, V: 'static> Keyspace<K, V> {
     pub const fn loader(mut self, name: &'static str) -> Self {
         assert!(!name.is_empty() && name.len() <= 64, "a loader name has 1 to 64 bytes");
         self.info.loader = Some(name);
+        self
+    }
+
+    /// Keeps each key in its entry below memory, so that operators can look for keys there
+    /// (`namespace.scan_keys`). Default: not.
+    ///
+    /// It costs the length of the key in every entry. The key lies beside the value, and is encrypted where that is; without encryption whoever
+    /// can read the tier reads the keys, too. Keys above 65,535 encoded bytes are not kept. Entries that were stored before are found once they
+    /// were stored anew. No invalidation needs this.
+    ///
+    /// Releases that do not know it miss such entries.
+    #[must_use]
+    pub const fn scannable(mut self) -> Self {
+        self.info.scannable = true;
         self
     }
 

@@ -3,6 +3,7 @@
 mod any;
 mod parts;
 mod request;
+mod scan;
 mod sweep;
 
 use std::{error::Error as StdError, fmt, future::Future, sync::Arc, time::Duration};
@@ -10,6 +11,7 @@ use std::{error::Error as StdError, fmt, future::Future, sync::Arc, time::Durati
 pub use any::AnyTier;
 pub use parts::TierParts;
 pub use request::{Fence, GetMany, Got, PutItem, PutMany, PutOutcome, RemoveMany, Want};
+pub use scan::{Look, ScanPage, ScanRequest, ScannedEntry, TierScan};
 pub use sweep::SweepError;
 
 pub use crate::EntryName;

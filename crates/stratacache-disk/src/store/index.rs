@@ -124,6 +124,16 @@ impl Index {
         looked_at
     }
 
+    /// Returns the entries of one shard after a name, in the order of their names.
+    pub(crate) fn after(&self, shard: usize, after: Option<EntryName>) -> Vec<(EntryName, Place)> {
+        let shard = self.shards[shard % SHARDS].lock();
+        let left = shard.iter().filter(|(name, _)| after.is_none_or(|after| **name > after));
+        let mut names: Vec<(EntryName, Place)> = left.map(|(name, slot)| (*name, slot.place())).collect();
+        drop(shard);
+        names.sort_unstable_by_key(|(name, _)| *name);
+        names
+    }
+
     /// Returns how many shards there are.
     pub(crate) const fn shards(&self) -> usize {
         SHARDS

@@ -7,6 +7,7 @@ mod log;
 mod open;
 pub(crate) mod record;
 mod recover;
+mod scan;
 mod segment;
 mod stats;
 
@@ -28,6 +29,7 @@ use index::{Index, Place};
 use log::{Draft, Segments, Writer};
 pub(crate) use open::Config;
 use record::Opened;
+pub(crate) use scan::ScanPlace;
 use stats::Stats;
 
 /// Most names that are looked up where they are asked for.

@@ -7,17 +7,16 @@ mod report;
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use bytes::Bytes;
-use redis::Value;
-
 pub use builder::SweepBuilder;
+use bytes::Bytes;
 pub use report::{SweepCursor, SweepError, SweepReport};
 
 use crate::{
     access::Purpose,
-    link::{Command, Failure, Link, Node, bytes, list},
+    link::{Command, Failure, Link},
     names::Names,
     scripts::Scripts,
+    walk::{self, WalkPlace},
 };
 use lanes::Lanes;
 
@@ -124,27 +123,19 @@ impl Sweep {
 
     async fn walk(&self, from: Option<SweepCursor>, report: &mut SweepReport) -> Result<(), Failure> {
         let mut lanes = Lanes::new(lanes::headers(&self.bench).await?);
-        let mut masters: Vec<(String, Arc<Node>)> =
-            self.bench.link.masters().await?.into_iter().map(|(node, _)| (node.endpoint.to_string(), node)).collect();
-        masters.sort_by(|(one, _), (other, _)| one.cmp(other));
-        let alone = masters.len() == 1;
         let mut examined = 0_u64;
-        for (server, node) in masters {
-            // a server of before that is gone was replaced by one with cursors of its own
-            let mut at = match &from {
-                Some(from) if server < from.server && !alone => continue,
-                Some(from) if server == from.server => from.at,
-                _ => 0,
-            };
+        let from = from.map(|cursor| cursor.0);
+        for (WalkPlace { server, mut at }, node) in walk::servers(&self.bench.link, from.as_ref()).await? {
             loop {
-                report.cursor = Some(SweepCursor { server: server.clone(), at });
+                report.cursor = Some(SweepCursor(WalkPlace { server: server.clone(), at }));
                 if examined >= self.most {
                     return Ok(());
                 }
                 if examined > 0 {
                     tokio::time::sleep(self.pause).await;
                 }
-                let (next, keys) = self.scan(&node, at).await?;
+                let Bench { link, names, .. } = &*self.bench;
+                let (next, keys) = walk::step(link, names, &node, at, self.batch as usize).await?;
                 examined += (keys.len() as u64).max(u64::from(self.batch));
                 self.page(&node, keys, &mut lanes, report).await?;
                 at = next;
@@ -155,21 +146,6 @@ impl Sweep {
         }
         report.cursor = None;
         Ok(())
-    }
-
-    async fn scan(&self, node: &Node, at: u64) -> Result<(u64, Vec<String>), Failure> {
-        let (at, count) = (at.to_string(), self.batch.to_string());
-        let scan = Command::plain(&["SCAN", &at, "MATCH", &self.bench.names.entries(), "COUNT", &count]);
-        let reply = self.bench.link.send(node, &[scan], self.bench.link.until()).await?.one()?;
-        let [next, keys] = <[Value; 2]>::try_from(list(reply)?).map_err(|_| Failure::Garbled("SCAN"))?;
-        let next = crate::link::number(next)?;
-        // whatever else matches the pattern is not ours
-        let ours = |key: Value| {
-            let key = bytes(key)?;
-            Ok(String::from_utf8(key).ok().filter(|key| self.bench.names.is_entry(key.as_bytes())))
-        };
-        let keys: Vec<Option<String>> = list(keys)?.into_iter().map(ours).collect::<Result<_, Failure>>()?;
-        Ok((next, keys.into_iter().flatten().collect()))
     }
 }
 

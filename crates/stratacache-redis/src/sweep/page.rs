@@ -9,7 +9,10 @@ use super::{
     Bench, Sweep, SweepReport,
     lanes::{self, Lanes},
 };
-use crate::link::{Command, Failure, Node, accepted, number};
+use crate::{
+    link::{Command, Failure, Node, number},
+    walk::unless_odd,
+};
 
 /// Bytes before the envelope: the history of the store.
 const STORE: usize = 8;
@@ -79,7 +82,7 @@ impl Sweep {
             ended.iter().map(|(seen, by_store)| bench.remove(&seen.key, seen.mark(), *by_store)).collect();
         let replies = bench.link.send(node, &commands, bench.link.until()).await?.values;
         for ((seen, _), reply) in ended.iter().zip(replies) {
-            match answer(reply)? {
+            match unless_odd(reply)? {
                 None => report.skipped += 1,
                 Some(reply) if number(reply.clone())? == 1 => {
                     report.unlinked += 1;
@@ -89,15 +92,6 @@ impl Sweep {
             }
         }
         Ok(())
-    }
-}
-
-/// Returns the reply, or nothing where the key is of another type, or its slot is not here any more.
-fn answer(reply: Value) -> Result<Option<Value>, Failure> {
-    match accepted(reply) {
-        Err(Failure::Refused(refusal)) if refusal.to.is_some() || refusal.code == "WRONGTYPE" => Ok(None),
-        Err(failure) => Err(failure),
-        Ok(value) => Ok(Some(value)),
     }
 }
 
@@ -117,7 +111,7 @@ async fn read(
     let store = id.map_err(|_| Failure::Garbled("INFO has no master_replid"))?.to_be_bytes();
     let mut first = Vec::new();
     for (key, value) in keys.into_iter().zip(values) {
-        match answer(value)? {
+        match unless_odd(value)? {
             None => report.skipped += 1,
             // it is gone
             Some(Value::BulkString(bytes)) if bytes.is_empty() => {}
@@ -148,7 +142,7 @@ async fn outlines(
         let values = bench.link.send(node, &commands, bench.link.until()).await?.values;
         for (at, value) in cut.into_iter().zip(values) {
             // what is not as it was is not read as an envelope below
-            first[at].1 = match answer(value)? {
+            first[at].1 = match unless_odd(value)? {
                 Some(Value::BulkString(bytes)) => bytes,
                 _ => Vec::new(),
             };

@@ -4,20 +4,18 @@ use std::{fmt, str::FromStr};
 
 use stratacache_core::Error;
 
+use crate::walk::{NoPlace, WalkPlace};
+
 /// Where a sweep goes on. As text it can be kept until the next run.
 ///
 /// It is good for as long as the server runs: after a restart or a failover some entries may be passed over, and none is
 /// ever removed that should stay. The next sweep from the beginning finds the others.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SweepCursor {
-    /// Which server, of a cluster.
-    pub(super) server: String,
-    pub(super) at: u64,
-}
+pub struct SweepCursor(pub(super) WalkPlace);
 
 impl fmt::Display for SweepCursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}@{}", self.at, self.server)
+        self.0.fmt(f)
     }
 }
 
@@ -25,11 +23,10 @@ impl FromStr for SweepCursor {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        let parts = text.split_once('@').and_then(|(at, server)| Some((at.parse().ok()?, server)));
-        let (at, server) = parts.ok_or_else(|| {
+        let none = |NoPlace| {
             Error::invalid("this is not the text of a sweep's cursor: give what `SweepCursor::to_string` gave")
-        })?;
-        Ok(Self { server: server.to_owned(), at })
+        };
+        text.parse().map(Self).map_err(none)
     }
 }
 

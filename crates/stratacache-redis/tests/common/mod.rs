@@ -229,6 +229,7 @@ pub(crate) fn envelope(n: u64, stamp: Position, global: Position) -> Bytes {
         global_tags: Vec::new(),
         etag: None,
         raw_len: 4,
+        key: None,
     };
     encode(&head, b"body").unwrap()
 }

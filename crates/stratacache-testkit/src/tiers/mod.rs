@@ -5,6 +5,7 @@
 
 mod journal;
 mod memory;
+mod scan;
 mod store;
 
 pub use journal::MemoryJournal;

@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use stratacache_core::{
     CodecError, EntryName, KeyspaceInfo, OnWriteError, Policy, WriteMode,
     clock::Millis,
-    envelope::{self, Head},
+    envelope::{self, Head, MAX_KEPT_KEY},
     event::EventKind,
     stamp::{Lane, Position, Seq},
     tier::{Fence, PutItem, PutMany, PutOutcome, TierError, TierErrorKind},
@@ -206,6 +206,8 @@ impl Engine {
         let meta = &entry.meta;
         let times = entry.times();
         let packing = self.packing_of(entry, keyspace, policy)?;
+        let kept =
+            Some(key).filter(|key| keyspace.is_some_and(KeyspaceInfo::is_scannable) && key.len() <= MAX_KEPT_KEY);
         let envelope = Head {
             absent: packing.is_none(),
             older_than_token: carried,
@@ -226,6 +228,7 @@ impl Engine {
             global_tags: meta.scopes.global_tags().to_vec(),
             etag: meta.etag().map(str::to_owned),
             raw_len: packing.as_ref().map_or(0, |p| p.raw_len),
+            key: kept.map(Bytes::copy_from_slice),
         };
         let body = packing.as_ref().map_or(&[][..], |p| &p.body);
         envelope::encode(&envelope, body).map(Some).map_err(|e| CodecError::encode(e.reason()).with_source(e))

@@ -3,14 +3,15 @@
 use std::{fmt, time::Duration};
 
 use serde::Serialize;
-use stratacache_core::{Glob, IntoTargets, KeyView, Target};
+use stratacache_core::{Glob, IntoTargets, KeyView, Target, clock::Millis};
 
 use super::{Door, Engine, Standing};
 
 /// What is shown of all keys together is no more than this.
-const MOST_BYTES: usize = 16 << 20;
+pub(super) const MOST_BYTES: usize = 16 << 20;
 
-/// A key that memory holds. Made by [`Namespace::find_keys`](crate::Namespace::find_keys). `Debug` prints no key.
+/// A key that memory holds, or a tier below it. Made by [`Namespace::find_keys`](crate::Namespace::find_keys) and
+/// [`Namespace::scan_keys`](crate::Namespace::scan_keys). `Debug` prints no key.
 #[derive(Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct FoundKey {
@@ -28,8 +29,31 @@ pub struct FoundKey {
     pub age: Duration,
     /// How long its entry is still fresh.
     pub fresh_for: Duration,
-    /// What its entry weighs in memory, in bytes.
+    /// What its entry weighs in memory, or the length of its envelope below, in bytes.
     pub weight: u64,
+}
+
+impl FoundKey {
+    /// Makes it; the times are when the entry was made, and until when it is fresh.
+    pub(super) fn new(
+        view: &KeyView<'_>,
+        encoded: Vec<u8>,
+        absent: bool,
+        (created, fresh_until): (Millis, Millis),
+        now: Millis,
+        weight: u64,
+    ) -> Self {
+        Self {
+            shown: view.to_string(),
+            keyspace: view.keyspace().map(str::to_owned),
+            version: view.version(),
+            encoded,
+            absent,
+            age: Duration::from_millis(now.saturating_sub(created)),
+            fresh_for: Duration::from_millis(fresh_until.saturating_sub(now)),
+            weight,
+        }
+    }
 }
 
 impl fmt::Debug for FoundKey {
@@ -82,19 +106,11 @@ impl Engine {
                         found.more = true;
                         return false;
                     }
-                    let shown = view.to_string();
-                    bytes += shown.len() + key.len();
-                    let times = slot.times();
-                    found.keys.push(FoundKey {
-                        shown,
-                        keyspace: view.keyspace().map(str::to_owned),
-                        version: view.version(),
-                        encoded: key.to_vec(),
-                        absent: slot.is_absent(),
-                        age: Duration::from_millis(now.saturating_sub(times.created)),
-                        fresh_for: Duration::from_millis(times.fresh_until.saturating_sub(now)),
-                        weight: u64::from(slot.meta().weight),
-                    });
+                    let times = (slot.times().created, slot.times().fresh_until);
+                    let weight = u64::from(slot.meta().weight);
+                    let key = FoundKey::new(&view, key.to_vec(), slot.is_absent(), times, now, weight);
+                    bytes += key.shown.len() + key.encoded.len();
+                    found.keys.push(key);
                 }
                 true
             },

@@ -18,6 +18,7 @@ mod lock;
 mod lookup;
 mod options;
 mod or_queue;
+mod scan;
 mod take;
 mod target;
 mod update;
@@ -39,6 +40,7 @@ pub use load::{GetOrLoad, GetOrLoadOptional, GetOrLoadWith, Refresh};
 pub use lock::Lock;
 pub use lookup::{Lookup, LookupOp};
 pub use or_queue::OrQueue;
+pub use scan::ScanKeys;
 pub use take::Take;
 pub use update::Update;
 pub use warm::{

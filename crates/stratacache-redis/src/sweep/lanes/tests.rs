@@ -39,6 +39,7 @@ fn outline(stamp: Position, global: Position) -> Outline {
         global_tags: vec![scope(20)],
         etag: None,
         raw_len: 0,
+        key: None,
     };
     let envelope: Bytes = envelope::encode(&head, b"").unwrap();
     Outline::read(&envelope).unwrap()

@@ -192,5 +192,6 @@ fn head(length: usize) -> Head {
         global_tags: Vec::new(),
         etag: None,
         raw_len: length as u32,
+        key: None,
     }
 }
