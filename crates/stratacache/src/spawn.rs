@@ -22,6 +22,29 @@ pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send 
     })
 }
 
+/// Gives other tasks a turn in the course of work on many keys: a reader whose task is behind it in a worker's queue waits for a few
+/// keys, not for all.
+#[derive(Debug, Default)]
+pub(crate) struct Courtesy {
+    done: u32,
+}
+
+impl Courtesy {
+    /// So many keys, a few microseconds, and then others.
+    const KEYS: u32 = 2;
+
+    /// Says that a key more was worked on.
+    ///
+    /// # Cancel safety
+    /// May be dropped at any time.
+    pub(crate) async fn step(&mut self) {
+        self.done = self.done.wrapping_add(1);
+        if self.done.is_multiple_of(Self::KEYS) {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
 /// Starts the tasks of one cache.
 #[derive(Debug)]
 pub(crate) struct Spawner {

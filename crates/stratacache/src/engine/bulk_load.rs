@@ -30,6 +30,7 @@ use crate::{
     flight::{Flight, Lead, Role},
     memory::{Entry, Held, MapKey},
     observe::Counter,
+    spawn::Courtesy,
 };
 
 /// Loads the keys with these indices; what it leaves out is absent.
@@ -181,13 +182,32 @@ impl Engine {
         V: CacheValue,
         E: Send + Sync + 'static,
     {
-        let BulkRequest { call, load } = request;
-        let mut leader =
-            BulkLeader { engine: Arc::clone(self), call, standing, seal: self.no_seal(), led: BTreeMap::new() };
+        let (mut leader, load) = BulkLeader::new(self, request, standing);
         let awaited = wishes.into_iter().filter_map(|wish| leader.join_or_lead(wish, start)).collect();
-        if !leader.led.is_empty() {
-            self.spawner.start(leader.run(load));
+        leader.take_off(load);
+        awaited
+    }
+
+    /// As [`join_or_lead_many`](Self::join_or_lead_many), and gives others their turn. For tasks that nobody drops: flights that were begun
+    /// would land as abandoned.
+    pub(super) async fn join_or_lead_in_turns<V, E>(
+        self: &Arc<Self>,
+        request: BulkRequest<V, E>,
+        wishes: Vec<Wish<V>>,
+        start: &Stamp,
+        standing: Standing,
+    ) -> Vec<Awaited<V, E>>
+    where
+        V: CacheValue,
+        E: Send + Sync + 'static,
+    {
+        let (mut leader, load) = BulkLeader::new(self, request, standing);
+        let (mut awaited, mut courtesy) = (Vec::with_capacity(wishes.len()), Courtesy::default());
+        for wish in wishes {
+            awaited.extend(leader.join_or_lead(wish, start));
+            courtesy.step().await;
         }
+        leader.take_off(load);
         awaited
     }
 }
@@ -204,6 +224,20 @@ struct BulkLeader<V: CacheValue, E: Send + Sync + 'static> {
 }
 
 impl<V: CacheValue, E: Send + Sync + 'static> BulkLeader<V, E> {
+    fn new(engine: &Arc<Engine>, request: BulkRequest<V, E>, standing: Standing) -> (Self, Loading<BulkLoad<V, E>>) {
+        let BulkRequest { call, load } = request;
+        let seal = engine.no_seal();
+        (Self { engine: Arc::clone(engine), call, standing, seal, led: BTreeMap::new() }, load)
+    }
+
+    /// Starts the task that runs the flights, if there are any.
+    fn take_off(self, load: Loading<BulkLoad<V, E>>) {
+        if !self.led.is_empty() {
+            let engine = Arc::clone(&self.engine);
+            engine.spawner.start(self.run(load));
+        }
+    }
+
     fn join_or_lead(&mut self, wish: Wish<V>, start: &Stamp) -> Option<Awaited<V, E>> {
         let Wish { index, stale, behind } = wish;
         let (ns, key) = (&self.call.ns, &self.call.keys[index]);
@@ -249,7 +283,7 @@ impl<V: CacheValue, E: Send + Sync + 'static> BulkLeader<V, E> {
         let (place, limit) = (self.call.place.take(), self.call.policy.load_timeout_time());
         let running = Running { ns: &ns, key: &first, protection: &self.call.protection, place, limit };
         match running.run(load, |load, _| load(wanted.clone())).await {
-            Ok(values) => self.store(values.into_iter().collect(), began),
+            Ok(values) => self.store(values.into_iter().collect(), began).await,
             Err(error) => self.fail(&error).await,
         }
     }
@@ -376,12 +410,14 @@ impl<V: CacheValue, E: Send + Sync + 'static> BulkLeader<V, E> {
     }
 
     /// Puts what was loaded into memory, lands the flights, and fills the tiers below behind them.
-    fn store(self, mut values: HashMap<usize, V>, began: Millis) {
+    async fn store(self, mut values: HashMap<usize, V>, began: Millis) {
         let Self { engine, call, led, seal, .. } = self;
         let BulkCall { ns, keys, policy, ttl, tags, .. } = call;
-        let mut to_fill = Vec::with_capacity(led.len());
-        let mut unused = Vec::new();
+        let below = engine.goes_below::<V>(&policy);
+        let mut to_fill = Vec::with_capacity(if below { led.len() } else { 0 });
+        let (mut unused, mut courtesy) = (Vec::new(), Courtesy::default());
         for (index, one) in led {
+            courtesy.step().await;
             let key = &keys[index];
             let making = Making {
                 ns: &ns,
@@ -405,6 +441,7 @@ impl<V: CacheValue, E: Send + Sync + 'static> BulkLeader<V, E> {
                     ns.count(key, Counter::not_stored);
                     unused.push(engine.right_among(&ns, one.name, &one.fences, &policy));
                 }
+                Kept::Yes | Kept::TooHeavy if !below => {}
                 Kept::Yes | Kept::TooHeavy => to_fill.push((index, one.name, entry, one.fences, one.fill)),
             }
         }

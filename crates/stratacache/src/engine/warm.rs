@@ -10,7 +10,7 @@ use super::{
     bulk_load::Wish,
     lead::{Landed, LoadOutcome},
 };
-use crate::{LoadError, codec::CacheValue, memory::Entry, observe::Counter};
+use crate::{LoadError, codec::CacheValue, memory::Entry, observe::Counter, spawn::Courtesy};
 
 /// What came of warming one key.
 pub(crate) enum Warmed<V> {
@@ -68,7 +68,8 @@ impl Engine {
         self.wait_for_flight(request, stale, start).await.map(Warmed::Landed)
     }
 
-    /// Warms many keys with one call of the loader for all that no tier has; each has an outcome of its own.
+    /// Warms many keys with one call of the loader for all that no tier has; each has an outcome of its own. Readers have their turn
+    /// every few keys; dropped half-way, those that joined get nothing, so it runs in a task of its own.
     pub(crate) async fn warm_many<V, E>(
         self: &Arc<Self>,
         request: BulkRequest<V, E>,
@@ -82,7 +83,9 @@ impl Engine {
         let (waiting_since, start) = self.mirror.begin_fill(&ns.tenant.marks);
         let mut outcomes: Vec<_> = keys.iter().map(|_| Ok(Warmed::There)).collect();
         let mut wishes = Vec::with_capacity(keys.len());
+        let mut courtesy = Courtesy::default();
         for (index, key) in keys.iter().enumerate() {
+            courtesy.step().await;
             let stale = match self.peek_for_warming(&ns, key, true, standing) {
                 Memory::Fresh if !request.call.forced => continue,
                 // a forced load reports its failure, whatever might stand in
@@ -98,7 +101,8 @@ impl Engine {
             wishes.iter().for_each(|wish| ns.count(&keys[wish.index], Counter::overloads));
             return Err(LoadError::Overloaded);
         };
-        for one in self.join_or_lead_many(request, wishes, &start, standing) {
+        for one in self.join_or_lead_in_turns(request, wishes, &start, standing).await {
+            courtesy.step().await;
             let index = one.index;
             let outcome: LoadOutcome<V, E> = self.outcome(&ns, &keys[index], one, waiting_since.began()).await;
             outcomes[index] = outcome.map(Warmed::Landed);

@@ -20,12 +20,11 @@ use crate::{
     LoadError,
     codec::CacheValue,
     engine::{BulkCall, BulkRequest, Call, Door, Place, Protection, Request, Standing, Warmed},
+    spawn::Courtesy,
 };
 
 /// A batch that is not full waits so long for further keys of a stream.
 const PAUSE: Duration = Duration::from_millis(50);
-/// After so many keys that have nothing to wait for, others get a turn.
-const TURN: u32 = 64;
 
 /// What was asked for, checked.
 pub(super) struct Plan {
@@ -145,7 +144,7 @@ where
         // who cannot tell now will say so when the batch is read
         let standing = self.door.engine.catch_up(&self.door, &self.plan.policy).await;
         let standing = standing.unwrap_or(Standing::OnlyAfter(Millis::MAX));
-        let mut in_a_row = 0;
+        let mut courtesy = Courtesy::default();
         while self.next.len() < self.unit {
             let next = match self.next.is_empty() {
                 true => self.keys.next().await,
@@ -174,10 +173,7 @@ where
                 }
                 self.next.push(Item { original, key });
             }
-            in_a_row += 1;
-            if in_a_row % TURN == 0 {
-                tokio::task::yield_now().await;
-            }
+            courtesy.step().await;
         }
         None
     }
@@ -207,9 +203,10 @@ where
         let (policy, tags, forced) = (self.plan.policy, self.plan.tags.clone(), self.plan.forced);
         let protection = self.plan.protection.clone();
         let mut seen = HashSet::with_capacity(batch.len());
+        let is_first: Vec<bool> = batch.iter().map(|item| seen.insert(item.key.as_bytes())).collect();
         let (mut originals, mut keys) = (Vec::with_capacity(batch.len()), Vec::with_capacity(batch.len()));
-        for Item { original, key } in batch {
-            if seen.insert(key.as_bytes().to_vec()) {
+        for (Item { original, key }, is_first) in batch.into_iter().zip(is_first) {
+            if is_first {
                 originals.push(original);
                 keys.push(key);
             } else {
@@ -260,13 +257,14 @@ where
                     }
                 },
             };
-            let mut closed = false;
+            let (mut closed, mut courtesy) = (false, Courtesy::default());
             for (original, outcome) in originals.into_iter().zip(outcomes) {
                 if matches!(outcome, Err(LoadError::Closed)) {
                     closed = true; // not done: to resume, it is begun again
                 } else {
                     tally.settle(original, outcome);
                 }
+                courtesy.step().await;
             }
             if !closed {
                 tally.close(first);
