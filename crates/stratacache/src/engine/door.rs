@@ -32,12 +32,15 @@ pub(crate) fn nearest<const N: usize>(all: [Consistency; N]) -> Consistency {
 }
 
 impl Engine {
-    /// Returns the door to a namespace, without defaults of its own.
-    pub(crate) fn door(self: &Arc<Self>, id: &TenantId, path: &NamespacePath) -> Arc<Door> {
+    /// Returns the door to a namespace, without defaults of its own but how new answers are.
+    pub(crate) fn door(self: &Arc<Self>, id: &TenantId, path: &NamespacePath, consistency: Consistency) -> Arc<Door> {
         let tenant = self.tenants.get(id, &self.mirror, &self.deployment, &self.limits);
-        let make = || Space::new(&self.deployment, &self.ledger, &tenant.id, path.clone(), self.shared);
-        let space = tenant.space(path, make);
-        Arc::new(Door::bare(Arc::clone(self), tenant, space, Consistency::Inherit))
+        let space = self.space(&tenant, path);
+        Arc::new(Door::bare(Arc::clone(self), tenant, space, consistency))
+    }
+
+    pub(crate) fn space(&self, tenant: &Tenant, path: &NamespacePath) -> Arc<Space> {
+        tenant.space(path, || Space::new(&self.deployment, &self.ledger, &tenant.id, path.clone(), self.shared))
     }
 }
 

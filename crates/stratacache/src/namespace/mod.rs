@@ -17,7 +17,7 @@ use std::{sync::Arc, time::Duration};
 use stratacache_core::{IntoTag, KeyPart, NamespacePath, Policy, Result, Stamp, TenantId};
 
 use crate::{
-    engine::{Door, Engine, Space, Tenant, nearest},
+    engine::{Door, Engine, nearest},
     observe::{Filter, Stats},
 };
 
@@ -47,14 +47,8 @@ pub struct Namespace {
 
 impl Namespace {
     pub(crate) fn root(engine: &Arc<Engine>, id: &TenantId) -> Self {
-        let tenant = engine.tenants.get(id, &engine.mirror, &engine.deployment, &engine.limits);
-        let space = Self::space(engine, &tenant, &NamespacePath::default());
-        let door = Door::bare(Arc::clone(engine), tenant, space, engine.default_policy.consistency_mode());
-        Self { door: Arc::new(door) }
-    }
-
-    fn space(engine: &Engine, tenant: &Tenant, path: &NamespacePath) -> Arc<Space> {
-        tenant.space(path, || Space::new(&engine.deployment, &engine.ledger, &tenant.id, path.clone(), engine.shared))
+        let consistency = engine.default_policy.consistency_mode();
+        Self { door: engine.door(id, &NamespacePath::default(), consistency) }
     }
 
     fn changed(&self, change: impl FnOnce(&mut Door)) -> Self {
@@ -81,14 +75,14 @@ impl Namespace {
     pub fn namespace(&self, part: impl KeyPart) -> Self {
         let path = self.door.space.prefix.path().child(&part, self.door.engine.limits.max_namespace_depth);
         self.changed(|door| match path {
-            Ok(path) => door.space = Self::space(&door.engine, &door.tenant, &path),
+            Ok(path) => door.space = door.engine.space(&door.tenant, &path),
             Err(error) => door.fault = Some(error),
         })
     }
 
     /// Returns the namespace with this path, of the same tenant.
     pub(crate) fn at(&self, path: NamespacePath) -> Self {
-        self.changed(|door| door.space = Self::space(&door.engine, &door.tenant, &path))
+        self.changed(|door| door.space = door.engine.space(&door.tenant, &path))
     }
 
     /// Returns the same namespace, where every entry also gets this tag.

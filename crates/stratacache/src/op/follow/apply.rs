@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use stratacache_core::{NamespacePath, Result, coordinator::Strength};
+use stratacache_core::{Consistency, NamespacePath, Result, coordinator::Strength};
 
 use super::lines::{Item, Work};
 use crate::engine::{Engine, Target, Targets};
@@ -21,7 +21,7 @@ pub(super) async fn apply(engine: &Arc<Engine>, work: Work) -> Result<()> {
             Item::GlobalTag => global_tags.push(scope),
         }
     }
-    let door = engine.door(&work.owner, &root);
+    let door = engine.door(&work.owner, &root, Consistency::Inherit);
     if work.everything {
         let tenant = door.space.scopes.path().first().map(|scope| Target::namespace(*scope));
         at_root = Targets { scopes: tenant.into_iter().collect(), everything: true, ..Targets::default() };
@@ -34,7 +34,7 @@ pub(super) async fn apply(engine: &Arc<Engine>, work: Work) -> Result<()> {
         engine.invalidate(&door, at_root, Strength::Hard).await?;
     }
     for (path, keys) in keys {
-        let door = engine.door(&work.owner, &path);
+        let door = engine.door(&work.owner, &path, Consistency::Inherit);
         engine.invalidate(&door, Targets { keys, ..Targets::default() }, Strength::Hard).await?;
     }
     Ok(())

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use stratacache_core::{
-    Error, NamespacePath, Result, Scope, TenantId,
+    Consistency, Error, NamespacePath, Result, Scope, TenantId,
     follow::{Change, ChangeTarget, KeyspaceShape, LocatedTarget},
 };
 
@@ -67,7 +67,7 @@ fn add(
         .levels
         .iter()
         .try_fold(NamespacePath::default(), |path, level| path.child_encoded(level.as_bytes(), most))?;
-    let door = engine.door(owner, &path);
+    let door = engine.door(owner, &path, Consistency::Inherit);
     let resolved = resolve(&door, vec![target], false)?;
     for key in resolved.keys {
         items.push((engine.key_scope(&door, &key), Item::Key(path.clone(), key)));
