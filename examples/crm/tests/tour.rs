@@ -1,41 +1,40 @@
 //! The tour holds what it promises, and notices when the application does not.
-//!
-//! Each build is made by a cargo of its own, with exactly the features named here and in a folder of its own: whatever
-//! features this test was built with have no part in it.
 
 use std::process::{Command, Output};
 
 use serde_json::Value;
 use stratacache_testkit::s3::Moto;
 
-/// Runs the tour of a build and returns its exit code and report.
-fn tour(features: &str) -> (Option<i32>, Value) {
-    run(features, &[])
+const CRM: &str = env!("CARGO_BIN_EXE_crm");
+// the same application with one mistake each
+const BROKEN_TENANT: &str = env!("CARGO_BIN_EXE_crm-broken-tenant");
+const BROKEN_INVALIDATION: &str = env!("CARGO_BIN_EXE_crm-broken-invalidation");
+
+/// Runs the tour of a program and returns its exit code and report.
+fn tour(program: &str) -> (Option<i32>, Value) {
+    run(program, &[])
 }
 
 /// Runs the tour of three nodes on a Redis of its own.
-fn tour_of_many_nodes(features: &str) -> (Option<i32>, Value) {
-    run(features, &["--nodes", "3"])
+fn tour_of_many_nodes(program: &str) -> (Option<i32>, Value) {
+    run(program, &["--nodes", "3"])
 }
 
-fn run(features: &str, arguments: &[&str]) -> (Option<i32>, Value) {
-    run_in(features, arguments, &[])
+fn run(program: &str, arguments: &[&str]) -> (Option<i32>, Value) {
+    run_in(program, arguments, &[])
 }
 
 /// Runs a tour with something in its environment.
-fn run_in(features: &str, arguments: &[&str], environment: &[(&str, &str)]) -> (Option<i32>, Value) {
+fn run_in(program: &str, arguments: &[&str], environment: &[(&str, &str)]) -> (Option<i32>, Value) {
     let data = tempfile::tempdir().expect("a folder");
-    let Output { status, stdout, stderr } = Command::new(env!("CARGO"))
-        .args(["run", "--quiet", "--package", "crm", "--no-default-features", "--features", features])
-        .args(["--target-dir", concat!(env!("CARGO_TARGET_TMPDIR"), "/tour")])
-        .args(["--", "--json", "--seconds", "4", "--data"])
+    let Output { status, stdout, stderr } = Command::new(program)
+        .args(["--json", "--seconds", "4", "--data"])
         .arg(data.path())
         .args(arguments)
         .env_remove("CRM_REDIS") // the redis of whoever runs the tests is left alone
         .envs(environment.iter().copied())
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
-        .expect("cargo");
+        .expect("the program");
     let text = String::from_utf8_lossy(&stdout);
     let report = serde_json::from_str(&text).unwrap_or_else(|error| {
         panic!("{status}, no report: {error}\n{text}\n{}", String::from_utf8_lossy(&stderr));
@@ -49,7 +48,7 @@ fn count(report: &Value, path: &str) -> u64 {
 
 #[test]
 fn the_tour_of_the_application_exits_0_after_enough_probes() {
-    let (code, report) = tour("");
+    let (code, report) = tour(CRM);
     assert_eq!(code, Some(0), "{report:#}");
     assert_eq!(report["failures"], Value::Array(Vec::new()));
     assert!(count(&report, "/seen/rows") >= 10_000, "{report:#}");
@@ -64,14 +63,14 @@ fn the_tour_of_the_application_exits_0_after_enough_probes() {
 
 #[test]
 fn the_tour_exits_1_when_the_tenant_is_dropped_from_the_key() {
-    let (code, report) = tour("broken-tenant");
+    let (code, report) = tour(BROKEN_TENANT);
     assert_eq!(code, Some(1), "{report:#}");
     assert!(count(&report, "/seen/foreign") > 0, "{report:#}");
 }
 
 #[test]
 fn the_tour_exits_1_when_writes_invalidate_nothing() {
-    let (code, report) = tour("broken-invalidation");
+    let (code, report) = tour(BROKEN_INVALIDATION);
     assert_eq!(code, Some(1), "{report:#}");
     assert!(count(&report, "/seen/stale") > 0, "{report:#}");
     assert_eq!(count(&report, "/seen/foreign"), 0, "only what is broken is reported: {report:#}");
@@ -79,7 +78,7 @@ fn the_tour_exits_1_when_writes_invalidate_nothing() {
 
 #[test]
 fn the_tour_of_many_nodes_exits_0_although_a_node_is_killed_and_redis_comes_back_empty() {
-    let (code, report) = tour_of_many_nodes("");
+    let (code, report) = tour_of_many_nodes(CRM);
     assert_eq!(code, Some(0), "{report:#}");
     for probes in ["/with_token", "/without_token"] {
         assert!(count(&report, &format!("{probes}/reads")) >= 1_000, "{report:#}");
@@ -95,7 +94,7 @@ fn the_tour_of_many_nodes_exits_0_although_a_node_is_killed_and_redis_comes_back
 
 #[test]
 fn the_tour_of_many_nodes_exits_1_when_writes_invalidate_nothing() {
-    let (code, report) = tour_of_many_nodes("broken-invalidation");
+    let (code, report) = tour_of_many_nodes(BROKEN_INVALIDATION);
     assert_eq!(code, Some(1), "{report:#}");
     assert!(count(&report, "/with_token/stale") > 0, "{report:#}");
     assert!(count(&report, "/without_token/stale") > 0, "{report:#}");
@@ -124,7 +123,7 @@ fn assert_warm_from_objects(code: Option<i32>, report: &Value) {
 fn after_a_restart_of_everything_objects_in_a_folder_answer_all_nodes_and_nothing_is_stale() {
     let objects = tempfile::tempdir().expect("a folder");
     let folder = objects.path().join("objects");
-    let (code, report) = run("", &["--nodes", "3", "--object", folder.to_str().expect("a name that is text")]);
+    let (code, report) = run(CRM, &["--nodes", "3", "--object", folder.to_str().expect("a name that is text")]);
     assert!(count(&report, "/readable/readable") > 0, "whoever copies the folder can read it: {report:#}");
     assert_warm_from_objects(code, &report);
     assert_eq!((count(&report, "/foreign"), count(&report, "/stale_around_it")), (0, 0), "{report:#}");
@@ -137,7 +136,7 @@ fn encrypted_objects_answer_all_nodes_after_a_restart_of_everything_and_nobody_e
     let objects = tempfile::tempdir().expect("a folder");
     let folder = objects.path().join("objects");
     let arguments = ["--nodes", "3", "--encrypt", "--object", folder.to_str().expect("a name that is text")];
-    let (code, report) = run("", &arguments);
+    let (code, report) = run(CRM, &arguments);
     assert_warm_from_objects(code, &report);
     assert_eq!((count(&report, "/foreign"), count(&report, "/stale_around_it")), (0, 0), "{report:#}");
     assert!(count(&report, "/readable/files") > 500, "{report:#}");
@@ -150,7 +149,7 @@ async fn after_a_restart_of_everything_objects_in_a_bucket_answer_and_nothing_is
     let endpoint = moto.url();
     let tour = tokio::task::spawn_blocking(move || {
         let environment = [("CRM_S3_ENDPOINT", &*endpoint), ("CRM_S3_KEY", "any:secret")];
-        run_in("", &["--object", "s3://crm/cache"], &environment)
+        run_in(CRM, &["--object", "s3://crm/cache"], &environment)
     });
     let (code, report) = tour.await.expect("the tour");
     assert_warm_from_objects(code, &report);

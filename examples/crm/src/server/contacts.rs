@@ -21,7 +21,10 @@ use super::{
     extract::{Body, Path, Query},
     token::{AsNewAs, Proof},
 };
-use crate::db::{CompanyRows, Contact, Draft, Page, Statistics};
+use crate::{
+    db::{CompanyRows, Contact, Draft, Page, Statistics},
+    mistake::Mistake,
+};
 
 /// How long a client waits for its write.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
@@ -46,7 +49,7 @@ where
 impl Contacts {
     /// Returns what is written through.
     fn into_written(self) -> Resource<CompanyRows> {
-        if cfg!(feature = "broken-invalidation") {
+        if Mistake::NothingInvalidated.is_made() {
             // the mistake that the tour must find: writes invalidate what nobody reads
             let elsewhere = self.0.namespace().namespace("elsewhere");
             return Resource::new(&elsewhere, self.0.source().clone());
