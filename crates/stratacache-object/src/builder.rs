@@ -209,6 +209,9 @@ impl ObjectBuilder {
     ///
     /// # Panics
     /// As [`open`](Self::open).
+    ///
+    /// # Cancel safety
+    /// May be dropped at any time.
     pub async fn sweep(self) -> Result<Sweep> {
         let Opened { store, guard, shown } = self.connect().await?;
         Ok(Sweep::new(store, guard, shown))

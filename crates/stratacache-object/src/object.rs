@@ -20,6 +20,9 @@ impl Object {
     ///
     /// # Panics
     /// As [`ObjectBuilder::open`].
+    ///
+    /// # Cancel safety
+    /// As [`ObjectBuilder::open`].
     pub async fn open(url: impl AsRef<str>) -> Result<Self> {
         Self::builder(url).open().await
     }

@@ -103,6 +103,9 @@ impl PostgresOutboxBuilder {
     /// [`ErrorKind::InvalidInput`](stratacache_core::ErrorKind::InvalidInput) that names a knob;
     /// [`ErrorKind::Unavailable`](stratacache_core::ErrorKind::Unavailable) or a time-out when the database cannot be used as it is. After
     /// that, lost connections are made again by themselves.
+    ///
+    /// # Cancel safety
+    /// Dropped half-way, its connections are closed.
     pub async fn open(self) -> Result<PostgresOutbox> {
         for (knob, value, least) in [("deadline", self.deadline, 100), ("poll", self.poll, 10)] {
             if !(Duration::from_millis(least)..=Duration::from_secs(60)).contains(&value) {

@@ -34,6 +34,9 @@ impl Redis {
     ///
     /// # Errors
     /// As [`RedisBuilder::build`].
+    ///
+    /// # Cancel safety
+    /// As [`RedisBuilder::build`].
     pub async fn connect(url: impl Into<String>) -> Result<Self> {
         Self::builder(url).build().await
     }
@@ -211,6 +214,9 @@ impl RedisBuilder {
     /// [`InvalidInput`](stratacache_core::ErrorKind::InvalidInput) for a bad URL or value, and for a server that is too old, a replica, or has a `maxmemory`
     /// without a `volatile-*` policy; `Unavailable` or `Timeout` where no server answers, or a
     /// permission is missing. The message says what to do, and never holds the user or the password.
+    ///
+    /// # Cancel safety
+    /// Dropped half-way, its connections are closed.
     pub async fn build(self) -> Result<Redis> {
         self.check()?;
         let names = Names::new(&self.prefix)?;

@@ -13,7 +13,7 @@
 //! * [`history`]: [`History`](history::History) checks reads against invalidations while they happen.
 //! * [`logs`]: [`Log`](logs::Log) holds what is logged, for what must be in it and what must never be.
 //! * [`outbox`]: [`MemorySource`](outbox::MemorySource), an outbox in memory that a cache can follow.
-//! * `servers` (feature of that name): `RedisServer` and `RedisCluster` start real servers, which fail on command.
+//! * `servers` (feature of that name): `RedisServer`, `RedisCluster` and `PostgresServer` start real servers, which fail on command.
 //! * `s3` (feature of that name): `S3Server` in this process, `Moto` beside it, `HttpProxy` breaks their answers.
 //! * `proxy` (feature of that name): `FaultProxy` stands before a server, breaks its connections and counts round trips.
 //!

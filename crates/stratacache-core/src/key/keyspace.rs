@@ -201,16 +201,14 @@ impl<K: ?Sized, V: 'static> Keyspace<K, V> {
         self
     }
 
-    /// Sets how many bytes of memory a value weighs, its heap included.
-    ///
-    /// Without one, a value weighs its `size_of` plus its encoded length.
+    /// Sets how many bytes of memory a value weighs, its heap included. Default: its `size_of` and its encoded length.
     #[must_use]
     pub const fn weigher(mut self, weigher: fn(&V) -> usize) -> Self {
         self.info.weigher = Some(weigher);
         self
     }
 
-    /// Declares which values count as known absence: they live for the policy's `negative_ttl`.
+    /// Declares which values count as known absence: they live for the policy's `negative_ttl`. Default: none does.
     #[must_use]
     pub const fn negative_when(mut self, absent: fn(&V) -> bool) -> Self {
         self.info.negative_when = Some(absent);

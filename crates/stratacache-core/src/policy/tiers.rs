@@ -66,7 +66,7 @@ impl Tiers {
         self.with(tier, Access::BOTH)
     }
 
-    /// Neither reads nor writes a tier.
+    /// Leaves a tier out: neither reads nor writes it.
     ///
     /// # Panics
     /// When more than four tiers are named.

@@ -79,6 +79,9 @@ impl<W: KeyWrap> FileKeysBuilder<W> {
     ///
     /// # Errors
     /// [`ErrorKind::InvalidInput`] when it cannot be made or read, or others than its owner may look into it (`chmod 700`).
+    ///
+    /// # Cancel safety
+    /// May be dropped at any time: a folder that was missing is made all the same.
     pub async fn open(self) -> Result<FileKeys<W>> {
         let Self { path, wrap, keep, clock } = self;
         let folder = blocking(move || Folder::open(&path)).await?;
@@ -91,6 +94,9 @@ impl FileKeys<MasterKeys> {
     /// Opens a folder of keys that these master keys wrap.
     ///
     /// # Errors
+    /// As [`FileKeysBuilder::open`].
+    ///
+    /// # Cancel safety
     /// As [`FileKeysBuilder::open`].
     pub async fn open(path: impl Into<PathBuf>, master: impl Into<MasterKeys>) -> Result<Self> {
         Self::builder(path, master.into()).open().await

@@ -87,6 +87,9 @@ impl RedisStreamBuilder {
     /// # Errors
     /// [`ErrorKind::InvalidInput`](stratacache_core::ErrorKind::InvalidInput) that names a knob; `Unavailable` or `Timeout` when the
     /// server cannot be used as it is. After that, lost connections are made again by themselves.
+    ///
+    /// # Cancel safety
+    /// Dropped half-way, its connection is closed.
     pub async fn open(self) -> Result<RedisStream> {
         let named = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
         if self.consumer.is_empty() || self.consumer.len() > 64 || !self.consumer.chars().all(named) {

@@ -126,6 +126,9 @@ impl SweepBuilder {
     /// [`InvalidInput`](stratacache_core::ErrorKind::InvalidInput) for a bad URL or value, for a replica, and where no node
     /// of a deployment with this prefix ever connected; `Unavailable` or `Timeout` where no server answers, or a permission
     /// is missing: the message names the line that grants it. It never holds the user or the password.
+    ///
+    /// # Cancel safety
+    /// Dropped half-way, its connections are closed.
     pub async fn build(self) -> Result<Sweep> {
         if !(1..=10_000).contains(&self.batch) {
             return Err(Error::invalid("the `batch` of a sweep is 1 to 10,000 keys"));

@@ -12,19 +12,19 @@ pub struct Requests {
 }
 
 impl Requests {
-    /// All of them.
+    /// Means all of them.
     #[must_use]
     pub const fn all() -> Self {
         Self { method: None, path: None }
     }
 
-    /// Those with a method, in capitals.
+    /// Means those with a method, in capitals.
     #[must_use]
     pub const fn of(method: &'static str) -> Self {
         Self { method: Some(method), path: None }
     }
 
-    /// Of these, those whose path holds a text.
+    /// Means, of these, those whose path holds a text.
     #[must_use]
     pub fn path(mut self, holds: impl Into<String>) -> Self {
         self.path = Some(holds.into());

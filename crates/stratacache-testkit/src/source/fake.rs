@@ -83,6 +83,9 @@ where
     ///
     /// # Errors
     /// [`SourceError::NoRow`], [`SourceError::Down`].
+    ///
+    /// # Cancel safety
+    /// May be dropped at any time: it is counted, and held no more.
     pub async fn read(&self, key: impl Into<K>) -> Result<V, SourceError> {
         self.find(key).await?.ok_or(SourceError::NoRow)
     }
@@ -91,6 +94,9 @@ where
     ///
     /// # Errors
     /// [`SourceError::Down`].
+    ///
+    /// # Cancel safety
+    /// As [`read`](Self::read).
     pub async fn find(&self, key: impl Into<K>) -> Result<Option<V>, SourceError> {
         let found = self.find_many(vec![key.into()]).await?;
         Ok(found.into_iter().next().map(|(_, value)| value))
@@ -100,6 +106,9 @@ where
     ///
     /// # Errors
     /// [`SourceError::Down`].
+    ///
+    /// # Cancel safety
+    /// As [`read`](Self::read).
     pub async fn find_many(&self, keys: Vec<K>) -> Result<Vec<(K, V)>, SourceError> {
         let seen = self.begin(keys);
         self.0.gate.pass().await;

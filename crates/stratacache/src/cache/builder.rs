@@ -168,8 +168,8 @@ impl CacheBuilder {
         self
     }
 
-    /// Sets the memory budget as a fraction of the control group's or machine's memory, more than 0 and at most 0.9.
-    /// It is read again while the cache runs.
+    /// Sets the memory budget as a fraction of the control group's or machine's memory, more than 0 and at most 0.9,
+    /// in place of [`memory`](Self::memory). It is read again every ten seconds.
     pub fn memory_fraction(mut self, fraction: f64) -> Self {
         self.budget = Budget::Fraction(fraction);
         self
@@ -238,7 +238,7 @@ impl CacheBuilder {
         self
     }
 
-    /// Sets the memory quota of one tenant.
+    /// Sets the memory quota of one tenant. Default: [`default_quota`](Self::default_quota).
     pub fn quota(mut self, tenant: TenantId, quota: Quota) -> Self {
         self.quotas.insert(tenant, quota);
         self
@@ -554,6 +554,9 @@ impl CacheBuilder {
     /// # Errors
     /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) that names the setting; the error of a tier or
     /// coordinator that cannot start.
+    ///
+    /// # Cancel safety
+    /// Dropped half-way, there is no cache, and the tiers that it was given are let go of.
     pub async fn build(self) -> Result<Cache> {
         let budget = self.check()?;
         let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock::new()));

@@ -67,7 +67,8 @@ impl<'a> WarmHot<'a> {
         }))
     }
 
-    /// As [`load`](Self::load), with a loader that says more than the value: its tags, its ttl, that there is no such thing.
+    /// Warms the hot keys of a keyspace, as [`load`](Self::load) does, with a loader that says more than the value: its tags, its ttl, that
+    /// there is no such thing.
     pub fn load_with<K, Q, V, E, F, Fut>(self, keyspace: &'static Keyspace<K, V>, load: F) -> Self
     where
         K: KeyPart + ?Sized,
@@ -83,8 +84,8 @@ impl<'a> WarmHot<'a> {
         }))
     }
 
-    /// As [`load`](Self::load), with one call of the loader for a batch of keys of one namespace that no tier has. A key that it leaves out
-    /// is absent.
+    /// Warms the hot keys of a keyspace, as [`load`](Self::load) does, with one call of the loader for a batch of keys of one namespace that
+    /// no tier has. A key that it leaves out is absent.
     pub fn load_many<K, Q, V, E, F, Fut, I>(self, keyspace: &'static Keyspace<K, V>, load: F) -> Self
     where
         K: KeyPart + ?Sized,

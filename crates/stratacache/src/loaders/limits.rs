@@ -28,7 +28,7 @@ pub struct Retry {
 }
 
 impl Retry {
-    /// Lets a load have so many calls in all, 1 to 100; 1 is none but the first. Pauses are 50 ms to 2 s.
+    /// Lets a load have so many calls in all, 1 to 100: 3 are the first and two more, 1 is none but the first. Pauses are 50 ms to 2 s.
     #[must_use]
     pub const fn new(calls: u32) -> Self {
         Self { calls, pauses: BackOff { first: Duration::from_millis(50), most: Duration::from_secs(2) } }
@@ -167,7 +167,7 @@ impl LoaderLimits {
         self
     }
 
-    /// Never leaves the loader alone: for a source whose errors say nothing of its health.
+    /// Takes the breaker away, so that the loader is never left alone: for a source whose errors say nothing of its health.
     #[must_use]
     pub const fn no_breaker(mut self) -> Self {
         self.breaker = None;

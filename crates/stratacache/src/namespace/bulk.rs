@@ -12,6 +12,9 @@ impl Namespace {
     /// Returns the values of many keys, one place for each in their order; each tier is asked once.
     ///
     /// As [`get`](Self::get): a broken tier or an invalid key is a miss, and a value within `stale_while_revalidate` is served.
+    ///
+    /// # Cancel safety
+    /// As [`get`](Self::get).
     pub fn get_many<V: CacheValue>(&self, keys: impl IntoIterator<Item = impl IntoKey<V>>) -> GetMany<'_, V> {
         let keys = keys.into_iter().map(IntoKey::into_key).collect();
         GetMany::new(&self.door, keys)

@@ -14,6 +14,9 @@ impl Namespace {
     /// A broken tier is a miss and an event, never an error; so is an invalid key (`Key::check` tells). A known absence
     /// is `None` too; [`lookup`](Self::lookup) tells it from a miss.
     ///
+    /// # Cancel safety
+    /// May be dropped at any time.
+    ///
     /// ```
     /// # use stratacache::{Cache, TenantId};
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -30,11 +33,17 @@ impl Namespace {
     }
 
     /// Tells whether [`get`](Self::get) would return a value. It counts as a read.
+    ///
+    /// # Cancel safety
+    /// As [`get`](Self::get).
     pub fn contains<V: CacheValue>(&self, key: impl IntoKey<V>) -> Contains<'_, V> {
         Contains::new(self.get(key))
     }
 
-    /// Returns what the cache knows of a key: a value, a known absence, or nothing.
+    /// Returns what the cache knows of a key: a value, a known absence, or nothing. As [`get`](Self::get).
+    ///
+    /// # Cancel safety
+    /// As [`get`](Self::get).
     pub fn lookup<V: CacheValue>(&self, key: impl IntoKey<V>) -> LookupOp<'_, V> {
         LookupOp::new(&self.door, key.into_key())
     }
@@ -44,6 +53,9 @@ impl Namespace {
     ///
     /// # Errors
     /// When the namespace is not valid or the cache is closed; a broken tier is left out.
+    ///
+    /// # Cancel safety
+    /// As [`get`](Self::get).
     pub fn inspect<V: 'static>(&self, key: impl IntoKey<V>) -> Inspect<'_> {
         Inspect::new(&self.door, key.into_key().as_bytes().to_vec())
     }

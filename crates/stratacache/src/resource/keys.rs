@@ -8,7 +8,9 @@ use stratacache_core::{Key, KeyPart, Keyspace, Tag};
 use super::{CountSource, ListSource, PageSource, PartitionSource, QuerySource, Resource, Source};
 use crate::engine::Door;
 
-/// The part of a longer list that is asked for.
+/// The part of a longer list that is asked for: `Window::first(20).after(40)` is the third page of twenty.
+///
+/// It is a part of the key: two windows are two entries, also where one lies in the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Window {
     /// How many items are left out at the beginning.
@@ -18,13 +20,13 @@ pub struct Window {
 }
 
 impl Window {
-    /// The first so many items.
+    /// Asks for the first so many items.
     #[must_use]
     pub const fn first(limit: u64) -> Self {
         Self { offset: 0, limit }
     }
 
-    /// The same number of items, after so many others.
+    /// Asks for the same number of items, after so many others. Said twice, the last one holds.
     #[must_use]
     pub const fn after(mut self, offset: u64) -> Self {
         self.offset = offset;
@@ -71,7 +73,8 @@ const fn text(name: &'static Name) -> &'static str {
 impl<S: Source> Resource<S> {
     const ITEM_NAME: &'static Name = &name(S::NAME, "");
 
-    /// The keyspace of items, to check its policy with [`CacheBuilder::keyspace`](crate::CacheBuilder::keyspace), or for
+    /// The keyspace of items, named [`NAME`](Source::NAME): to check its policy with
+    /// [`CacheBuilder::keyspace`](crate::CacheBuilder::keyspace), to warm it with [`Namespace::warm`](crate::Namespace::warm), or for
     /// [`Cache::keyspace_stats`](crate::Cache::keyspace_stats) by its name.
     pub const ITEMS: &'static Keyspace<S::Id, S::Item> =
         &Keyspace::new(text(Self::ITEM_NAME), S::POLICY).version(S::VERSION);
@@ -86,7 +89,7 @@ impl<S: Source> Resource<S> {
 impl<S: PageSource> Resource<S> {
     const PAGE_NAME: &'static Name = &name(S::NAME, ".pages");
 
-    /// The keyspace of pages.
+    /// The keyspace of pages, named [`NAME`](Source::NAME) and `.pages`.
     pub const PAGES: &'static Keyspace<S::Page, S::Content> =
         &Keyspace::new(text(Self::PAGE_NAME), S::PAGE_POLICY).version(S::VERSION);
 
@@ -100,7 +103,7 @@ impl<S: PageSource> Resource<S> {
 impl<S: ListSource> Resource<S> {
     const LIST_NAME: &'static Name = &name(S::NAME, ".lists");
 
-    /// The keyspace of lists.
+    /// The keyspace of lists, named [`NAME`](Source::NAME) and `.lists`.
     pub const LISTS: &'static Keyspace<(S::Filter, Window), Vec<S::Item>> =
         &Keyspace::new(text(Self::LIST_NAME), S::LIST_POLICY).version(S::VERSION);
 
@@ -114,7 +117,7 @@ impl<S: ListSource> Resource<S> {
 impl<S: CountSource> Resource<S> {
     const COUNT_NAME: &'static Name = &name(S::NAME, ".counts");
 
-    /// The keyspace of counts.
+    /// The keyspace of counts, named [`NAME`](Source::NAME) and `.counts`.
     pub const COUNTS: &'static Keyspace<S::Filter, u64> =
         &Keyspace::new(text(Self::COUNT_NAME), S::COUNT_POLICY).version(S::VERSION);
 
@@ -128,7 +131,7 @@ impl<S: CountSource> Resource<S> {
 impl<S: QuerySource> Resource<S> {
     const QUERY_NAME: &'static Name = &name(S::NAME, ".queries");
 
-    /// The keyspace of answers to queries.
+    /// The keyspace of answers to queries, named [`NAME`](Source::NAME) and `.queries`.
     pub const QUERIES: &'static Keyspace<S::Query, S::Answer> =
         &Keyspace::new(text(Self::QUERY_NAME), S::QUERY_POLICY).version(S::VERSION);
 
@@ -142,7 +145,7 @@ impl<S: QuerySource> Resource<S> {
 impl<S: PartitionSource> Resource<S> {
     const PARTITION_NAME: &'static Name = &name(S::NAME, ".partitions");
 
-    /// The keyspace of partitions.
+    /// The keyspace of partitions, named [`NAME`](Source::NAME) and `.partitions`.
     pub const PARTITIONS: &'static Keyspace<S::Partition, Vec<S::Item>> =
         &Keyspace::new(text(Self::PARTITION_NAME), S::PARTITION_POLICY).version(S::VERSION);
 

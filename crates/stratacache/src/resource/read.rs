@@ -130,8 +130,8 @@ impl<S: Source> Resource<S> {
         GetOrLoadOptional::with(self.door(), key, load, Options::default())
     }
 
-    /// Reads several items, with one call of the source for all that no tier has; what does not exist is not in the result. The entries
-    /// are those of [`one`](Self::one). Takes the options of [`get_or_load_many`](crate::Namespace::get_or_load_many).
+    /// Reads several items, with one call of the source for all that no tier has: a `HashMap` by their ids, without those that do not
+    /// exist. The entries are those of [`one`](Self::one). Takes the options of [`get_or_load_many`](crate::Namespace::get_or_load_many).
     ///
     /// # Errors
     /// As [`get_or_load_many`](crate::Namespace::get_or_load_many).

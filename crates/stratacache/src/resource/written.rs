@@ -19,32 +19,32 @@ pub(super) enum Before<T> {
 }
 
 impl<T> Written<T> {
-    /// There is an item now, and there was none before.
+    /// Says that there is an item now, and was none before.
     pub const fn created(now: T) -> Self {
         Self { before: Before::Nothing, now: Some(now) }
     }
 
-    /// There is an item now, in place of another.
+    /// Says that there is an item now, in place of another.
     pub const fn replaced(before: T, now: T) -> Self {
         Self { before: Before::Known(before), now: Some(now) }
     }
 
-    /// There is an item now; what there was before, the source does not know: all partitions are invalidated.
+    /// Says that there is an item now; what there was before, the source does not know: all partitions are invalidated.
     pub const fn changed(now: T) -> Self {
         Self { before: Before::Unknown, now: Some(now) }
     }
 
-    /// There is none any more.
+    /// Says that there is none any more, in place of this one.
     pub const fn deleted(before: T) -> Self {
         Self { before: Before::Known(before), now: None }
     }
 
-    /// There is none any more; what there was, the source does not know: all partitions are invalidated.
+    /// Says that there is none any more; what there was, the source does not know: all partitions are invalidated.
     pub const fn removed() -> Self {
         Self { before: Before::Unknown, now: None }
     }
 
-    /// There was no such item, and nothing was written.
+    /// Says that there was no such item, and that nothing was written.
     pub const fn nothing() -> Self {
         Self { before: Before::Nothing, now: None }
     }
