@@ -178,6 +178,25 @@ rules! {
     JudgeBeforeStale,
     /// VALID: a soft mark concerns what was stamped before it. Off: it concerns what is stored when it comes.
     SoftByStamp,
+    /// UPDATE: a change is read and written under the lease of its key. Off: without one.
+    ChangeUnderLease,
+    /// UPDATE: a change applies all marks before it takes its stamp and reads. Off: it judges by what it happens to know.
+    ChangeSyncs,
+    /// UPDATE: a change marks the key before it writes, and the value has the position of the mark. Off: it only writes.
+    ChangeMarks,
+    /// UPDATE: what is read under the lease is not judged by the marks of its key. Off: as every reader judges it.
+    BaseByLease,
+    /// UPDATE: where a tier below promotes, what is older than its token is judged by the marks of its key even under the
+    /// lease. Off: it is believed.
+    PromotedByMarks,
+    /// UPDATE: a change is made again where another mark of the key lies between its stamp and its own. Off: it is stored.
+    ChangeUndisturbed,
+    /// UPDATE: a change whose history ended between its stamp and its mark is made again. Off: it is stored in the new one.
+    ChangeSameHistory,
+    /// UPDATE: after a lost reply a change looks whether its value is there. Off: it is made again.
+    LookAfterLost,
+    /// UPDATE: where its value is not there then, what became of it is not known. Off: it is made again.
+    UnknownIfNotSeen,
 }
 
 /// The rules in force.

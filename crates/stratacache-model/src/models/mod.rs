@@ -11,6 +11,7 @@ pub mod lease;
 pub mod memory;
 pub mod shard;
 pub mod snapshot;
+pub mod update;
 
 /// Returns what is explored, of every model.
 #[must_use]
@@ -27,6 +28,7 @@ pub fn cases() -> Vec<crate::Case> {
         shard::cases(),
         memory::cases(),
         expire::cases(),
+        update::cases(),
     ];
     models.into_iter().flatten().collect()
 }

@@ -67,15 +67,25 @@ impl Mirror {
     /// Tells whether an entry is valid.
     #[must_use]
     pub fn judge(&self, rules: Rules, entry: &Entry) -> bool {
+        self.judge_but_for_key(rules, entry) && self.judge_key(rules, entry)
+    }
+
+    /// Tells whether an entry is valid as far as it is not a matter of its key.
+    #[must_use]
+    pub fn judge_but_for_key(&self, rules: Rules, entry: &Entry) -> bool {
         let stamp = entry.stamp;
         let tags = if rules.has(Rule::TagsByStamp) { stamp.seq } else { entry.key_seq() };
-        let key = if rules.has(Rule::KeyByOwn) { entry.key_seq() } else { stamp.seq };
-        let carried = entry.carried && rules.has(Rule::CarriedFlag);
         (stamp.incarnation == self.incarnation || !rules.has(Rule::Incarnation))
             && stamp.seq >= self.floor
             && self.tag <= tags
-            && self.key() <= key
-            && !(carried && key < self.kfloor)
+    }
+
+    /// Tells whether an entry is valid by the marks of its key.
+    #[must_use]
+    pub fn judge_key(&self, rules: Rules, entry: &Entry) -> bool {
+        let key = if rules.has(Rule::KeyByOwn) { entry.key_seq() } else { entry.stamp.seq };
+        let carried = entry.carried && rules.has(Rule::CarriedFlag);
+        self.key() <= key && !(carried && key < self.kfloor)
     }
 
     /// Tells whether what began at a stamp, and is valid, may be put into memory.

@@ -13,6 +13,7 @@ mod lease;
 mod memory;
 mod shard;
 mod snapshot;
+mod update;
 
 use std::collections::HashSet;
 
