@@ -60,17 +60,20 @@ impl Purpose {
 
     /// Says which permission is missing, and how it is granted.
     pub(crate) fn explain(self, failure: Failure, names: &Names) -> Error {
-        let Failure::Refused(Refusal { denied: Some(denied), .. }) = &failure else { return failure.into() };
-        let prefix = names.prefix();
-        let what = match denied {
-            Denied::Command(command) => format!("may not run {}", command.to_uppercase()),
-            Denied::InScript => "may not run a command that a script runs".to_owned(),
-            Denied::Keys => format!("has no access to a key of the prefix `{prefix}`"),
-            Denied::Channels => format!("has no access to a channel of the prefix `{prefix}`"),
-        };
-        let acl = self.acl(prefix);
-        Error::new(ErrorKind::Unavailable, format!("the redis user {what}; grant it with: ACL SETUSER <user> {acl}"))
+        explain(failure, &format!("the prefix `{}`", names.prefix()), &self.acl(names.prefix()))
     }
+}
+
+/// Says which permission is missing, and how it is granted; `of` says what the keys are of.
+pub(crate) fn explain(failure: Failure, of: &str, acl: &str) -> Error {
+    let Failure::Refused(Refusal { denied: Some(denied), .. }) = &failure else { return failure.into() };
+    let what = match denied {
+        Denied::Command(command) => format!("may not run {}", command.to_uppercase()),
+        Denied::InScript => "may not run a command that a script runs".to_owned(),
+        Denied::Keys => format!("has no access to a key of {of}"),
+        Denied::Channels => format!("has no access to a channel of {of}"),
+    };
+    Error::new(ErrorKind::Unavailable, format!("the redis user {what}; grant it with: ACL SETUSER <user> {acl}"))
 }
 
 /// Returns the permissions for a prefix, if that is one.

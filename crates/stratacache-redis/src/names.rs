@@ -133,10 +133,15 @@ impl Names {
     }
 }
 
+/// Returns what is in the braces of a key, if that is what its slot is made of.
+pub(crate) fn hash_tag(key: &str) -> Option<&str> {
+    let (tag, _) = key.split_once('{')?.1.split_once('}')?;
+    Some(tag).filter(|tag| !tag.is_empty())
+}
+
 /// Returns the slot of a key in a Redis Cluster: CRC16 (XMODEM) of what is in braces, modulo 16,384.
 pub(crate) fn slot(key: &str) -> u16 {
-    let tag = key.split_once('{').and_then(|(_, rest)| rest.split_once('}')).map(|(tag, _)| tag);
-    let hashed = tag.filter(|tag| !tag.is_empty()).unwrap_or(key);
+    let hashed = hash_tag(key).unwrap_or(key);
     let crc = hashed.bytes().fold(0_u16, |crc, byte| {
         (0..8).fold(crc ^ u16::from(byte) << 8, |crc, _| if crc & 0x8000 == 0 { crc << 1 } else { crc << 1 ^ 0x1021 })
     });

@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used)] // a test panics where something is wrong
 
 mod common;
+#[path = "acl/streams.rs"]
+mod streams;
 
 use std::{future::Future, time::Duration};
 

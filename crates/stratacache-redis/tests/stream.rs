@@ -176,6 +176,11 @@ async fn all_keys_of_a_stream_are_in_one_slot_of_a_cluster() {
         assert_eq!(stream.lag().await.unwrap().changes, 0);
         stream.close().await.unwrap();
     }
+    for key in ["a}b", "{}changes"] {
+        let error = RedisStream::builder(&url, key, "web").open().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+        assert!(error.to_string().contains("braces"), "{error}");
+    }
 }
 
 #[tokio::test]

@@ -73,7 +73,13 @@ pub struct TiersGuide;
 #[doc = include_str!("../../../docs/guide/cached-functions.md")]
 pub struct CachedFunctionsGuide;
 
-/// The snippets of the guide to events compile.
+/// The snippets of the guide to events compile, and the permissions it prints are those that the code names.
+///
+/// ```
+/// let guide = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/guide/events.md"));
+/// let stream = stratacache::RedisStream::builder("redis://queue.internal", "changes", "web");
+/// assert!(guide.contains(&stream.acl().unwrap()));
+/// ```
 #[cfg(all(feature = "postgres", feature = "redis"))]
 #[doc = include_str!("../../../docs/guide/events.md")]
 pub struct EventsGuide;

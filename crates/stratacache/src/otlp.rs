@@ -15,7 +15,7 @@ use stratacache_core::clock::Millis;
 use crate::{
     Cache,
     engine::Engine,
-    metrics::{Latency, MetricFamily, MetricKind, MetricSample, MetricValue, Metrics},
+    metrics::{Latency, MetricFamily, MetricKind, MetricSample, MetricValue, Metrics, Seconds},
 };
 
 /// All instruments of one collection see the same numbers, which are added up once.
@@ -81,11 +81,12 @@ fn attributes(family: &MetricFamily, sample: &MetricSample) -> Vec<KeyValue> {
     family.labels.iter().zip(&sample.labels).map(|(name, value)| KeyValue::new(*name, value.clone())).collect()
 }
 
+/// Returns the unit. A count has none: `1` is that of a ratio, which translators for Prometheus put behind the name.
 fn unit(family: &MetricFamily) -> &'static str {
     match family.name {
         name if name.contains("_bytes") => "By",
         name if name.contains("_seconds") => "s",
-        _ => "1",
+        _ => "",
     }
 }
 
@@ -137,7 +138,6 @@ impl Series {
         meter
             .u64_observable_counter(counter("bucket"))
             .with_description(family.help)
-            .with_unit("1")
             .with_callback(move |observer| {
                 buckets.each(|family, sample| each_bucket(family, sample, |n, labels| observer.observe(n, labels)));
             })
@@ -157,7 +157,6 @@ impl Series {
         meter
             .u64_observable_counter(counter("count"))
             .with_description(family.help)
-            .with_unit("1")
             .with_callback(move |observer| {
                 count.each(|family, sample| {
                     if let Some(n) = sample.value.whole() {
@@ -171,7 +170,7 @@ impl Series {
 
 fn each_bucket(family: &MetricFamily, sample: &MetricSample, see: impl Fn(u64, &[KeyValue])) {
     let MetricValue::Latency(Latency { buckets, count, .. }) = &sample.value else { return };
-    let finite = buckets.iter().map(|(bound, n)| (bound.as_secs_f64().to_string(), *n));
+    let finite = buckets.iter().map(|(bound, n)| (Seconds(*bound).to_string(), *n));
     for (bound, n) in finite.chain([("+Inf".to_owned(), *count)]) {
         let mut labels = attributes(family, sample);
         labels.push(KeyValue::new("le", bound));

@@ -1,6 +1,10 @@
 //! What OpenTelemetry collects is what the cache has counted.
 #![allow(clippy::unwrap_used)] // helpers of tests may panic
 
+#[path = "otlp/http.rs"]
+mod http;
+#[path = "otlp/receiver.rs"]
+mod receiver;
 mod support;
 
 use std::{collections::BTreeMap, convert::Infallible};

@@ -14,6 +14,8 @@ mod encrypted;
 mod expiry;
 #[path = "redis/flight.rs"]
 mod flight;
+#[path = "redis/follower.rs"]
+mod follower;
 #[path = "redis/killed.rs"]
 mod killed;
 #[path = "redis/nodes.rs"]

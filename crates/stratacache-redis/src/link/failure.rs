@@ -69,7 +69,9 @@ impl Refusal {
     fn read(kind: Option<ServerErrorKind>, code: &str, details: &str) -> Self {
         let redirects = matches!(kind, Some(ServerErrorKind::Moved | ServerErrorKind::Ask));
         let to = redirects.then(|| details.split_whitespace().nth(1)?.rsplit_once(':')).flatten();
-        let in_script = details.contains("executing the script can't");
+        // Redis and Valkey, each of which says it with the code of any error
+        let in_script =
+            ["executing the script can't", "ACL failure in script"].iter().any(|said| details.contains(said));
         let permission = kind == Some(ServerErrorKind::NoPerm) || in_script;
         Self {
             code: if permission { "NOPERM".to_owned() } else { code.to_owned() },
@@ -223,5 +225,17 @@ mod tests {
             let message = Refusal::read(Some(ServerErrorKind::NoPerm), "NOPERM", said).message();
             assert!(message.contains("RedisBuilder::acl") && !message.contains("app"), "{message}");
         }
+    }
+
+    #[test]
+    fn a_permission_that_a_script_misses_is_known_though_its_code_is_that_of_any_error() {
+        for said in [
+            "The user executing the script can't run this command or subcommand script: f",
+            "ACL failure in script: User app has no permissions to run the 'xadd' command script: f",
+        ] {
+            let refusal = Refusal::read(Some(ServerErrorKind::ResponseError), "ERR", said);
+            assert!(refusal.denied.is_some() && refusal.code == "NOPERM", "{refusal:?}");
+        }
+        assert!(Refusal::read(Some(ServerErrorKind::ResponseError), "ERR", "no such key").denied.is_none());
     }
 }

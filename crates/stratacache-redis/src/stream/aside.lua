@@ -7,6 +7,7 @@ for at = 2, #ARGV, 2 do
   if #fields <= 128 then
     for _, field in ipairs(fields) do add[#add + 1] = field end
   end
-  redis.pcall(unpack(add))
+  local added = redis.pcall(unpack(add))
+  if type(added) == 'table' and added.err and not string.find(added.err, 'equal or smaller', 1, true) then return added end
 end
 return 1

@@ -4,7 +4,7 @@ use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use stratacache_core::{Error, Result};
 
-use super::source::{Keys, Stream};
+use super::{access, keys::Keys, source::Stream};
 use crate::connect::{Connected, Way};
 
 /// How long a server that did not answer is left alone.
@@ -82,15 +82,24 @@ impl RedisStreamBuilder {
         self
     }
 
-    /// Connects, and asks how far the consumer is.
+    /// Returns the permissions that the user of this consumer needs: `ACL SETUSER <user> on ><password>` and then this.
+    ///
+    /// It may do what a follower does to the stream, to what the consumer has noted and to its poison, and nothing else: not even
+    /// see what the cache keeps on the same server, whose user is another one. Whoever adds entries needs `~changes +xadd`.
+    ///
+    /// ```
+    /// let line = stratacache_redis::RedisStream::builder("redis://localhost", "changes", "web").acl()?;
+    /// assert!(line.starts_with("resetkeys ~changes ~{changes}:strata:web "));
+    /// # Ok::<(), stratacache_core::Error>(())
+    /// ```
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidInput`](stratacache_core::ErrorKind::InvalidInput) that names a knob; `Unavailable` or `Timeout` when the
-    /// server cannot be used as it is. After that, lost connections are made again by themselves.
-    ///
-    /// # Cancel safety
-    /// Dropped half-way, its connection is closed.
-    pub async fn open(self) -> Result<RedisStream> {
+    /// [`ErrorKind::InvalidInput`](stratacache_core::ErrorKind::InvalidInput) for a bad key of the stream or name of the consumer.
+    pub fn acl(&self) -> Result<String> {
+        Ok(access::acl(&self.keys()?))
+    }
+
+    fn keys(&self) -> Result<Keys> {
         let named = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
         if self.consumer.is_empty() || self.consumer.len() > 64 || !self.consumer.chars().all(named) {
             return Err(Error::invalid("the name of the consumer is 1 to 64 of A-Z a-z 0-9 _ -"));
@@ -98,6 +107,20 @@ impl RedisStreamBuilder {
         if self.stream.is_empty() || self.stream.len() > 512 {
             return Err(Error::invalid("the key of a stream is 1 to 512 bytes"));
         }
+        Ok(Keys::new(&self.stream, &self.consumer))
+    }
+
+    /// Connects, tries every permission, and asks how far the consumer is.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`](stratacache_core::ErrorKind::InvalidInput) that names a knob; `Unavailable` or `Timeout` when the
+    /// server cannot be used as it is, or a permission is missing: the message names it and the line that grants it. After that,
+    /// lost connections are made again by themselves.
+    ///
+    /// # Cancel safety
+    /// Dropped half-way, its connection is closed.
+    pub async fn open(self) -> Result<RedisStream> {
+        let keys = self.keys()?;
         for (knob, value, most) in [("deadline", self.deadline, 5), ("poll", self.poll, 3)] {
             if !(Duration::from_millis(1)..=Duration::from_secs(most)).contains(&value) {
                 return Err(Error::invalid(format!("{knob} of a stream is 1 ms to {most} s, not {value:?}")));
@@ -105,9 +128,14 @@ impl RedisStreamBuilder {
         }
         let ca_file = self.ca_file.as_deref();
         let way = Way { url: &self.url, ca_file, connections: 1, deadline: self.deadline, window: WINDOW };
-        let Connected { link, .. } = way.link().await?;
-        let stream = Stream::new(link, Keys::new(&self.stream, &self.consumer), self.poll)?;
-        stream.check().await?;
+        let Connected { link, cluster, .. } = way.link().await?;
+        if cluster && !keys.are_together() {
+            return Err(Error::invalid(
+                "the key of a stream in a cluster has no braces, or a pair of them around a part, which is what its slot is made of",
+            ));
+        }
+        let stream = Stream::new(link, keys, self.poll)?;
+        stream.check(cluster).await?;
         Ok(RedisStream(Arc::new(stream)))
     }
 }

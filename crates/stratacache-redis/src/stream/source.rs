@@ -14,13 +14,14 @@ use stratacache_core::{
 use tokio::time::{sleep, timeout};
 
 use super::{
-    RedisStream,
+    RedisStream, access,
     entry::{changes, position},
     history::{Extent, History},
+    keys::Keys,
 };
 use crate::{
+    access::explain,
     link::{Command, Failure, Link, bytes, jitter, list, number},
-    names::slot,
     scripts::Script,
 };
 
@@ -32,29 +33,6 @@ const STANDBY: Duration = Duration::from_secs(1);
 const POISON_KEPT: u64 = 10_000;
 /// Entries of one look, at most: a look is one answer of the server.
 const MOST: usize = 512;
-
-/// The keys, which are all in one slot of a cluster.
-pub(super) struct Keys {
-    slot: u16,
-    stream: String,
-    lock: String,
-    consumer: String,
-    poison: String,
-}
-
-impl Keys {
-    pub(super) fn new(stream: &str, consumer: &str) -> Self {
-        let base = if stream.contains('{') { stream.to_owned() } else { format!("{{{stream}}}") };
-        let of = |what: &str| format!("{base}:strata:{consumer}{what}");
-        Self {
-            slot: slot(stream),
-            stream: stream.to_owned(),
-            lock: of(":lock"),
-            consumer: of(""),
-            poison: of(":poison"),
-        }
-    }
-}
 
 struct Scripts {
     take: Arc<Script>,
@@ -105,19 +83,26 @@ impl Stream {
         Ok(Self { name, link, keys, scripts, token, poll, state: Mutex::default() })
     }
 
-    /// Asks once, to see that all of it may be done.
-    pub(super) async fn check(&self) -> Result<()> {
+    /// Tries every permission, and asks once.
+    pub(super) async fn check(&self, cluster: bool) -> Result<()> {
+        access::try_commands(&self.link, &self.keys, cluster).await.map_err(|failure| self.explained(failure))?;
         self.ask_for_lag().await.map(|_| ())
+    }
+
+    /// Makes an error that says what to grant where that is what is missing.
+    fn explained(&self, failure: Failure) -> Error {
+        explain(failure, "the stream", &access::acl(&self.keys))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn call(&self, script: &Arc<Script>, keys: &[&str], args: Vec<String>) -> Result<Value, Failure> {
+    async fn call(&self, script: &Arc<Script>, keys: &[&str], args: Vec<String>) -> Result<Value> {
         let keys = keys.iter().map(|key| (*key).to_owned()).collect();
         let command = Command::script(script, keys, args.into_iter().map(Bytes::from).collect());
-        self.link.call(self.keys.slot, &[command]).await?.1.one()
+        let answer = self.link.call(self.keys.slot, &[command]).await;
+        answer.and_then(|(_, answer)| answer.one()).map_err(|failure| self.explained(failure))
     }
 
     fn check_open(&self) -> Result<()> {

@@ -9,6 +9,8 @@ use std::time::Duration;
 
 pub(crate) use gather::{Gathered, TierNumbers};
 pub(crate) use outside::{LoaderNumbers, SourceLag};
+#[cfg(feature = "otlp")]
+pub(crate) use text::Seconds;
 
 pub use super::histogram::Latency;
 

@@ -7,8 +7,8 @@ use std::{
 
 use super::{Latency, MetricFamily, MetricSample, MetricValue, Metrics};
 
-/// Seconds, without zeros at the end: a bound is a label, and must read the same on every node.
-struct Seconds(Duration);
+/// Seconds, without zeros at the end: a bound is a label, and must read the same on every node and wherever it is written.
+pub(crate) struct Seconds(pub(crate) Duration);
 
 impl fmt::Display for Seconds {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
