@@ -123,13 +123,15 @@ pub fn derive_decode_part(input: TokenStream) -> TokenStream {
 /// * The body runs in a task of its own, which outlives a caller that goes away. So what it uses is moved into it, and what it
 ///   uses of references (`&self` and the namespace among them) is cloned, before it is known whether the value is
 ///   in the cache: take handles such as a pool or an `Arc`. What the body does not name is not cloned.
-/// * Key, tags, ttl and policy are evaluated at each call, before the body, with the parameters in reach.
+/// * Key, tags, ttl, policy and retry are evaluated at each call, before the body, with the parameters in reach.
 ///
 /// # Arguments
 /// * `keyspace = PATH`, required: the `const` or `static` that declares the keyspace.
 /// * `key = EXPR`, required: a value of the keyspace's key type. A parameter alone is borrowed, in a tuple it is cloned.
 /// * `tags = [EXPR, ..]`, or any expression that can be iterated over. Parameters are borrowed.
 /// * `ttl = EXPR` (`Duration`), `policy = EXPR` (`Policy`): instead of the keyspace's.
+/// * `retry = EXPR` (`Retry`): the body runs again when it fails, as `get_or_load(..).retry(..)` does. What it uses is cloned for each
+///   try, parameters that are moved into it included.
 /// * `optional`: the function returns `Result<Option<V>, E>`.
 /// * `skip(NAME, ..)`: parameters that the body uses but that never change the value, as a pool of connections. Each other
 ///   parameter that the body uses must be in the key, or it does not compile.

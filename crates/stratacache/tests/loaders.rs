@@ -17,3 +17,5 @@ mod rest;
 mod retries;
 #[path = "loaders/turns.rs"]
 mod turns;
+#[path = "loaders/wrapped.rs"]
+mod wrapped;
