@@ -1,6 +1,6 @@
-//! The macros of Strata: [`macro@cached`] and [`derive@KeyPart`].
+//! The macros of Strata: [`macro@cached`], [`derive@KeyPart`] and [`derive@DecodePart`].
 //!
-//! Depend on `stratacache` with its feature `macros`, which has both; what they expand to names `::stratacache`.
+//! Depend on `stratacache` with its feature `macros`, which has them; what they expand to names `::stratacache`.
 
 mod cached;
 mod key_part;
@@ -44,10 +44,60 @@ use proc_macro::TokenStream;
 ///   keys of its text.
 /// * `#[key_part(bound = "T: Trait")]` on the type: these bounds in place of `KeyPart` for each type parameter.
 /// * `#[key_part(crate = path)]` on the type: where `stratacache` is, if not at `::stratacache`.
+///
+/// `read` and `read_bound` are those of [`DecodePart`](derive@DecodePart), and change nothing here.
 #[proc_macro_derive(KeyPart, attributes(key_part))]
 pub fn derive_key_part(input: TokenStream) -> TokenStream {
     let input = syn::parse_macro_input!(input as syn::DeriveInput);
     key_part::expand(&input).unwrap_or_else(darling::Error::write_errors).into()
+}
+
+/// Derives `DecodePart` for a struct or an enum that derives `KeyPart`: the value comes back from its key.
+///
+/// It reads exactly what the derived `KeyPart` writes, by the same `#[key_part(..)]`; do not put it beside a `KeyPart` that is
+/// implemented by hand. Each field must be a `DecodePart` itself (so no reference: what comes back owns what it holds), each type
+/// parameter is bound by `DecodePart`. `None` comes of what is no such value: another type, a variant that is unknown, too few
+/// fields or too many.
+///
+/// It is needed where a cache finds keys again that it was not just given: `Cache::warm_hot`.
+///
+/// ```ignore
+/// use stratacache::{DecodePart, KeyPart, PartDecoder, PartEncoder};
+///
+/// #[derive(Clone, KeyPart, DecodePart)]
+/// struct Listing {
+///     company: Option<u32>,
+///     #[key_part(with = each, read = all)]
+///     years: Vec<u16>,
+/// }
+///
+/// fn each(years: &[u16], parts: &mut PartEncoder) {
+///     years.iter().for_each(|year| year.encode(parts));
+/// }
+///
+/// fn all(parts: &mut PartDecoder<'_>) -> Option<Vec<u16>> {
+///     let mut years = Vec::new();
+///     while !parts.is_at_end() {
+///         years.push(u16::decode(parts)?);
+///     }
+///     Some(years)
+/// }
+/// ```
+///
+/// # What changes keys
+/// A key that was written before the type changed does not come back, or comes back as another value of the type as it is now: give the
+/// keyspace a new `version`, as `KeyPart` asks for anyway.
+///
+/// # Attributes
+/// Those of [`KeyPart`](derive@KeyPart), and:
+/// * `#[key_part(with = .., read = path)]` on a field: `path(parts)` reads from the `PartDecoder` what `with` has written, all of it, and
+///   returns an `Option` of the field. Needed wherever there is a `with`.
+/// * `#[key_part(read_bound = "T: Trait")]` on the type: these bounds in place of `DecodePart` for each type parameter, besides those
+///   of `KeyPart`. Where only `bound` is said, its bounds are all.
+#[proc_macro_derive(DecodePart, attributes(key_part))]
+pub fn derive_decode_part(input: TokenStream) -> TokenStream {
+    let input = syn::parse_macro_input!(input as syn::DeriveInput);
+    key_part::expand_decode(&input).unwrap_or_else(darling::Error::write_errors).into()
 }
 
 /// Caches what an `async fn` returns: it becomes a `get_or_load` with the body as the loader.
@@ -73,13 +123,15 @@ pub fn derive_key_part(input: TokenStream) -> TokenStream {
 /// * The body runs in a task of its own, which outlives a caller that goes away. So what it uses is moved into it, and what it
 ///   uses of references (`&self` and the namespace among them) is cloned, before it is known whether the value is
 ///   in the cache: take handles such as a pool or an `Arc`. What the body does not name is not cloned.
-/// * Key, tags, ttl and policy are evaluated at each call, before the body, with the parameters in reach.
+/// * Key, tags, ttl, policy and retry are evaluated at each call, before the body, with the parameters in reach.
 ///
 /// # Arguments
 /// * `keyspace = PATH`, required: the `const` or `static` that declares the keyspace.
 /// * `key = EXPR`, required: a value of the keyspace's key type. A parameter alone is borrowed, in a tuple it is cloned.
 /// * `tags = [EXPR, ..]`, or any expression that can be iterated over. Parameters are borrowed.
 /// * `ttl = EXPR` (`Duration`), `policy = EXPR` (`Policy`): instead of the keyspace's.
+/// * `retry = EXPR` (`Retry`): the body runs again when it fails, as `get_or_load(..).retry(..)` does. What it uses is cloned for each
+///   try, parameters that are moved into it included.
 /// * `optional`: the function returns `Result<Option<V>, E>`.
 /// * `skip(NAME, ..)`: parameters that the body uses but that never change the value, as a pool of connections. Each other
 ///   parameter that the body uses must be in the key, or it does not compile.

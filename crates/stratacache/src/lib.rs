@@ -82,7 +82,7 @@ pub use stratacache_encryption::{
     FileKeys, FileKeysBuilder, KeyWrap, MasterKey, MasterKeys, MemoryKeys, aes_256_gcm_siv,
 };
 #[cfg(feature = "macros")]
-pub use stratacache_macros::{KeyPart, cached};
+pub use stratacache_macros::{DecodePart, KeyPart, cached};
 #[cfg(feature = "object")]
 pub use stratacache_object::{
     Object, ObjectBuilder, ObjectScan, PrefixError as ObjectPrefixError, Sweep as ObjectSweep,

@@ -23,7 +23,7 @@ pub enum LoadError<E> {
     LoaderBusy(Arc<str>),
     /// The declared loader failed too often and is left alone for a while; nothing was called.
     LoaderDown(Arc<LeftAlone>),
-    /// The last load of this key failed, and the key rests for a while (`back_off`); nothing was called.
+    /// The last load of this key failed, or of each of many, and they rest for a while (`back_off`); nothing was called.
     BackingOff(Arc<LeftAlone>),
     /// The loader said "not modified", but there was no value to keep.
     NothingToKeep,

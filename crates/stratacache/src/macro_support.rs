@@ -50,6 +50,13 @@ impl<T: ?Sized, H: Borrow<T>> Owned<T, H> {
     }
 }
 
+// for a load that is tried again
+impl<T: ?Sized, H: Clone> Clone for Owned<T, H> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone(), PhantomData)
+    }
+}
+
 impl<T: ?Sized, H> std::fmt::Debug for Owned<T, H> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Owned(..)")

@@ -7,6 +7,7 @@ fn forgetting_the_tenant_and_a_zero_ttl_do_not_compile() {
     #[cfg(feature = "macros")]
     {
         cases.compile_fail("tests/ui/cached/*.rs");
+        cases.compile_fail("tests/ui/decode_part/*.rs");
         cases.compile_fail("tests/ui/key_part/*.rs");
     }
 }

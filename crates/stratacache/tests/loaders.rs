@@ -13,7 +13,11 @@ mod knobs;
 mod rates;
 #[path = "loaders/rest.rs"]
 mod rest;
+#[path = "loaders/rest_together.rs"]
+mod rest_together;
 #[path = "loaders/retries.rs"]
 mod retries;
 #[path = "loaders/turns.rs"]
 mod turns;
+#[path = "loaders/wrapped.rs"]
+mod wrapped;

@@ -1,22 +1,30 @@
 //! Parts back from their encoded form, for who finds a key again that another process has made.
 
+use std::{borrow::Cow, sync::Arc};
+
 use super::{
     KeyPart,
     frames::{Frame, Frames},
     part::kinds,
 };
 
+/// Groups and variants nested deeper than this are refused: no key may exhaust the stack of who reads it.
+const DEEPEST: u8 = 128;
+
 /// Reads back what [`PartEncoder`](super::PartEncoder) has written, one part after the other.
 ///
-/// Every method takes the next part if it is of its kind; `None` says that it is not, and takes nothing.
+/// Every method takes the next part if it is of its kind; `None` says that it is not, and takes nothing. Groups and variants are read up
+/// to 128 deep.
 #[derive(Debug)]
 pub struct PartDecoder<'a> {
     left: &'a [u8],
+    /// In how many groups and variants it is.
+    depth: u8,
 }
 
 impl<'a> PartDecoder<'a> {
     pub(super) fn new(encoded: &'a [u8]) -> Self {
-        Self { left: encoded }
+        Self { left: encoded, depth: 0 }
     }
 
     /// Takes the next part, whatever its kind.
@@ -82,7 +90,8 @@ impl<'a> PartDecoder<'a> {
 
     /// Takes a group: `read` must take all of its members.
     pub fn group<T>(&mut self, read: impl FnOnce(&mut Self) -> Option<T>) -> Option<T> {
-        whole(self.take(kinds::GROUP)?, read)
+        let members = self.take(kinds::GROUP)?;
+        self.whole(members, read)
     }
 
     /// Takes a group's encoded members.
@@ -92,10 +101,17 @@ impl<'a> PartDecoder<'a> {
 
     /// Takes a variant of an enum: `read` gets its index, and must take all of its fields.
     pub fn variant<T>(&mut self, read: impl FnOnce(u32, &mut Self) -> Option<T>) -> Option<T> {
-        whole(self.take(kinds::VARIANT)?, |fields| {
+        let fields = self.take(kinds::VARIANT)?;
+        self.whole(fields, |fields| {
             let index = u32::try_from(fields.unsigned()?).ok()?;
             read(index, fields)
         })
+    }
+
+    fn whole<T>(&self, encoded: &'a [u8], read: impl FnOnce(&mut Self) -> Option<T>) -> Option<T> {
+        let depth = self.depth.checked_add(1).filter(|depth| *depth <= DEEPEST)?;
+        let mut inner = Self { left: encoded, depth };
+        read(&mut inner).filter(|_| inner.is_at_end())
     }
 
     #[cfg(feature = "uuid")]
@@ -111,15 +127,14 @@ pub(super) fn number(bytes: &[u8]) -> Option<u128> {
     Some(u128::from_le_bytes(wide))
 }
 
-fn whole<'a, T>(encoded: &'a [u8], read: impl FnOnce(&mut PartDecoder<'a>) -> Option<T>) -> Option<T> {
-    let mut inner = PartDecoder::new(encoded);
-    read(&mut inner).filter(|_| inner.is_at_end())
-}
-
 /// A [`KeyPart`] that can be had back from its encoded form.
 ///
-/// Implemented for `String`, `Vec<u8>`, byte arrays, integers, `bool`, `()`, `Uuid` (feature `uuid`), and for tuples of up to eight
-/// and `Option`s of these. Own types implement it beside [`KeyPart`], by reading what they write:
+/// Implemented for `String`, `Vec<u8>`, byte arrays, integers, `bool`, `()`, `Uuid` (feature `uuid`), for tuples of up to eight
+/// and `Option`s of these, and for a `Box`, `Arc` or `Cow` of them, of `str` and of `[u8]`. References are no such thing: what comes back
+/// owns what it holds.
+///
+/// Own types derive it beside [`KeyPart`] (`#[derive(KeyPart, DecodePart)]`, feature `macros` of `stratacache`), or implement
+/// it by reading what they write:
 ///
 /// ```
 /// use stratacache_core::{DecodePart, KeyPart, PartDecoder, PartEncoder};
@@ -139,6 +154,11 @@ fn whole<'a, T>(encoded: &'a [u8], read: impl FnOnce(&mut PartDecoder<'a>) -> Op
 ///     }
 /// }
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be had back from a key",
+    label = "not a `DecodePart`",
+    note = "what comes back owns what it holds: `String` for `&str`, `Vec<u8>` for `&[u8]`; own types derive it with `#[derive(KeyPart, DecodePart)]` (feature `macros`)"
+)]
 pub trait DecodePart: KeyPart + Sized {
     /// Takes one value; `None` if the next part is not one.
     fn decode(parts: &mut PartDecoder<'_>) -> Option<Self>;
@@ -191,6 +211,38 @@ impl<T: DecodePart> DecodePart for Option<T> {
     }
 }
 
+macro_rules! pointers {
+    ($($pointer:ident),*) => {$(
+        impl<T: DecodePart> DecodePart for $pointer<T> {
+            fn decode(parts: &mut PartDecoder<'_>) -> Option<Self> {
+                T::decode(parts).map(Self::new)
+            }
+        }
+
+        impl DecodePart for $pointer<str> {
+            fn decode(parts: &mut PartDecoder<'_>) -> Option<Self> {
+                parts.text().map(Self::from)
+            }
+        }
+
+        impl DecodePart for $pointer<[u8]> {
+            fn decode(parts: &mut PartDecoder<'_>) -> Option<Self> {
+                parts.bytes().map(Self::from)
+            }
+        }
+    )*};
+}
+pointers!(Box, Arc);
+
+impl<T> DecodePart for Cow<'_, T>
+where
+    T: KeyPart + ToOwned<Owned: DecodePart> + ?Sized,
+{
+    fn decode(parts: &mut PartDecoder<'_>) -> Option<Self> {
+        DecodePart::decode(parts).map(Self::Owned)
+    }
+}
+
 macro_rules! integers {
     ($read:ident: $($int:ty),*) => {$(
         impl DecodePart for $int {
@@ -224,7 +276,7 @@ tuples!(A B C D E F G H);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::key::encode_part;
+    use crate::key::{PartEncoder, encode_part};
     use proptest::prelude::*;
 
     fn back<T: DecodePart>(encoded: &[u8]) -> Option<T> {
@@ -248,6 +300,45 @@ mod tests {
         same((i8::MIN, i16::MIN, i32::MIN, i64::MIN, i128::MIN, isize::MIN, i128::MAX, -1_i32));
         same((Some(7_u32), None::<u32>, Some(None::<u32>)));
         same(("a".to_owned(), ("b".to_owned(), ((),))));
+        same((Box::new(7_u32), Box::<str>::from("a"), Box::<[u8]>::from([1, 2])));
+        same((Arc::new(Some(7_u32)), Arc::<str>::from("a"), Arc::<[u8]>::from([1, 2])));
+        same((Cow::Borrowed("a"), Cow::Borrowed(&[1_u8, 2][..]), Cow::<u32>::Owned(7)));
+    }
+
+    /// A number in so many groups.
+    #[derive(Debug, PartialEq)]
+    struct Deep(u32);
+
+    impl KeyPart for Deep {
+        fn encode(&self, parts: &mut PartEncoder) {
+            match self.0.checked_sub(1) {
+                Some(less) => parts.group(|g| Self(less).encode(g)),
+                None => parts.unit(),
+            }
+        }
+    }
+
+    impl DecodePart for Deep {
+        fn decode(parts: &mut PartDecoder<'_>) -> Option<Self> {
+            if parts.unit().is_some() {
+                return Some(Self(0));
+            }
+            parts.group(Self::decode).map(|Self(less)| Self(less + 1))
+        }
+    }
+
+    #[test]
+    fn what_is_nested_too_deep_is_refused_before_the_stack_ends() {
+        same(Deep(128));
+        assert_eq!(back::<Deep>(&encode_part(&Deep(129))), None);
+        // of the size of the largest key
+        let mut encoded = encode_part(&()).to_vec();
+        while encoded.len() < crate::MAX_KEY - 10 {
+            let mut parts = PartEncoder::default();
+            parts.put(kinds::GROUP, &encoded);
+            encoded = parts.finish().to_vec();
+        }
+        assert_eq!(back::<Deep>(&encoded), None);
     }
 
     #[test]

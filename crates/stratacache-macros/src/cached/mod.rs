@@ -69,8 +69,8 @@ fn write(
     renamed: &Ident,
 ) -> TokenStream {
     let home = &options.home;
-    let [namespace, key, tags, ttl, policy, load] =
-        ["namespace", "key", "tags", "ttl", "policy", "load"].map(|name| Ident::new(name, Span::mixed_site()));
+    let [namespace, key, tags, ttl, policy, retry, load] =
+        ["namespace", "key", "tags", "ttl", "policy", "retry", "load"].map(|name| Ident::new(name, Span::mixed_site()));
 
     let mut made = TokenStream::new();
     made.extend(namespace_of(home, &namespace, parameters));
@@ -88,6 +88,11 @@ fn write(
     if let Some(found) = &options.policy {
         made.extend(quote_spanned!(found.span() => let #policy: #home::Policy = #found;));
         chain.extend(quote!(.policy(#policy)));
+    }
+    if let Some(found) = &options.retry {
+        made.extend(quote_spanned!(found.span() => let #retry: #home::Retry = #found;));
+        // an error of what cannot be cloned is shown there
+        chain.extend(quote_spanned!(found.span() => .retry(#retry)));
     }
 
     let mut inside = TokenStream::new();

@@ -21,6 +21,8 @@ struct Written {
     ttl: Option<Expr>,
     #[darling(with = optional_expression)]
     policy: Option<Expr>,
+    #[darling(with = optional_expression)]
+    retry: Option<Expr>,
     #[darling(rename = "in", with = optional_expression)]
     namespace: Option<Expr>,
     optional: Flag,
@@ -40,6 +42,7 @@ pub(super) struct Options {
     pub(super) tags: Option<Expr>,
     pub(super) ttl: Option<Expr>,
     pub(super) policy: Option<Expr>,
+    pub(super) retry: Option<Expr>,
     pub(super) namespace: Option<Expr>,
     pub(super) optional: Flag,
     pub(super) skip: Vec<Ident>,
@@ -66,6 +69,10 @@ impl Options {
             let message = "a ttl is a `Duration`, as in `ttl = stratacache::minutes(5)`";
             errors.push(Error::custom(message).with_span(text));
         }
+        if let Some(Expr::Lit(ExprLit { lit: number @ Lit::Int(_), .. })) = &written.retry {
+            let message = "this is a `Retry`, as in `retry = stratacache::Retry::new(3)` for three calls in all";
+            errors.push(Error::custom(message).with_span(number));
+        }
         let mut skip = Vec::new();
         for path in written.skip.iter() {
             match path.get_ident() {
@@ -82,6 +89,7 @@ impl Options {
             tags: written.tags,
             ttl: written.ttl,
             policy: written.policy,
+            retry: written.retry,
             namespace: written.namespace,
             optional: written.optional,
             skip,

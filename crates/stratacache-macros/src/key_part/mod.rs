@@ -1,5 +1,6 @@
-//! `#[derive(KeyPart)]`.
+//! `#[derive(KeyPart)]`, and what it shares with `#[derive(DecodePart)]`.
 
+mod decode;
 mod options;
 
 use std::collections::BTreeMap;
@@ -7,17 +8,18 @@ use std::collections::BTreeMap;
 use darling::{Error, Result, error::Accumulator};
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
-use syn::{Data, DataEnum, DeriveInput, Fields, Generics, Path, parse_quote, spanned::Spanned as _};
+use syn::{Data, DataEnum, DeriveInput, Fields, Generics, Path, WherePredicate, parse_quote, spanned::Spanned as _};
 
+pub(crate) use decode::expand as expand_decode;
 use options::{FieldOptions, TypeOptions, VariantOptions};
 
 /// Writes the implementation.
 pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
     let own = TypeOptions::of(input)?;
-    let home = own.home.clone().unwrap_or_else(|| parse_quote!(::stratacache));
+    let home = own.home();
     let parts = Ident::new("parts", Span::mixed_site());
     let body = match &input.data {
-        Data::Struct(data) => of_struct(&home, &parts, &data.fields, own.transparent.is_present())?,
+        Data::Struct(data) => of_struct(&home, &parts, &data.fields, is_transparent(&own, &data.fields)?)?,
         Data::Enum(data) => of_enum(&home, &parts, data)?,
         Data::Union(data) => {
             return Err(Error::custom(
@@ -28,7 +30,8 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
         }
     };
     let name = &input.ident;
-    let generics = bounded(&home, &input.generics, own.bound);
+    let bounds = own.bound.unwrap_or_else(|| bounds(&input.generics, &parse_quote!(#home::KeyPart)));
+    let generics = bounded(&input.generics, bounds);
     let (impl_generics, type_generics, where_clause) = generics.split_for_impl();
     Ok(quote! {
         #[automatically_derived]
@@ -40,28 +43,36 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
     })
 }
 
-fn bounded(home: &Path, generics: &Generics, bound: Option<Vec<syn::WherePredicate>>) -> Generics {
+/// Returns the bound of each type parameter where the type does not say others.
+fn bounds(generics: &Generics, by: &Path) -> Vec<WherePredicate> {
+    generics.type_params().map(|parameter| &parameter.ident).map(|name| parse_quote!(#name: #by)).collect()
+}
+
+fn bounded(generics: &Generics, bounds: Vec<WherePredicate>) -> Generics {
     let mut generics = generics.clone();
-    let each = generics.type_params().map(|parameter| parameter.ident.clone()).collect::<Vec<_>>();
-    let bounds = bound.unwrap_or_else(|| each.iter().map(|name| parse_quote!(#name: #home::KeyPart)).collect());
     if !bounds.is_empty() {
         generics.make_where_clause().predicates.extend(bounds);
     }
     generics
 }
 
+/// Tells whether a struct is written as its only field.
+fn is_transparent(own: &TypeOptions, fields: &Fields) -> Result<bool> {
+    match fields.len() {
+        1 => Ok(own.transparent.is_present()),
+        count if own.transparent.is_present() => Err(Error::custom(format!(
+            "`transparent` is for a struct with one field, and this one has {count}: remove it, and the struct is the \
+             group of its fields"
+        ))
+        .with_span(fields)),
+        _ => Ok(false),
+    }
+}
+
 fn of_struct(home: &Path, parts: &Ident, fields: &Fields, transparent: bool) -> Result<TokenStream> {
     let (pattern, writes) = of_fields(home, parts, fields)?;
     let write = match writes.as_slice() {
         [only] if transparent => only.clone(),
-        _ if transparent => {
-            let count = writes.len();
-            return Err(Error::custom(format!(
-                "`transparent` is for a struct with one field, and this one has {count}: remove it, and the struct is the \
-                 group of its fields"
-            ))
-            .with_span(fields));
-        }
         [] => quote!(#parts.unit();),
         _ => quote!(#parts.group(|#parts| { #(#writes)* });),
     };
@@ -133,13 +144,7 @@ fn indices(data: &DataEnum, errors: &mut Accumulator) -> Vec<u32> {
 /// Returns the pattern that names the fields, and what writes each of them.
 fn of_fields(home: &Path, parts: &Ident, fields: &Fields) -> Result<(TokenStream, Vec<TokenStream>)> {
     let mut errors = Error::accumulator();
-    let members: Vec<_> = fields.members().collect();
-    // each where its field is: that is where an error of its type is shown
-    let names: Vec<_> = fields
-        .iter()
-        .enumerate()
-        .map(|(n, field)| format_ident!("field_{n}", span = Span::mixed_site().located_at(field.ty.span())))
-        .collect();
+    let names = names(fields);
     let mut writes = Vec::new();
     for (field, name) in fields.iter().zip(&names) {
         let Some(own) = errors.handle(FieldOptions::of(field)) else { continue };
@@ -152,5 +157,19 @@ fn of_fields(home: &Path, parts: &Ident, fields: &Fields) -> Result<(TokenStream
         });
     }
     errors.finish()?;
-    Ok((quote!({ #(#members: #names),* }), writes))
+    Ok((pattern(fields, &names), writes))
+}
+
+/// Returns a name for each field, where that is: errors of its type are shown there.
+fn names(fields: &Fields) -> Vec<Ident> {
+    let located = fields.iter().enumerate();
+    located
+        .map(|(n, field)| format_ident!("field_{n}", span = Span::mixed_site().located_at(field.ty.span())))
+        .collect()
+}
+
+/// Returns what takes a value apart, or puts it together, whatever its shape.
+fn pattern(fields: &Fields, names: &[Ident]) -> TokenStream {
+    let members = fields.members();
+    quote!({ #(#members: #names),* })
 }

@@ -66,11 +66,11 @@ pub(super) struct Wish<V> {
 }
 
 /// One key that this call leads.
-struct Led<V: CacheValue, E: Send + Sync + 'static> {
+pub(super) struct Led<V: CacheValue, E: Send + Sync + 'static> {
     name: EntryName,
-    lead: Lead<MapKey, LoadOutcome<V, E>>,
-    fill: FillGuard,
-    stale: Option<Arc<Entry<V>>>,
+    pub(super) lead: Lead<MapKey, LoadOutcome<V, E>>,
+    pub(super) fill: FillGuard,
+    pub(super) stale: Option<Arc<Entry<V>>>,
     behind: bool,
     fences: Vec<Option<Fence>>,
 }
@@ -213,14 +213,14 @@ impl Engine {
 }
 
 /// Leads many flights with one call of the loader.
-struct BulkLeader<V: CacheValue, E: Send + Sync + 'static> {
-    engine: Arc<Engine>,
-    call: BulkCall<V>,
+pub(super) struct BulkLeader<V: CacheValue, E: Send + Sync + 'static> {
+    pub(super) engine: Arc<Engine>,
+    pub(super) call: BulkCall<V>,
     standing: Standing,
     /// Taken before the load.
     seal: Seal,
     /// By their index, which is also the order in which their fills began.
-    led: BTreeMap<usize, Led<V, E>>,
+    pub(super) led: BTreeMap<usize, Led<V, E>>,
 }
 
 impl<V: CacheValue, E: Send + Sync + 'static> BulkLeader<V, E> {
@@ -276,6 +276,9 @@ impl<V: CacheValue, E: Send + Sync + 'static> BulkLeader<V, E> {
             self.look_below().await;
         }
         let Some(first) = self.led.keys().next() else { return };
+        if let Some(error) = self.left_alone() {
+            return self.fail(&error).await;
+        }
         let ns = Arc::clone(&self.call.ns);
         let first = self.call.keys[*first].clone();
         let began = self.engine.timeline.now();
@@ -284,7 +287,10 @@ impl<V: CacheValue, E: Send + Sync + 'static> BulkLeader<V, E> {
         let running = Running { ns: &ns, key: &first, protection: &self.call.protection, place, limit };
         match running.run(load, |load, _| load(wanted.clone())).await {
             Ok(values) => self.store(values.into_iter().collect(), began).await,
-            Err(error) => self.fail(&error).await,
+            Err(error) => {
+                self.rest(&error);
+                self.fail(&error).await;
+            }
         }
     }
 

@@ -2,14 +2,19 @@
 
 use std::{sync::Arc, time::Duration};
 
-use stratacache_core::{Scope, Stamp};
+use stratacache_core::{Key, Stamp, Tag, clock::Millis, stamp::Seq};
 
-use super::{Door, Engine, Target, lead::Leader, protect::refusal};
+use super::{
+    Call, Door, Engine, Protection, Target,
+    bulk_load::{BulkCall, BulkLeader, Led},
+    lead::Leader,
+    protect::refusal,
+};
 use crate::{
     LoadError,
     codec::CacheValue,
     coherence::{Depends, Verdict},
-    loaders::{BackOff, Loader},
+    loaders::{BackOff, Failure, Loader},
 };
 
 impl Engine {
@@ -28,6 +33,66 @@ impl Engine {
     }
 }
 
+impl Door {
+    /// Returns the failure after which a key rests, for a load of its own or for one of many, unless something it is known to depend on was
+    /// invalidated since.
+    fn resting<V: 'static>(&self, key: &Key<V>, tags: &[Tag], together: bool, now: Millis) -> Option<Failure> {
+        let (failing, marks, mirror) = (&self.tenant.failing, &self.tenant.marks, &self.engine.mirror);
+        let scope = self.engine.key_scope(self, key.as_bytes());
+        let failure = if together { failing.resting_together(&scope, now) } else { failing.resting(&scope, now) }?;
+        let holds = |depends: &Depends<'_>| {
+            failure.stamp.mep == marks.mep() && mirror.judge(marks, depends) != Verdict::Invalid
+        };
+        if !self.with_depends(key, tags, &failure.stamp, holds) {
+            failing.forget(&scope);
+            return None;
+        }
+        Some(failure)
+    }
+
+    /// Ends the rest of a key that was noted a moment ago, if it was invalidated while it was loaded. Noted first: who invalidates
+    /// it from here on ends it.
+    fn wake_if_changed<V: 'static>(&self, key: &Key<V>, tags: &[Tag], stamp: &Stamp, began: Seq) {
+        let scope = self.engine.key_scope(self, key.as_bytes());
+        let allowed = |depends: &Depends<'_>| self.engine.judge(self).allows(stamp.mep as u32, depends, scope, began);
+        if !self.with_depends(key, tags, stamp, allowed) {
+            self.tenant.failing.forget(&scope);
+        }
+    }
+
+    /// Judges what the key is known to depend on, as of a stamp.
+    fn with_depends<V: 'static>(
+        &self,
+        key: &Key<V>,
+        tags: &[Tag],
+        stamp: &Stamp,
+        judge: impl FnOnce(&Depends<'_>) -> bool,
+    ) -> bool {
+        let scopes = self.entry_scopes(key, tags);
+        let scopes = Arc::as_ref(&scopes);
+        judge(&Depends {
+            path: scopes.path(),
+            tags: scopes.tags(),
+            global_tags: scopes.global_tags(),
+            lane_seq: stamp.lane.seq,
+            global_seq: stamp.global.seq,
+            own: 0,
+        })
+    }
+}
+
+impl Protection {
+    /// Returns how long keys rest after such an error.
+    fn rest_after<E>(&self, error: &LoadError<E>) -> Option<BackOff> {
+        let failed = matches!(error, LoadError::Loader(_) | LoadError::Timeout | LoadError::Panicked(_));
+        self.loader.as_ref().filter(|_| failed)?.limits.back_off_rule()
+    }
+}
+
+fn backing_off<E>(loader: &Loader, until: Millis, now: Millis) -> LoadError<E> {
+    LoadError::BackingOff(loader.resting(Duration::from_millis(until.saturating_sub(now))))
+}
+
 impl<V: CacheValue> Leader<V> {
     /// Returns the error of a load whose loader is not to be called now.
     pub(super) fn left_alone<E>(&self) -> Option<LoadError<E>> {
@@ -39,53 +104,57 @@ impl<V: CacheValue> Leader<V> {
         if asked_for || self.stale.is_some() || loader.limits.back_off_rule().is_none() {
             return None;
         }
-        let (tenant, now) = (&self.call.ns.tenant, self.engine().timeline.now());
-        let scope = self.scope();
-        let failure = tenant.failing.resting(&scope, now)?;
-        let holds = |depends: &Depends<'_>| {
-            failure.stamp.mep == tenant.marks.mep()
-                && self.engine().mirror.judge(&tenant.marks, depends) != Verdict::Invalid
-        };
-        if !self.with_depends(&failure.stamp, holds) {
-            tenant.failing.forget(&scope);
-            return None;
-        }
-        Some(LoadError::BackingOff(loader.resting(Duration::from_millis(failure.until.saturating_sub(now)))))
+        let now = self.engine().timeline.now();
+        let failure = self.call.ns.resting(&self.call.key, &self.call.tags, false, now)?;
+        Some(backing_off(loader, failure.until, now))
     }
 
     /// Lets the key rest after a failure, unless it was invalidated meanwhile.
     pub(super) fn rest<E>(&self, error: &LoadError<E>) {
-        let failed = matches!(error, LoadError::Loader(_) | LoadError::Timeout | LoadError::Panicked(_));
-        let Some(rule) = self.rule().filter(|_| failed && self.stale.is_none()) else { return };
-        let (engine, tenant, scope) = (self.engine(), &self.call.ns.tenant, self.scope());
-        tenant.failing.note(scope, self.stamp, &rule, engine.timeline.now(), engine.jitter.unit());
-        // noted first: who invalidates it from here on ends it
-        let (mep, began) = (self.stamp.mep as u32, self.fill.began());
-        let allowed = |depends: &Depends<'_>| engine.judge(&self.call.ns).allows(mep, depends, scope, began);
-        if !self.with_depends(&self.stamp, allowed) {
-            tenant.failing.forget(&scope);
+        let Some(rule) = self.call.protection.rest_after(error).filter(|_| self.stale.is_none()) else { return };
+        let (engine, Call { ns, key, tags, .. }) = (self.engine(), &self.call);
+        let scope = engine.key_scope(ns, key.as_bytes());
+        ns.tenant.failing.note(scope, self.stamp, &rule, engine.timeline.now(), engine.jitter.unit());
+        ns.wake_if_changed(key, tags, &self.stamp, self.fill.began());
+    }
+}
+
+impl<V: CacheValue, E: Send + Sync + 'static> BulkLeader<V, E> {
+    /// Returns the error of a load of many keys if each of those that it would load rests. With one that does not, all are loaded: it
+    /// is one call of the loader. If there is only one, it is a load of that key.
+    pub(super) fn left_alone(&self) -> Option<LoadError<E>> {
+        let loader = self.call.protection.loader.as_ref()?;
+        if self.call.forced || loader.limits.back_off_rule().is_none() {
+            return None;
         }
+        let (now, BulkCall { ns, keys, tags, .. }) = (self.engine.timeline.now(), &self.call);
+        let (mut until, together) = (Millis::MAX, self.led.len() > 1);
+        for (index, one) in &self.led {
+            if one.stale.is_some() {
+                return None;
+            }
+            until = until.min(ns.resting(&keys[*index], tags, together, now)?.until);
+        }
+        Some(backing_off(loader, until, now))
     }
 
-    fn rule(&self) -> Option<BackOff> {
-        self.call.protection.loader.as_deref().map(|loader: &Loader| loader.limits)?.back_off_rule()
-    }
-
-    fn scope(&self) -> Scope {
-        self.engine().key_scope(&self.call.ns, self.call.key.as_bytes())
-    }
-
-    /// Judges what the key is known to depend on, as of a stamp.
-    fn with_depends(&self, stamp: &Stamp, judge: impl FnOnce(&Depends<'_>) -> bool) -> bool {
-        let scopes = self.call.ns.entry_scopes(&self.call.key, &self.call.tags);
-        let scopes = Arc::as_ref(&scopes);
-        judge(&Depends {
-            path: scopes.path(),
-            tags: scopes.tags(),
-            global_tags: scopes.global_tags(),
-            lane_seq: stamp.lane.seq,
-            global_seq: stamp.global.seq,
-            own: 0,
-        })
+    /// Lets the keys rest after a failure: one that was loaded alone, or all for further loads of many.
+    pub(super) fn rest(&self, error: &LoadError<E>) {
+        let Some(rule) = self.call.protection.rest_after(error) else { return };
+        let (engine, BulkCall { ns, keys, tags, .. }) = (&self.engine, &self.call);
+        let failing = &ns.tenant.failing;
+        let (now, random) = (engine.timeline.now(), engine.jitter.unit());
+        let resting = || self.led.iter().filter(|(_, one)| one.stale.is_none());
+        let failed = |(index, one): (&usize, &Led<V, E>)| {
+            (engine.key_scope(ns, keys[*index].as_bytes()), one.lead.flight().stamp)
+        };
+        match resting().map(failed).collect::<Vec<_>>().as_slice() {
+            [] => return,
+            [(scope, stamp)] if self.led.len() == 1 => failing.note(*scope, *stamp, &rule, now, random),
+            many => failing.note_together(many, &rule, now, random),
+        }
+        for (index, one) in resting() {
+            ns.wake_if_changed(&keys[*index], tags, &one.lead.flight().stamp, one.fill.began());
+        }
     }
 }

@@ -189,8 +189,11 @@ impl LoaderLimits {
     /// Whoever reads the key meanwhile gets [`LoadError::BackingOff`](crate::LoadError::BackingOff) at once. An invalidation of the key
     /// or of anything it is known to depend on, an insert, and a load that succeeds end the rest, and
     /// [`refresh`](crate::Namespace::refresh) does not heed it. It is for keys with nothing to serve: a value past its ttl has a rest of
-    /// its own. Loads of many keys do not take part. Each tenant remembers 4,096 keys; the one whose rest ends first is
-    /// forgotten for another.
+    /// its own. Each tenant remembers 4,096 keys; the one whose rest ends first is forgotten for another.
+    ///
+    /// A load of many keys that fails lets them rest for further loads of many, which are refused while each key that they would load
+    /// rests; a load of one of them is not, since it may not be the one at fault. 4,096 more keys of each tenant are remembered for
+    /// that; where there is no room for all that failed together, none of them rests.
     #[must_use]
     pub const fn back_off(mut self, first: Duration, most: Duration) -> Self {
         self.back_off = Some(BackOff { first, most });

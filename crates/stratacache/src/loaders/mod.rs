@@ -14,7 +14,7 @@ use foldhash::fast::RandomState;
 use stratacache_core::{Error, Result, clock::Clock};
 
 pub(crate) use budget::Budget;
-pub(crate) use failing::Failing;
+pub(crate) use failing::{Failing, Failure};
 pub(crate) use limits::BackOff;
 pub use limits::{LoaderLimits, Retry};
 pub(crate) use lines::Seat;

@@ -12,7 +12,8 @@ impl Namespace {
     ///
     /// The closure takes a `K`, or what owns one (a `String` where the keys are `str`), and is called for a miss, in a task of its
     /// own; so it is `Fn(K) -> impl Future`, both `Send + 'static`, and clones what the future uses. Name the type of its
-    /// argument. All that the value depends on must be in the argument: what the closure captures is not part of the key.
+    /// argument. All that the value depends on must be in the argument: what the closure captures is not part of the key. The argument
+    /// is cloned where a load is [tried again](Wrapped::retry), and nowhere else.
     ///
     /// For a function with several parameters there is `#[cached]` (feature `macros`).
     ///
@@ -43,7 +44,7 @@ impl Namespace {
     pub fn wrap<K, A, V, E, F, Fut>(&self, keyspace: &'static Keyspace<K, V>, load: F) -> Wrapped<K, A, V, F>
     where
         K: KeyPart + ?Sized,
-        A: Borrow<K> + Send + 'static,
+        A: Borrow<K> + Clone + Send + 'static,
         V: CacheValue,
         E: Send + Sync + 'static,
         F: Fn(A) -> Fut + Send + Sync + 'static,

@@ -74,6 +74,11 @@ impl Options {
         self.rare.as_deref().is_none_or(plain)
     }
 
+    /// Returns how often a load is tried again.
+    pub(crate) fn retried(&self) -> Option<Retry> {
+        self.rare.as_deref()?.retry
+    }
+
     /// Returns the policy of the call, checked, its ttl in it.
     pub(crate) fn policy<V: 'static>(&self, door: &Door, key: &stratacache_core::Key<V>) -> Result<Policy> {
         door.check()?;
@@ -90,7 +95,7 @@ impl Options {
         let own = self.rare.as_deref();
         let name = own.and_then(|rare| rare.loader).or_else(|| keyspace?.loader());
         let loader = name.map(|name| door.engine.loaders.get(name)).transpose()?;
-        let retry = own.and_then(|rare| rare.retry);
+        let retry = self.retried();
         retry.map_or(Ok(()), |retry| retry.check())?;
         Ok(Protection { loader, retry })
     }

@@ -8,7 +8,7 @@ use super::{
     GetOrLoad, Refresh,
     options::{Options, options},
 };
-use crate::{codec::CacheValue, engine::Door};
+use crate::{codec::CacheValue, engine::Door, loaders::Retry};
 
 /// A closure whose results are cached. Made by [`Namespace::wrap`](crate::Namespace::wrap), which has an example.
 ///
@@ -37,12 +37,21 @@ where
     options!(tiers);
     options!(share_load);
     options!(loader);
+
+    /// Calls the closure again when it fails, with a clone of the argument: [`Retry`] says how often, and what bounds it. Default: it is
+    /// called once. A load that is shared goes by whoever began it.
+    ///
+    /// A single call may say another one: `wrapped.call(..).retry(..)`.
+    pub fn retry(mut self, retry: Retry) -> Self {
+        self.options.rare().retry = Some(retry);
+        self
+    }
 }
 
 impl<K, A, V, E, F, Fut> Wrapped<K, A, V, F>
 where
     K: KeyPart + ?Sized,
-    A: Borrow<K> + Send + 'static,
+    A: Borrow<K> + Clone + Send + 'static,
     V: CacheValue,
     E: Send + Sync + 'static,
     F: Fn(A) -> Fut + Send + Sync + 'static,
@@ -60,9 +69,13 @@ where
     pub fn call(
         &self,
         argument: A,
-    ) -> GetOrLoad<'_, V, impl FnOnce() -> Fut + Send + 'static + use<K, A, V, E, F, Fut>> {
+    ) -> GetOrLoad<'_, V, impl FnOnce() -> Fut + Clone + Send + 'static + use<K, A, V, E, F, Fut>> {
         let key = self.key(argument.borrow());
-        GetOrLoad::with(&self.door, key, self.load_of(argument), self.options.clone())
+        let call = GetOrLoad::with(&self.door, key, self.load_of(argument), self.options.clone());
+        match self.options.retried() {
+            Some(retry) => call.retry(retry),
+            None => call,
+        }
     }
 
     /// Calls the closure whatever the tiers hold, stores the value and returns it.
@@ -75,9 +88,13 @@ where
     pub fn refresh(
         &self,
         argument: A,
-    ) -> Refresh<'_, V, impl FnOnce() -> Fut + Send + 'static + use<K, A, V, E, F, Fut>> {
+    ) -> Refresh<'_, V, impl FnOnce() -> Fut + Clone + Send + 'static + use<K, A, V, E, F, Fut>> {
         let key = self.key(argument.borrow());
-        Refresh::with(&self.door, key, self.load_of(argument), self.options.clone())
+        let call = Refresh::with(&self.door, key, self.load_of(argument), self.options.clone());
+        match self.options.retried() {
+            Some(retry) => call.retry(retry),
+            None => call,
+        }
     }
 
     /// Returns the key of an argument, to invalidate or to look it up in the namespace.
@@ -86,7 +103,7 @@ where
         self.keyspace.key(argument)
     }
 
-    fn load_of(&self, argument: A) -> impl FnOnce() -> Fut + Send + 'static + use<K, A, V, E, F, Fut> {
+    fn load_of(&self, argument: A) -> impl FnOnce() -> Fut + Clone + Send + 'static + use<K, A, V, E, F, Fut> {
         let load = Arc::clone(&self.load);
         move || load(argument)
     }

@@ -141,6 +141,51 @@ async fn keys_come_back_typed_and_what_no_loader_takes_is_left_out() {
     assert_eq!(acme.get(PAIRS.key(&("p".to_owned(), 7))).await.as_deref(), Some(&7));
 }
 
+/// Keys of a type of one's own.
+#[cfg(feature = "macros")]
+mod own {
+    use stratacache::{DecodePart, KeyPart, Keyspace};
+
+    #[derive(Debug, Clone, PartialEq, Eq, Hash, KeyPart, DecodePart)]
+    pub(super) struct Page {
+        pub(super) list: String,
+        pub(super) order: Order,
+    }
+
+    #[derive(Debug, Clone, PartialEq, Eq, Hash, KeyPart, DecodePart)]
+    pub(super) enum Order {
+        ByName,
+        ByAge { oldest_first: bool },
+    }
+
+    pub(super) const PAGES: Keyspace<Page, String> = Keyspace::new("pages", super::TTL);
+}
+
+#[cfg(feature = "macros")]
+#[tokio::test(start_paused = true)]
+async fn keys_of_a_derived_type_come_back_as_they_were() {
+    use own::{Order, PAGES, Page};
+    let file = File::new();
+    let cache = file.open().await;
+    let acme = tenant(&cache, "acme");
+    let page = |order| Page { list: "a/b".to_owned(), order };
+    let pages = [page(Order::ByName), page(Order::ByAge { oldest_first: true })];
+    for page in &pages {
+        acme.insert(PAGES.key(page), String::new()).await.unwrap();
+        acme.get(PAGES.key(page)).await.unwrap();
+    }
+    cache.close().await.unwrap();
+
+    let cache = file.open().await;
+    let load = async |_, page: Page| Ok::<_, &str>(format!("{page:?}"));
+    let report = cache.warm_hot().load(&PAGES, load).await.unwrap();
+    assert_eq!((report.progress.loaded, report.progress.total), (2, Some(2)));
+    for page in &pages {
+        let found = tenant(&cache, "acme").get(PAGES.key(page)).await.unwrap();
+        assert_eq!(*found, format!("{page:?}"));
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_a_tier_below_has_is_promoted_and_only_the_rest_is_loaded() {
     let file = File::new();

@@ -17,4 +17,14 @@ async fn text(acme: &Namespace, page: u32) -> Result<String, std::io::Error> {
     Ok(page.to_string())
 }
 
+#[cached(keyspace = PAGES, key = page, retry = 3)]
+async fn number(acme: &Namespace, page: u32) -> Result<String, std::io::Error> {
+    Ok(page.to_string())
+}
+
+#[cached(keyspace = PAGES, key = page, retry = minutes(3))]
+async fn another_type(acme: &Namespace, page: u32) -> Result<String, std::io::Error> {
+    Ok(page.to_string())
+}
+
 fn main() {}

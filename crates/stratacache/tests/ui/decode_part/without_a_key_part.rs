@@ -1,0 +1,6 @@
+use stratacache::DecodePart;
+
+#[derive(DecodePart)]
+struct Page(u32);
+
+fn main() {}
