@@ -30,10 +30,15 @@ impl PostgresOutbox {
     pub fn builder(url: &str, consumer: &str) -> Result<PostgresOutboxBuilder> {
         let config = Config::from_str(url).map_err(|_| {
             // its own text would quote the URL
-            Error::invalid("the URL of Postgres is not valid: postgres://user:password@host:port/database?sslmode=..")
+            Error::invalid(
+                "the URL of Postgres is not valid; it is postgres://user:password@host:port/database, then ?sslmode=disable where \
+                 the server speaks no TLS",
+            )
         })?;
         if config.get_hosts().is_empty() {
-            return Err(Error::invalid("the URL of Postgres names no host"));
+            return Err(Error::invalid(
+                "the URL of Postgres names no host; it is postgres://user:password@host:port/database",
+            ));
         }
         crate::sql::checked("name of the consumer", consumer)?;
         Ok(PostgresOutboxBuilder {

@@ -237,7 +237,8 @@ async fn a_trigger_writes_what_the_row_was_and_what_it_is() {
     let trigger = trigger
         .tag([SqlPart::text("contact"), SqlPart::column("id")])
         .key("by-mail", Some(2), [SqlPart::optional_column("mail")])
-        .tag([SqlPart::number(-3), SqlPart::uuid_column("key")]);
+        .tag([SqlPart::number(-3), SqlPart::uuid_column("key")])
+        .namespace([vec![SqlPart::text("company"), SqlPart::column("company")], vec![SqlPart::text("mails")]]);
     let sql = trigger.to_sql().unwrap();
     server.sql(sql.clone()).await.unwrap();
     server.sql(sql).await.expect("it may be run again");
@@ -247,7 +248,8 @@ async fn a_trigger_writes_what_the_row_was_and_what_it_is() {
     let batch = changes(&outbox).await;
     assert_eq!(tenants(&batch), ["acme"]);
     let json = r#"[{"tag": ["contact", 9007199254740993]}, {"key": {"some": "a@x"}, "keyspace": "by-mail", "version": 2},
-        {"tag": [-3, {"uuid": "6b5d1f0e-0c7e-4c55-8a4e-3a3d1b0f2c11"}]}]"#;
+        {"tag": [-3, {"uuid": "6b5d1f0e-0c7e-4c55-8a4e-3a3d1b0f2c11"}]},
+        {"namespace": [["company", "acme"], "mails"]}]"#;
     let expected = stratacache_core::follow::targets_from_json(json).unwrap();
     assert_eq!(batch.changes[0].targets.as_ref().unwrap(), &expected);
 
@@ -291,6 +293,7 @@ async fn no_password_is_shown_and_no_plain_connection_is_made_unless_asked_for()
     assert!(!format!("{builder:?}").contains("hunter2"));
     let error = builder.open().await.unwrap_err();
     assert!(!format!("{error:?} {error}").contains("hunter2"), "{error:?}");
+    assert!(error.to_string().contains("(connection refused); check that it runs"), "{error}");
     for bad in ["postgres://me:hunter2@[::1/db", "hunter2", "postgres://", "postgres://me:hunter2@h/db?nonsense=1"] {
         let error = PostgresOutbox::builder(bad, "web").unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput, "{bad}");
@@ -300,7 +303,8 @@ async fn no_password_is_shown_and_no_plain_connection_is_made_unless_asked_for()
     let server = PostgresServer::start().await.unwrap();
     for url in [server.url().replace("?sslmode=disable", ""), server.url().replace("disable", "prefer")] {
         let refused = PostgresOutbox::builder(&url, "web").unwrap().open().await;
-        assert!(refused.is_err(), "a server without TLS is not spoken to in plain text");
+        let refused = refused.expect_err("a server without TLS is not spoken to in plain text").to_string();
+        assert!(refused.contains("sslmode=disable"), "{refused}");
     }
 }
 

@@ -27,7 +27,7 @@ pub enum LoadError<E> {
     BackingOff(Arc<LeftAlone>),
     /// The loader said "not modified", but there was no value to keep.
     NothingToKeep,
-    /// The cache was closed, or the runtime shut down, while the load ran.
+    /// The cache was closed before or while the value was loaded, or the runtime shut down.
     Closed,
     /// The node cannot learn of other nodes' invalidations, and the policy says to fail
     /// ([`OnDisconnect::Fail`](crate::OnDisconnect::Fail)).
@@ -62,10 +62,22 @@ impl LeftAlone {
 }
 
 impl<E> LoadError<E> {
-    /// Tells whether the loader was not called, to protect its source: what to answer is "try again later".
+    /// Tells whether the loader was not called, to protect its source: [`Overloaded`](Self::Overloaded),
+    /// [`LoaderBusy`](Self::LoaderBusy), [`LoaderDown`](Self::LoaderDown), [`BackingOff`](Self::BackingOff). What to answer is "try again
+    /// later".
     #[must_use]
     pub fn is_refusal(&self) -> bool {
         matches!(self, Self::Overloaded | Self::LoaderBusy(_) | Self::LoaderDown(_) | Self::BackingOff(_))
+    }
+
+    /// Returns how long to wait before it is worth asking again, where that is known: of [`LoaderDown`](Self::LoaderDown) and
+    /// [`BackingOff`](Self::BackingOff).
+    #[must_use]
+    pub fn retry_in(&self) -> Option<Duration> {
+        match self {
+            Self::LoaderDown(left) | Self::BackingOff(left) => Some(left.retry_in()),
+            _ => None,
+        }
     }
 
     /// Returns the loader's own error.
@@ -86,6 +98,11 @@ impl<E> LoadError<E> {
     /// Makes the error of a read that may not be answered.
     pub(crate) fn not_current(error: Error) -> Self {
         if error.kind() == stratacache_core::ErrorKind::Closed { Self::Closed } else { Self::Unavailable(error) }
+    }
+
+    /// Makes the error of a call that is not valid, or that comes after the cache was closed.
+    pub(crate) fn not_allowed(error: Error) -> Self {
+        if error.kind() == stratacache_core::ErrorKind::Closed { Self::Closed } else { Self::Invalid(error) }
     }
 
     /// Says the loader's own error in other words.
@@ -140,6 +157,11 @@ impl<E> Clone for LoadError<E> {
     }
 }
 
+/// Rounds up to milliseconds.
+fn rounded(time: Duration) -> Duration {
+    Duration::from_millis(time.as_nanos().div_ceil(1_000_000) as u64)
+}
+
 impl<E: fmt::Display> fmt::Display for LoadError<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -156,15 +178,17 @@ impl<E: fmt::Display> fmt::Display for LoadError<E> {
             Self::LoaderDown(left) => write!(
                 f,
                 "the loader {:?} failed too often and is left alone (breaker); try again in {:?}",
-                left.loader, left.retry_in
+                left.loader,
+                rounded(left.retry_in)
             ),
             Self::BackingOff(left) => write!(
                 f,
                 "the key rests after a failed load of the loader {:?} (back_off); try again in {:?}",
-                left.loader, left.retry_in
+                left.loader,
+                rounded(left.retry_in)
             ),
             Self::NothingToKeep => f.write_str("the loader said \"not modified\" but the cache holds no value to keep"),
-            Self::Closed => f.write_str("the cache was closed while the value was loaded"),
+            Self::Closed => f.write_str("the cache is closed"),
             Self::Unavailable(error) | Self::Invalid(error) => error.fmt(f),
         }
     }

@@ -261,7 +261,11 @@ async fn closing_ends_every_task_and_later_calls_say_so() {
     assert!(acme.get::<u32>("k").await.is_none());
     assert_eq!(acme.insert("k", 1_u32).await.unwrap_err().kind(), ErrorKind::Closed);
     assert_eq!(acme.invalidate("k").await.unwrap_err().kind(), ErrorKind::Closed);
-    assert!(acme.get_or_load("k", async || Ok::<_, Infallible>(1_u32)).await.is_err());
+    let late = acme.get_or_load("k", async || Ok::<_, Infallible>(1_u32)).await;
+    assert!(matches!(late, Err(LoadError::Closed)), "as those under way: {late:?}");
+    let late =
+        acme.get_or_load_many(&NAMES, [1], async |_: Vec<u32>| Ok::<_, Infallible>(vec![(1, String::new())])).await;
+    assert!(matches!(late, Err(LoadError::Closed)), "{late:?}");
     cache.close().await.unwrap();
 }
 

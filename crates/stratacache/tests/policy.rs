@@ -230,6 +230,19 @@ async fn a_tier_ttl_caps_life_in_that_tier_after_promotion_too() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_call_with_rules_for_too_many_tiers_is_refused_and_not_a_panic() {
+    let cache = cache().await;
+    let acme = tenant(&cache, "acme");
+    let policy = Policy::ttl(minutes(1)).tier_ttl("a", seconds(1)).min_hits("b", 2).tier_max_weight("c", 9);
+    let insert = |policy: Policy| acme.insert("k", 1_u32).policy(policy).tier_ttl("memory", seconds(5));
+    insert(policy).await.unwrap();
+    insert(policy).tier_ttl("a", seconds(2)).await.unwrap();
+    let refused = insert(policy).tier_ttl("d", seconds(2)).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::InvalidInput);
+    assert!(refused.to_string().contains("tier_ttl") && refused.to_string().contains("\"d\""), "{refused}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn nothing_outlives_its_own_expiry_through_promotion() {
     let disk = MemoryTier::new("disk").persistent(true);
     let policy = Policy::ttl(seconds(60)).jitter(0.0).tier_ttl("memory", seconds(25));

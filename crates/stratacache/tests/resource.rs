@@ -3,6 +3,8 @@
 
 mod support;
 
+#[path = "resource/changes.rs"]
+mod changes;
 #[path = "resource/failures.rs"]
 mod failures;
 #[path = "resource/keys.rs"]

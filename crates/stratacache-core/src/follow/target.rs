@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::{
-    Error, Key, KeyPart, NormalizeText, Prefix, Result, Tag, Target,
+    Error, Key, KeyPart, NamespacePath, NormalizeText, Prefix, Result, Tag, Target,
     key::{PartBuf, PartEncoder, encode_keyspace, encode_part},
 };
 
@@ -92,6 +92,15 @@ impl ChangeTarget {
     pub fn within(mut self, level: impl KeyPart) -> Self {
         if !matches!(self.what, What::Tag(_)) {
             self.levels.push(encode_part(&level));
+        }
+        self
+    }
+
+    /// Puts it into the namespace at the end of a path, which is below those it was in: [`within`](Self::within) for each level.
+    #[must_use]
+    pub fn within_path(mut self, path: &NamespacePath) -> Self {
+        if !matches!(self.what, What::Tag(_)) {
+            self.levels.extend(path.levels().map(PartBuf::from_slice));
         }
         self
     }

@@ -10,6 +10,8 @@ pub use check::Ceilings;
 pub use human::parse_duration;
 pub use tiers::{MAX_NAMED_TIERS, Tiers};
 
+use crate::{Error, Result};
+
 /// Returns a duration of `n` milliseconds.
 #[must_use]
 pub const fn millis(n: u64) -> Duration {
@@ -410,14 +412,14 @@ impl Policy {
         tiers: Tiers => tiers, tiers_used;
     }
 
-    /// Sets the fraction of the ttl after which a read starts one refresh behind, more than 0 and less than 1.
+    /// Sets the fraction of the ttl after which a read starts one refresh behind, more than 0 and less than 1. Default: off.
     #[must_use]
     pub const fn refresh_ahead(mut self, fraction: f64) -> Self {
         self.refresh_ahead = RefreshAhead::Fraction(fraction);
         self
     }
 
-    /// Sets probabilistic early refresh (XFetch) with its `beta`, more than 0; 1 is usual.
+    /// Sets probabilistic early refresh (XFetch) with its `beta`, more than 0; 1 is usual. Default: off.
     #[must_use]
     pub const fn refresh_ahead_probabilistic(mut self, beta: f64) -> Self {
         self.refresh_ahead = RefreshAhead::Probabilistic(beta);
@@ -430,7 +432,7 @@ impl Policy {
         self.refresh_ahead
     }
 
-    /// Caps the life of values in one tier, also after promotion.
+    /// Caps the life of values in one tier, also after promotion: it counts from when the value was made. Default: none but the ttl.
     ///
     /// # Panics
     /// When more than four tiers get rules of their own.
@@ -439,6 +441,19 @@ impl Policy {
         let (slot, rule) = self.rule_of(tier);
         self.rules[slot] = Some(TierRule { ttl: Some(ttl), ..rule });
         self
+    }
+
+    /// Caps the life of values in one tier, as [`tier_ttl`](Self::tier_ttl) does, for a policy that is put together while the program runs.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) when more than four tiers get rules of their own.
+    pub fn try_tier_ttl(self, tier: &'static str, ttl: Duration) -> Result<Self> {
+        if self.rules.iter().all(|rule| rule.is_some_and(|rule| rule.tier != tier)) {
+            return Err(Error::invalid(format!(
+                "tier_ttl of {tier:?}: a policy and the call together have rules for at most {MAX_TIER_RULES} tiers"
+            )));
+        }
+        Ok(self.tier_ttl(tier, ttl))
     }
 
     /// Stores in one lower tier only values whose envelope has at most so many bytes. Default: what

@@ -23,8 +23,12 @@ fn no_constant_ends_its_literal_or_the_function() {
     for bad in ["'", "a'; DROP TABLE x; --", "\\", "$strata$", "a\nb", "", &"x".repeat(257)] {
         assert!(sql.trigger("t").tag([SqlPart::text(bad)]).to_sql().is_err(), "{bad}");
         assert!(sql.trigger("t").key(bad, None, [SqlPart::number(1)]).to_sql().is_err(), "{bad}");
+        assert!(sql.trigger("t").namespace([[SqlPart::text(bad)]]).to_sql().is_err(), "{bad}");
     }
     assert!(sql.trigger("t").to_sql().is_err() && sql.trigger("t").tag([]).to_sql().is_err());
+    let no_levels: [[SqlPart; 1]; 0] = [];
+    assert!(sql.trigger("t").namespace(no_levels).to_sql().is_err());
+    assert!(sql.trigger("t").namespace([[]]).to_sql().is_err());
 }
 
 #[test]

@@ -19,37 +19,39 @@ enum Kind {
 }
 
 impl SqlPart {
-    /// A text that is the same for all rows.
+    /// Makes a part of a text that is the same for all rows, of 1 to 256 bytes.
     #[must_use]
     pub fn text(text: &str) -> Self {
         Self(Kind::Text(text.to_owned()))
     }
 
-    /// A number that is the same for all rows.
+    /// Makes a part of a number that is the same for all rows.
     #[must_use]
     pub fn number(number: i64) -> Self {
         Self(Kind::Number(number))
     }
 
-    /// A column of text, whole numbers or booleans, as `String`, an integer or `bool` in Rust. `NULL` is `None`.
+    /// Takes a column of text, whole numbers or booleans, as `String`, an integer or `bool` in Rust. `NULL` is `None`.
+    ///
+    /// Parts are typed: a `text` column with `42` in it is no key of a keyspace of numbers.
     #[must_use]
     pub fn column(name: &str) -> Self {
         Self(Kind::Column(name.to_owned()))
     }
 
-    /// A column that is an `Option` in Rust: `NULL` is `None`, everything else `Some`.
+    /// Takes a column that is an `Option` in Rust: `NULL` is `None`, everything else `Some`.
     #[must_use]
     pub fn optional_column(name: &str) -> Self {
         Self(Kind::Optional(name.to_owned()))
     }
 
-    /// A column of type `uuid`, as `Uuid` in Rust.
+    /// Takes a column of type `uuid`, as `Uuid` in Rust.
     #[must_use]
     pub fn uuid_column(name: &str) -> Self {
         Self(Kind::Uuid(name.to_owned()))
     }
 
-    /// A column of type `bytea`, as bytes in Rust.
+    /// Takes a column of type `bytea`, as bytes in Rust.
     #[must_use]
     pub fn bytes_column(name: &str) -> Self {
         Self(Kind::Bytes(name.to_owned()))
@@ -111,6 +113,7 @@ pub struct RowTrigger {
 enum Target {
     Tag(Vec<SqlPart>),
     Key(String, Option<u32>, Vec<SqlPart>),
+    Namespace(Vec<Vec<SqlPart>>),
     Everything,
 }
 
@@ -131,10 +134,31 @@ impl RowTrigger {
         self
     }
 
-    /// Invalidates a key of a keyspace: one part is the key itself, several are a tuple. Without a version it is that of the keyspace
-    /// as the follower knows it, or 0.
+    /// Invalidates a key of a keyspace, at the tenant's root: one part is the key itself, several are a tuple. Without a version it is
+    /// that of the keyspace as the follower knows it, or 0.
+    ///
+    /// A `Resource` keeps its entries in a namespace of its own, which a key at the root does not reach: see
+    /// [`namespace`](Self::namespace).
     pub fn key(mut self, keyspace: &str, version: Option<u32>, parts: impl IntoIterator<Item = SqlPart>) -> Self {
         self.targets.push(Target::Key(keyspace.to_owned(), version, parts.into_iter().collect()));
+        self
+    }
+
+    /// Invalidates a namespace with all below it: its levels, the outermost first, each of one part or of several that are a tuple.
+    ///
+    /// ```
+    /// # use stratacache_postgres::{OutboxSql, SqlPart};
+    /// # let sql = OutboxSql::new("strata")?;
+    /// // acme.namespace(("user", 42)): all that is kept of the user whose row has changed
+    /// let users = sql.trigger("users").tenant("company").namespace([[SqlPart::text("user"), SqlPart::column("id")]]);
+    /// // all that a `Resource` with the NAME "contacts" keeps for the tenant
+    /// let contacts = sql.trigger("contacts").tenant("company").namespace([["resource", "contacts"].map(SqlPart::text)]);
+    /// # for trigger in [users, contacts] { trigger.to_sql()?; }
+    /// # Ok::<(), stratacache_core::Error>(())
+    /// ```
+    pub fn namespace<L: IntoIterator<Item = SqlPart>>(mut self, levels: impl IntoIterator<Item = L>) -> Self {
+        let levels = levels.into_iter().map(|level| level.into_iter().collect()).collect();
+        self.targets.push(Target::Namespace(levels));
         self
     }
 
@@ -148,7 +172,7 @@ impl RowTrigger {
     ///
     /// # Errors
     /// [`ErrorKind::InvalidInput`](stratacache_core::ErrorKind::InvalidInput) for what is no plain identifier, for a text with a quote,
-    /// a backslash, a dollar or a control character, and when there is no target or one without parts.
+    /// a backslash, a dollar or a control character, and when there is no target, or one without parts or levels.
     pub fn to_sql(&self) -> Result<String> {
         let (schema, table) = match self.table.split_once('.') {
             Some((schema, table)) => (Some(schema), table),
@@ -202,7 +226,9 @@ FOR EACH ROW EXECUTE FUNCTION {function}();
 
     fn targets_of(&self, row: &str) -> Result<String> {
         if self.targets.is_empty() {
-            return Err(Error::invalid("a trigger needs a target: say .tag(..), .key(..) or .everything()"));
+            return Err(Error::invalid(
+                "a trigger needs a target: say .tag(..), .key(..), .namespace(..) or .everything()",
+            ));
         }
         let all: Result<Vec<String>> = self.targets.iter().map(|target| target_of(target, row)).collect();
         Ok(format!("jsonb_build_array({})", all?.join(", ")))
@@ -213,6 +239,13 @@ fn target_of(target: &Target, row: &str) -> Result<String> {
     Ok(match target {
         Target::Everything => "jsonb_build_object('everything', true)".to_owned(),
         Target::Tag(parts) => format!("jsonb_build_object('tag', {})", tuple(parts, row)?),
+        Target::Namespace(levels) if levels.is_empty() => {
+            return Err(Error::invalid("a namespace of a trigger needs a level; the whole tenant is .everything()"));
+        }
+        Target::Namespace(levels) => {
+            let levels: Result<Vec<String>> = levels.iter().map(|level| tuple(level, row)).collect();
+            format!("jsonb_build_object('namespace', jsonb_build_array({}))", levels?.join(", "))
+        }
         Target::Key(keyspace, version, parts) => {
             let version = version.map(|version| format!(", 'version', '{version}'::bigint")).unwrap_or_default();
             let (key, keyspace) = (tuple(parts, row)?, literal(keyspace)?);
@@ -223,7 +256,7 @@ fn target_of(target: &Target, row: &str) -> Result<String> {
 
 fn tuple(parts: &[SqlPart], row: &str) -> Result<String> {
     match parts {
-        [] => Err(Error::invalid("a tag or key of a trigger needs a part")),
+        [] => Err(Error::invalid("a tag, key or level of a trigger needs a part")),
         [one] => one.sql(row),
         several => {
             let all: Result<Vec<String>> = several.iter().map(|part| part.sql(row)).collect();

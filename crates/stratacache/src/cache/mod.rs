@@ -102,8 +102,12 @@ impl Cache {
     /// Follows a source of changes, such as an outbox in a database: what it says has changed is invalidated, in the order of each
     /// tenant, at least once. [`start`](Follow::start) begins.
     ///
-    /// One node that follows is enough, since an invalidation reaches all of them; sources of the same name stand by for each other.
-    /// A cache may follow several.
+    /// One node that follows is enough where nodes share a tier, since an invalidation reaches all of them; let all follow, with the same
+    /// name of the consumer: one delivers, and the others stand by. A cache may follow several sources. It goes on until the cache is
+    /// closed, whatever becomes of the [`Follower`](crate::Follower).
+    ///
+    /// What a change names is invalidated whether or not anything is cached under it: a key in the wrong namespace is no error. The guide's
+    /// [page on events](https://github.com/stratacache/stratacache/blob/main/docs/guide/events.md) has the JSON and the SQL.
     ///
     /// ```
     /// use stratacache::{Cache, follow::InvalidationSource};

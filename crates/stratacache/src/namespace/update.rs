@@ -57,8 +57,8 @@ impl Namespace {
 
     /// Adds to a counter and returns its new value; one that is missing begins at 0.
     ///
-    /// A counter keeps its ttl: it ends as long after its first step as the policy, or `.ttl(..)` of that step, says. All
-    /// else is as with [`update`](Self::update).
+    /// A counter keeps its ttl: it ends as long after its first step as the policy, or `.ttl(..)` of that step, says. One of another type
+    /// (`u64` and `i64` are two) is none: the count begins at 0, and takes its place. All else is as with [`update`](Self::update).
     ///
     /// # Errors
     /// [`OutOfRange`](crate::ErrorKind::OutOfRange) if the sum is none of the type; the counter is then as it was. Else as

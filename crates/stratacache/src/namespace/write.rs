@@ -6,7 +6,8 @@ use super::Namespace;
 use crate::{CacheValue, IntoValue, op::Insert};
 
 impl Namespace {
-    /// Stores a value in every tier; it takes the place of what was there, and beats every load of the key under way.
+    /// Stores a value in every tier; it takes the place of what was there, and beats every load of the key under way. The value is a `V`
+    /// or an `Arc<V>`, and so never an `.into()`.
     ///
     /// Without a stamp the value counts as loaded when this is called: later invalidations beat it, but what happened
     /// between the caller's own read of the source and this call is the caller's race. The fix is one line: take

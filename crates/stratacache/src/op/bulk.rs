@@ -146,9 +146,9 @@ where
             let keys: Arc<[Key<V>]> = distinct.iter().map(|k| keyspace.key(k)).collect();
             let mut policy = Policy::default();
             for key in &*keys {
-                policy = options.policy(door, key).map_err(LoadError::Invalid)?;
+                policy = options.policy(door, key).map_err(LoadError::not_allowed)?;
             }
-            let protection = options.protection(door, Some(keyspace.info())).map_err(LoadError::Invalid)?;
+            let protection = options.protection(door, Some(keyspace.info())).map_err(LoadError::not_allowed)?;
             let engine = Arc::clone(&door.engine);
             let (originals, places) = (Arc::new(distinct.clone()), Arc::new(places));
             let form = move |load: F| -> BulkLoad<V, E> {

@@ -78,8 +78,8 @@ where
     V: CacheValue,
     E: Send + Sync + 'static,
 {
-    let policy = options.policy(&door, &key).map_err(LoadError::Invalid)?;
-    let protection = options.protection(&door, key.keyspace()).map_err(LoadError::Invalid)?;
+    let policy = options.policy(&door, &key).map_err(LoadError::not_allowed)?;
+    let protection = options.protection(&door, key.keyspace()).map_err(LoadError::not_allowed)?;
     let engine = Arc::clone(&door.engine);
     let share = options.rare.as_ref().is_none_or(|r| !r.alone);
     let ttl = policy.fresh_time();

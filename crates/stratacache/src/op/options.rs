@@ -110,7 +110,7 @@ impl Options {
         let mut policy = door.policy_in(keyspace, own)?;
         if let Some(rare) = &self.rare {
             for (tier, ttl) in &rare.tier_ttl {
-                policy = policy.tier_ttl(tier, *ttl);
+                policy = policy.try_tier_ttl(tier, *ttl)?;
             }
             if let Some(consistency) = rare.consistency {
                 policy = policy.consistency(nearest([consistency, policy.consistency_mode()]));
@@ -150,10 +150,8 @@ macro_rules! options {
             self
         }
 
-        /// Caps the life of the value in one tier.
-        ///
-        /// # Panics
-        /// When awaited, if the policy and the call together have rules for more than four tiers.
+        /// Caps the life of the value in one tier. The policy and the call together have rules for at most four tiers: one more is an
+        /// error ([`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput)).
         pub fn tier_ttl(mut self, tier: &'static str, ttl: std::time::Duration) -> Self {
             self.options.rare().tier_ttl.push((tier, ttl));
             self
@@ -173,7 +171,7 @@ macro_rules! options {
         }
     };
     (consistency) => {
-        /// Says how new the answer must be.
+        /// Says how new the answer must be, whatever the policy says. Default: what the policy says, which is `Bounded(1 s)` unless it says another.
         pub fn consistency(mut self, consistency: stratacache_core::Consistency) -> Self {
             self.options.rare().consistency = Some(consistency);
             self
@@ -216,7 +214,7 @@ macro_rules! options {
         }
     };
     (share_load) => {
-        /// With `false`, runs a load of its own that nobody joins. Default true.
+        /// Says whether the load is shared: with `false`, the call runs one of its own, which nobody joins. Default true.
         pub fn share_load(mut self, share: bool) -> Self {
             if !share || self.options.rare.is_some() {
                 self.options.rare().alone = !share;

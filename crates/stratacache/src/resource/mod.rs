@@ -1,5 +1,6 @@
 //! A typed read-through over a source: every kind of result has its key, and a write forgets what it touches.
 
+mod changes;
 mod keys;
 mod read;
 mod scope;
@@ -31,11 +32,12 @@ use crate::{
 /// A typed read-through: the results of a [`Source`], cached in a namespace of a tenant.
 ///
 /// Every result is found by the whole of its arguments, and a write invalidates what it touches and nothing else: the item, what is made
-/// of many items (pages, lists, counts, answers), and the partitions that the item was in and is in. The guide has a page about it:
-/// `docs/guide/resources.md`.
+/// of many items (pages, lists, counts, answers), and the partitions that the item was in and is in. The guide has
+/// [a page](https://github.com/stratacache/stratacache/blob/main/docs/guide/resources.md) about it.
 ///
 /// Reads are the operations of the [`Namespace`] and take the same options (`.consistency(..)`, `.ttl(..)`, `.tag(..)`, ..). The resource
-/// lives in a namespace of its own below the one it was made with, named after its source.
+/// lives in a namespace of its own below the one it was made with: `ns.namespace(("resource", S::NAME))`. So what invalidates keys at the
+/// tenant's root, as a trigger of an outbox may do, does not reach it; [`change_targets`](Self::change_targets) says what does.
 ///
 /// Cheap to clone, and cheap enough to make for each request.
 ///
@@ -98,13 +100,14 @@ pub struct Resource<S> {
 impl<S: Source> Resource<S> {
     /// Binds a source to a namespace. The source must give the data of the same tenant.
     ///
-    /// Where the namespace is nested as deeply as allowed already, every operation says so: the resource takes one level more.
+    /// The resource takes one level more than the namespace, `("resource", S::NAME)`: where that is deeper than allowed, every operation says
+    /// so. Defaults of the namespace hold in it: `with_tag` puts a tag on all that the resource keeps.
     #[must_use]
     pub fn new(ns: &Namespace, source: S) -> Self {
         Self::shared(ns, Arc::new(source))
     }
 
-    /// As [`new`](Self::new), with a source that somebody keeps too.
+    /// Binds a source that somebody keeps, too, as [`new`](Self::new) does.
     #[must_use]
     pub fn shared(ns: &Namespace, source: Arc<S>) -> Self {
         Self { ns: ns.namespace(("resource", S::NAME)), source, usage: Usage::default(), through: false }

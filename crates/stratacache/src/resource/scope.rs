@@ -45,7 +45,7 @@ pub struct Scope<S> {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Touched {
+pub(super) enum Touched {
     Item(Key<()>),
     Lists,
     Partition(Key<()>),
@@ -59,30 +59,30 @@ impl<S> Scope<S> {
         Self { touched: vec![touched], source: PhantomData }
     }
 
-    /// Everything that is made of many items: pages, lists, counts and answers to queries. Not partitions.
+    /// Means everything that is made of many items: pages, lists, counts and answers to queries. Not partitions.
     #[must_use]
     pub fn lists() -> Self {
         Self::of(Touched::Lists)
     }
 
-    /// All partitions.
+    /// Means all partitions.
     #[must_use]
     pub fn partitions() -> Self {
         Self::of(Touched::Partitions)
     }
 
-    /// Everything that the resource has.
+    /// Means everything that the resource has.
     #[must_use]
     pub fn everything() -> Self {
         Self::of(Touched::Everything)
     }
 
-    /// A tag of the tenant.
+    /// Means everything of the tenant that has a tag, in this resource and outside of it.
     pub fn tag(tag: impl stratacache_core::IntoTag) -> Self {
         Self::of(Touched::Tag(tag.into_tag()))
     }
 
-    /// Both.
+    /// Means both: they are invalidated at one position.
     #[must_use]
     pub fn and(mut self, other: Self) -> Self {
         other.touched.into_iter().for_each(|touched| self.add(touched));
@@ -93,6 +93,10 @@ impl<S> Scope<S> {
         if !self.touched.contains(&touched) {
             self.touched.push(touched);
         }
+    }
+
+    pub(super) fn touched(&self) -> &[Touched] {
+        &self.touched
     }
 
     /// Tells whether it is everything.
@@ -153,7 +157,8 @@ impl<S> Scope<S> {
 }
 
 impl<S: Source> Scope<S> {
-    /// One item. What is made of it and of others is [`lists`](Self::lists) and partitions.
+    /// Means one item. What is made of it and of others is [`lists`](Self::lists) and [`partition`](Self::partition)s: say those, too,
+    /// where the item was written.
     #[must_use]
     pub fn item(id: &S::Id) -> Self {
         Self::of(Touched::Item(Resource::<S>::ITEMS.key(id).untyped()))
@@ -161,7 +166,7 @@ impl<S: Source> Scope<S> {
 }
 
 impl<S: PartitionSource> Scope<S> {
-    /// One partition.
+    /// Means one partition.
     #[must_use]
     pub fn partition(partition: &S::Partition) -> Self {
         Self::of(Touched::Partition(Key::new(partition)))

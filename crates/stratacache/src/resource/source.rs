@@ -51,8 +51,8 @@ impl<T: KeyPart + Clone + Send + Sync + 'static> Argument for T {}
 /// }
 /// ```
 pub trait Source: Send + Sync + 'static {
-    /// The name: of the namespace that the resource lives in, and of the keyspace of its items. 1 to 53 bytes, else it does not
-    /// compile. Two sources with one name in one namespace are one resource, so give them two.
+    /// The name: of the keyspace of its items, and, as `("resource", NAME)`, of the namespace that the resource lives in. 1 to 53 bytes,
+    /// else it does not compile. Two sources with one name in one namespace are one resource, so give them two.
     const NAME: &'static str;
 
     /// The policy of everything that is read, unless the trait of a kind says otherwise. Default: a ttl of 5 minutes.
