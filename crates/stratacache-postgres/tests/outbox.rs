@@ -359,6 +359,48 @@ async fn a_trigger_writes_what_the_row_was_and_what_it_is() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn truncate_is_one_change_of_all_that_rows_may_have_been_about() {
+    let server = server().await;
+    let sql = OutboxSql::new("strata").unwrap();
+    let id = || [SqlPart::column("id")];
+    let triggers = [
+        (sql.trigger("of_tenants").tenant("company").tag(id()), r#"{"all_tenants": true}"#),
+        (
+            sql.trigger("covered").tenant("company").tag(id()).truncate_tag([SqlPart::text("covered")]),
+            r#"{"tag": "covered"}"#,
+        ),
+        (sql.trigger("keys").key("prices", None, id()).everything(), r#"[{"everything": true}, {"everything": true}]"#),
+        (sql.trigger("tags").tag(id()), r#"{"all_tenants": true}"#),
+        (
+            sql.trigger("constants").tag([SqlPart::text("flags")]).key("flags", Some(2), [SqlPart::number(1)]),
+            r#"[{"tag": "flags"}, {"key": 1, "keyspace": "flags", "version": 2}]"#,
+        ),
+    ];
+    let outbox = open(&server, "web").await;
+    for (trigger, expected) in triggers {
+        let sql = trigger.to_sql().unwrap();
+        let table = sql.split(" ON \"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+        server.sql(format!("CREATE TABLE {table} (id bigint PRIMARY KEY, company text)")).await.unwrap();
+        server.sql(format!("CREATE TABLE {table}_below (of bigint REFERENCES {table})")).await.unwrap();
+        server.sql(sql.clone()).await.unwrap();
+        server.sql(sql).await.expect("it may be run again");
+        server.sql(format!("INSERT INTO {table} VALUES (1, 'acme'), (2, 'other')")).await.unwrap();
+        assert_eq!(changes(&outbox).await.changes.len(), 2);
+        server.sql(format!("BEGIN; TRUNCATE {table} CASCADE; ROLLBACK")).await.unwrap();
+        server.sql(format!("BEGIN; TRUNCATE {table} CASCADE; COMMIT")).await.unwrap();
+        let batch = changes(&outbox).await;
+        assert_eq!(tenants(&batch), ["-"], "{table}: one, which is of no tenant");
+        let expected = stratacache_core::follow::targets_from_json(expected).unwrap();
+        assert_eq!(batch.changes[0].targets.as_ref().unwrap(), &expected, "{table}");
+    }
+    // by the table that it refers to, too
+    server.sql("CREATE TABLE parents (id bigint PRIMARY KEY)").await.unwrap();
+    server.sql("ALTER TABLE of_tenants ADD parent bigint REFERENCES parents").await.unwrap();
+    server.sql("TRUNCATE parents CASCADE").await.unwrap();
+    assert_eq!(changes(&outbox).await.changes[0].targets.as_ref().unwrap(), &[ChangeTarget::all_tenants()]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_granted_rights_are_enough_and_the_migration_is_asked_for() {
     let server = PostgresServer::start().await.unwrap();
     let outbox = |user: &str| {

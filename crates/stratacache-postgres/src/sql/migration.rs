@@ -115,8 +115,8 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON {poison} TO {follower};
         ))
     }
 
-    /// Begins a trigger that writes a change for each row of a table that is inserted, updated or deleted: `table`, or
-    /// `schema.table`.
+    /// Begins a trigger that writes a change for each row of a table that is inserted, updated or deleted, and one for `TRUNCATE`: `table`,
+    /// or `schema.table`.
     pub fn trigger(&self, table: &str) -> RowTrigger {
         RowTrigger::new(self.names.clone(), table)
     }
