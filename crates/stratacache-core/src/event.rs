@@ -132,7 +132,7 @@ pub enum EventKind {
         /// Why the first.
         reason: String,
     },
-    /// A followed source has lost changes; every tenant that this node knows was cleared.
+    /// A followed source has lost changes; everything of all tenants is invalidated, on every node that shares the order.
     ChangesLost {
         /// The source.
         source: String,

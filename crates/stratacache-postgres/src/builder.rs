@@ -5,7 +5,7 @@ use std::{fmt, path::PathBuf, str::FromStr as _, sync::Arc, time::Duration};
 use stratacache_core::{Error, Result};
 use tokio_postgres::config::{Config, Host, SslMode};
 
-use crate::{connect::Connector, source::Outbox, sql::Names, tls::Tls};
+use crate::{OutboxPoison, connect::Connector, source::Outbox, sql::Names, tls::Tls};
 
 /// An outbox in Postgres, as a source of changes. Cheap to clone.
 ///
@@ -48,7 +48,16 @@ impl PostgresOutbox {
             ca_file: None,
             deadline: Duration::from_secs(5),
             poll: Duration::from_millis(500),
+            max_poison: 10_000,
         })
+    }
+
+    /// Counts what is set aside for the consumer, and what of it was dropped for newer changes, whichever node did so.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unavailable`](stratacache_core::ErrorKind::Unavailable) or a time-out when the database cannot be asked now.
+    pub async fn poison(&self) -> Result<OutboxPoison> {
+        self.0.poison().await
     }
 }
 
@@ -68,6 +77,7 @@ pub struct PostgresOutboxBuilder {
     ca_file: Option<PathBuf>,
     deadline: Duration,
     poll: Duration,
+    max_poison: u32,
 }
 
 impl PostgresOutboxBuilder {
@@ -102,6 +112,15 @@ impl PostgresOutboxBuilder {
         self
     }
 
+    /// Sets how many changes that nobody can apply are kept in the table `poison` for this consumer: 1 to 100,000 rows. Default 10,000.
+    ///
+    /// Beyond that the oldest are dropped and counted ([`PostgresOutbox::poison`]). A row keeps at most the first 16,384 characters of its
+    /// targets, so that 10,000 of them are at most about 160 MB. Nodes of one consumer should say the same.
+    pub fn max_poison(mut self, rows: u32) -> Self {
+        self.max_poison = rows;
+        self
+    }
+
     /// Connects, and checks that the migration was run.
     ///
     /// # Errors
@@ -117,6 +136,12 @@ impl PostgresOutboxBuilder {
                 return Err(Error::invalid(format!("{knob} of an outbox is {least} ms to 60 s, not {value:?}")));
             }
         }
+        if !(1..=100_000).contains(&self.max_poison) {
+            return Err(Error::invalid(format!(
+                "max_poison of an outbox is 1 to 100,000 rows, not {}",
+                self.max_poison
+            )));
+        }
         let mut config = self.config;
         let plain = config.get_ssl_mode() == SslMode::Disable || all_are_sockets(&config);
         config.ssl_mode(if plain { SslMode::Disable } else { SslMode::Require });
@@ -126,7 +151,8 @@ impl PostgresOutboxBuilder {
         }
         let tls = if plain { None } else { Some(Tls::new(self.ca_file.as_deref())?) };
         let connector = Connector { config, tls, deadline: self.deadline };
-        let outbox = Outbox::new(connector, Names::new(&self.schema)?, &self.schema, self.consumer, self.poll);
+        let names = Names::new(&self.schema)?;
+        let outbox = Outbox::new(connector, names, &self.schema, self.consumer, self.poll, self.max_poison);
         outbox.check().await?;
         Ok(PostgresOutbox(Arc::new(outbox)))
     }
@@ -143,6 +169,7 @@ impl fmt::Debug for PostgresOutboxBuilder {
             .field("schema", &self.schema)
             .field("deadline", &self.deadline)
             .field("poll", &self.poll)
+            .field("max_poison", &self.max_poison)
             .finish_non_exhaustive()
     }
 }

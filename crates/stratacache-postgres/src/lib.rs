@@ -18,6 +18,7 @@
 mod builder;
 mod connect;
 mod failure;
+mod poison;
 mod session;
 mod source;
 mod spawn;
@@ -25,4 +26,5 @@ mod sql;
 mod tls;
 
 pub use builder::{PostgresOutbox, PostgresOutboxBuilder};
+pub use poison::OutboxPoison;
 pub use sql::{OutboxSql, RowTrigger, SqlPart};

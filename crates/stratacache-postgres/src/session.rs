@@ -7,7 +7,7 @@ use std::sync::{
 
 use stratacache_core::{
     Error, ErrorKind, Result,
-    follow::{Change, Lag, MAX_CHANGE_TEXT, Position, SetAside},
+    follow::{Change, Lag, MAX_CHANGE_TEXT, Position},
 };
 use tokio::sync::Notify;
 use tokio_postgres::{Row, types::ToSql};
@@ -18,13 +18,18 @@ use crate::{
 };
 
 /// Rows that are deleted by one statement.
-const DELETED_AT_ONCE: i64 = 2000;
+pub(crate) const DELETED_AT_ONCE: i64 = 2000;
 /// Statements that delete, after one acknowledgement.
-const DELETIONS: usize = 4;
+pub(crate) const DELETIONS: usize = 4;
+/// Targets that take more room in the table are too long, and are not even written out to find that: JSON of numbers takes four times
+/// as much as its text.
+pub(crate) const MAX_STORED: usize = 4 * MAX_CHANGE_TEXT;
+/// So many characters of a tenant are read: no valid one has as many.
+const MAX_TENANT: usize = 65;
 /// The lag is counted up to here.
 const COUNTED: i64 = 100_000;
 
-type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
+pub(crate) type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
 
 pub(crate) struct Session {
     reader: Connected,
@@ -63,10 +68,11 @@ impl Session {
         let Names { outbox, consumers, poison, .. } = names;
         let sql = format!(
             "SELECT (SELECT count(*) FROM (SELECT xid, id, tenant, targets, written_at FROM {outbox} LIMIT 0) o) \
-             + (SELECT count(*) FROM (SELECT name, xid, id FROM {consumers} LIMIT 0) c) \
+             + (SELECT count(*) FROM (SELECT name, xid, id, poison_dropped FROM {consumers} LIMIT 0) c) \
              + (SELECT count(*) FROM (SELECT consumer FROM {poison} LIMIT 0) p)"
         );
-        self.rows(connector, "looking for the outbox", &sql, &[]).await.map(|_| ())
+        self.rows(connector, "looking for the outbox", &sql, &[]).await?;
+        self.may_drop_poison(connector, names).await
     }
 
     /// Tries to become the one that delivers, and says where to begin.
@@ -129,8 +135,9 @@ impl Session {
     ) -> Result<Vec<Change>> {
         // one snapshot for both: what is visible in it and older than every transaction under way is all there will ever be
         let sql = format!(
-            "SELECT o.xid::text, o.id, o.tenant, \
-               CASE WHEN octet_length(o.targets::text) <= {MAX_CHANGE_TEXT} THEN o.targets::text END, \
+            "SELECT o.xid::text, o.id, left(o.tenant, {MAX_TENANT}), \
+               CASE WHEN pg_column_size(o.targets) > {MAX_STORED} THEN NULL \
+                    WHEN octet_length(o.targets::text) <= {MAX_CHANGE_TEXT} THEN o.targets::text END, \
                greatest(0, (extract(epoch FROM clock_timestamp() - o.written_at) * 1000)::bigint) \
              FROM {} o \
              WHERE (o.xid, o.id) > ($1::text::xid8, $2::bigint) AND o.xid < pg_snapshot_xmin(pg_current_snapshot()) \
@@ -175,26 +182,6 @@ impl Session {
         Ok(())
     }
 
-    pub(crate) async fn set_aside(
-        &self,
-        connector: &Connector,
-        names: &Names,
-        consumer: &str,
-        changes: &[SetAside],
-    ) -> Result<()> {
-        let Names { outbox, poison, .. } = names;
-        let sql = format!(
-            "INSERT INTO {poison} (consumer, xid, id, tenant, targets, reason) \
-             SELECT $1, o.xid, o.id, o.tenant, o.targets, p.reason \
-             FROM unnest($2::text[], $3::bigint[], $4::text[]) AS p (xid, id, reason) \
-             JOIN {outbox} o ON o.xid = p.xid::xid8 AND o.id = p.id ON CONFLICT DO NOTHING"
-        );
-        let (xids, ids): (Vec<String>, Vec<i64>) = changes.iter().map(|change| numbers(change.position)).unzip();
-        // no NUL can be stored in a text
-        let reasons: Vec<String> = changes.iter().map(|change| change.reason.replace('\0', " ")).collect();
-        self.execute(connector, "setting changes aside", &sql, &[&consumer, &xids, &ids, &reasons]).await.map(|_| ())
-    }
-
     pub(crate) async fn lag(&self, connector: &Connector, names: &Names, consumer: &str) -> Result<Lag> {
         let sql = format!(
             "SELECT count(*), coalesce(greatest(0, extract(epoch FROM clock_timestamp() - min(w)) * 1000), 0)::bigint \
@@ -211,11 +198,23 @@ impl Session {
         Ok(Lag::new(millis(count), std::time::Duration::from_millis(millis(age))))
     }
 
-    async fn rows(&self, connector: &Connector, doing: &str, sql: &str, params: Params<'_>) -> Result<Vec<Row>> {
+    pub(crate) async fn rows(
+        &self,
+        connector: &Connector,
+        doing: &str,
+        sql: &str,
+        params: Params<'_>,
+    ) -> Result<Vec<Row>> {
         connector.in_time(doing, self.reader.client.query(sql, params)).await
     }
 
-    async fn execute(&self, connector: &Connector, doing: &str, sql: &str, params: Params<'_>) -> Result<u64> {
+    pub(crate) async fn execute(
+        &self,
+        connector: &Connector,
+        doing: &str,
+        sql: &str,
+        params: Params<'_>,
+    ) -> Result<u64> {
         connector.in_time(doing, self.reader.client.execute(sql, params)).await
     }
 }
@@ -242,10 +241,10 @@ fn number(row: &Row, at: usize) -> Result<u64> {
     text.parse().map_err(|_| strange())
 }
 
-fn numbers(position: Position) -> (String, i64) {
+pub(crate) fn numbers(position: Position) -> (String, i64) {
     (position.major().to_string(), i64::try_from(position.minor()).unwrap_or(i64::MAX))
 }
 
-fn strange() -> Error {
+pub(crate) fn strange() -> Error {
     Error::new(ErrorKind::Corrupt, "Postgres answered with rows of another shape; was the migration changed by hand?")
 }

@@ -15,7 +15,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use crate::{PostgresOutbox, connect::Connector, session::Session, sql::Names};
+use crate::{OutboxPoison, PostgresOutbox, connect::Connector, session::Session, sql::Names};
 
 /// How often one that stands by asks for the lock, at most; it is asked for between half of it and all.
 const STANDBY: Duration = Duration::from_secs(1);
@@ -28,6 +28,7 @@ pub(crate) struct Outbox {
     names: Names,
     consumer: String,
     poll: Duration,
+    max_poison: u32,
     heard: Arc<Notify>,
     state: Mutex<State>,
 }
@@ -44,9 +45,16 @@ struct State {
 }
 
 impl Outbox {
-    pub(crate) fn new(connector: Connector, names: Names, schema: &str, consumer: String, poll: Duration) -> Self {
+    pub(crate) fn new(
+        connector: Connector,
+        names: Names,
+        schema: &str,
+        consumer: String,
+        poll: Duration,
+        max_poison: u32,
+    ) -> Self {
         let name = format!("postgres {schema}/{consumer}");
-        Self { name, connector, names, consumer, poll, heard: Arc::default(), state: Mutex::default() }
+        Self { name, connector, names, consumer, poll, max_poison, heard: Arc::default(), state: Mutex::default() }
     }
 
     /// Connects once and looks whether all is there.
@@ -104,6 +112,12 @@ impl Outbox {
             self.forget(&session);
         }
         result
+    }
+
+    /// Counts what was set aside.
+    pub(crate) async fn poison(&self) -> Result<OutboxPoison> {
+        let Self { connector, names, consumer, .. } = self;
+        self.with(async move |session| session.poison(connector, names, consumer).await).await
     }
 
     /// Becomes the one that delivers, if nobody is.
@@ -206,8 +220,10 @@ impl InvalidationSource for PostgresOutbox {
     }
 
     async fn set_aside(&self, changes: Vec<SetAside>) -> Result<()> {
-        let Outbox { connector, names, consumer, .. } = &*self.0;
-        self.0.with(async move |session| session.set_aside(connector, names, consumer, &changes).await).await
+        let Outbox { connector, names, consumer, max_poison, .. } = &*self.0;
+        self.0
+            .with(async move |session| session.set_aside(connector, names, consumer, &changes, *max_poison).await)
+            .await
     }
 
     async fn lag(&self) -> Result<Lag> {

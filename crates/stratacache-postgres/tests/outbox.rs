@@ -213,6 +213,102 @@ async fn poison_is_kept_with_its_reason_and_the_rest_goes_on() {
     assert_eq!(server.sql("SELECT count(*) FROM strata.outbox").await.unwrap(), "0");
 }
 
+/// Sets aside all that is there; returns how many changes that were.
+async fn set_all_aside(outbox: &PostgresOutbox) -> usize {
+    let batch = changes(outbox).await;
+    let aside = batch.changes.iter().map(|change| SetAside::new(change.position, "because")).collect();
+    outbox.set_aside(aside).await.unwrap();
+    outbox.acknowledge(last(&batch)).await.unwrap();
+    batch.changes.len()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_more_poison_than_is_kept_the_oldest_goes_and_is_counted() {
+    let server = server().await;
+    let bounded = |rows| PostgresOutbox::builder(&server.url(), "web").unwrap().max_poison(rows).open();
+    assert!(bounded(0).await.unwrap_err().to_string().contains("max_poison"));
+    assert!(bounded(100_001).await.unwrap_err().to_string().contains("max_poison"));
+    let outbox = bounded(3).await.unwrap();
+    // of another consumer, and of an older history: neither is counted or passed for new
+    let insert = "INSERT INTO strata.poison (consumer, xid, id, targets, reason, set_aside_at) VALUES";
+    server.sql(format!("{insert} ('jobs', '1', 1, '1', 'x', now())")).await.unwrap();
+    server.sql(format!("{insert} ('web', '99999999', 1, '1', 'x', now() - interval '1 hour')")).await.unwrap();
+    for n in 0..5 {
+        server.sql(format!("SELECT strata.invalidate('t{n}', '\"nonsense\"')")).await.unwrap();
+    }
+    assert_eq!(set_all_aside(&outbox).await, 5);
+    let kept = "SELECT string_agg(tenant, ' ' ORDER BY id) FROM strata.poison WHERE consumer = 'web'";
+    assert_eq!(server.sql(kept).await.unwrap(), "t2 t3 t4");
+    assert_eq!(server.sql("SELECT count(*) FROM strata.poison WHERE consumer = 'jobs'").await.unwrap(), "1");
+    let poison = outbox.poison().await.unwrap();
+    assert_eq!((poison.kept, poison.dropped), (3, 3));
+
+    // a smaller bound, and more than one statement may drop
+    server
+        .sql(format!("{insert} ('web', '1', generate_series(10, 5000), '1', 'x', now() - interval '1 hour')"))
+        .await
+        .unwrap();
+    outbox.close().await.unwrap();
+    let outbox = bounded(1).await.unwrap();
+    server.sql("SELECT strata.invalidate('last', '\"nonsense\"')").await.unwrap();
+    set_all_aside(&outbox).await;
+    assert_eq!(server.sql(kept).await.unwrap(), "last");
+    assert_eq!(outbox.poison().await.unwrap().dropped, 3 + 3 + 4991);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_of_poison_that_an_operator_holds_hold_up_nothing() {
+    let server = std::sync::Arc::new(server().await);
+    let outbox = PostgresOutbox::builder(&server.url(), "web").unwrap().max_poison(1).open().await.unwrap();
+    write(&server, "a").await;
+    set_all_aside(&outbox).await;
+    write(&server, "b").await;
+    write(&server, "c").await;
+    let batch = changes(&outbox).await;
+    let holder = hold_lock(&server).await;
+    let held = transaction(&server, "SELECT * FROM strata.poison FOR UPDATE").await;
+    for change in &batch.changes {
+        outbox.set_aside(vec![SetAside::new(change.position, "because")]).await.unwrap();
+    }
+    outbox.acknowledge(last(&batch)).await.unwrap();
+    let kept = "SELECT string_agg(tenant, ' ' ORDER BY tenant) FROM strata.poison";
+    assert_eq!(server.sql(kept).await.unwrap(), "a", "what is held stays, and the bound all the same");
+    holder.abort();
+    release(&server).await;
+    held.0.await.unwrap();
+    write(&server, "d").await;
+    set_all_aside(&outbox).await;
+    assert_eq!(server.sql(kept).await.unwrap(), "d");
+    assert_eq!(outbox.poison().await.unwrap().dropped, 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_its_size_poison_is_cut_and_what_comes_after_it_is_read() {
+    let server = server().await;
+    let outbox = open(&server, "web").await;
+    for (tenant, targets) in [
+        ("repeat('t', 3000000)", "'{\"tag\": 1}'"),
+        ("'long'", "jsonb_build_object('tag', repeat('x', 20000))"),
+        ("'longer'", "jsonb_build_object('tag', repeat('x', 60000000))"),
+        // as text it has more bytes than Postgres can put into one value
+        ("'longest'", "jsonb_build_object('tag', repeat(E'\\u0001', 200000000))"),
+        ("'good'", "'{\"tag\": 1}'"),
+    ] {
+        server.sql(format!("SELECT strata.invalidate({tenant}, {targets})")).await.unwrap();
+    }
+    let batch = changes(&outbox).await;
+    let readable: Vec<bool> = batch.changes.iter().map(|change| change.targets.is_ok()).collect();
+    assert_eq!(readable, [true, true, false, false, true]);
+    assert!(batch.changes[0].tenant.as_ref().unwrap().len() < 100, "no tenant is as long, whatever of it is read");
+    let aside = batch.changes.iter().map(|change| SetAside::new(change.position, "r".repeat(9000))).collect();
+    outbox.set_aside(aside).await.unwrap();
+    outbox.acknowledge(last(&batch)).await.unwrap();
+    let longest =
+        "SELECT max(length(tenant)), max(length(targets::text)) < 17000, max(length(reason)) FROM strata.poison";
+    assert_eq!(server.sql(longest).await.unwrap(), "256|t|256");
+    assert_eq!(outbox.poison().await.unwrap().kept, 5);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_with_another_history_is_a_gap_and_begins_anew() {
     let server = server().await;
@@ -262,6 +358,48 @@ async fn a_trigger_writes_what_the_row_was_and_what_it_is() {
     server.sql("DELETE FROM contacts").await.unwrap();
     assert_eq!(tenants(&changes(&outbox).await), ["other"]);
     assert!(TenantId::parse("other").is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn truncate_is_one_change_of_all_that_rows_may_have_been_about() {
+    let server = server().await;
+    let sql = OutboxSql::new("strata").unwrap();
+    let id = || [SqlPart::column("id")];
+    let triggers = [
+        (sql.trigger("of_tenants").tenant("company").tag(id()), r#"{"all_tenants": true}"#),
+        (
+            sql.trigger("covered").tenant("company").tag(id()).truncate_tag([SqlPart::text("covered")]),
+            r#"{"tag": "covered"}"#,
+        ),
+        (sql.trigger("keys").key("prices", None, id()).everything(), r#"[{"everything": true}, {"everything": true}]"#),
+        (sql.trigger("tags").tag(id()), r#"{"all_tenants": true}"#),
+        (
+            sql.trigger("constants").tag([SqlPart::text("flags")]).key("flags", Some(2), [SqlPart::number(1)]),
+            r#"[{"tag": "flags"}, {"key": 1, "keyspace": "flags", "version": 2}]"#,
+        ),
+    ];
+    let outbox = open(&server, "web").await;
+    for (trigger, expected) in triggers {
+        let sql = trigger.to_sql().unwrap();
+        let table = sql.split(" ON \"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+        server.sql(format!("CREATE TABLE {table} (id bigint PRIMARY KEY, company text)")).await.unwrap();
+        server.sql(format!("CREATE TABLE {table}_below (of bigint REFERENCES {table})")).await.unwrap();
+        server.sql(sql.clone()).await.unwrap();
+        server.sql(sql).await.expect("it may be run again");
+        server.sql(format!("INSERT INTO {table} VALUES (1, 'acme'), (2, 'other')")).await.unwrap();
+        assert_eq!(changes(&outbox).await.changes.len(), 2);
+        server.sql(format!("BEGIN; TRUNCATE {table} CASCADE; ROLLBACK")).await.unwrap();
+        server.sql(format!("BEGIN; TRUNCATE {table} CASCADE; COMMIT")).await.unwrap();
+        let batch = changes(&outbox).await;
+        assert_eq!(tenants(&batch), ["-"], "{table}: one, which is of no tenant");
+        let expected = stratacache_core::follow::targets_from_json(expected).unwrap();
+        assert_eq!(batch.changes[0].targets.as_ref().unwrap(), &expected, "{table}");
+    }
+    // by the table that it refers to, too
+    server.sql("CREATE TABLE parents (id bigint PRIMARY KEY)").await.unwrap();
+    server.sql("ALTER TABLE of_tenants ADD parent bigint REFERENCES parents").await.unwrap();
+    server.sql("TRUNCATE parents CASCADE").await.unwrap();
+    assert_eq!(changes(&outbox).await.changes[0].targets.as_ref().unwrap(), &[ChangeTarget::all_tenants()]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -118,7 +118,7 @@ pub use stratacache_object::{
     SweepCursor as ObjectSweepCursor, SweepError as ObjectSweepError, SweepReport as ObjectSweepReport,
 };
 #[cfg(feature = "postgres")]
-pub use stratacache_postgres::{OutboxSql, PostgresOutbox, PostgresOutboxBuilder, RowTrigger, SqlPart};
+pub use stratacache_postgres::{OutboxPoison, OutboxSql, PostgresOutbox, PostgresOutboxBuilder, RowTrigger, SqlPart};
 #[cfg(feature = "redis")]
 pub use stratacache_redis::{
     Health as RedisHealth, REDIS_ACL, REDIS_SCAN_ACL, REDIS_SWEEP_ACL, Redis, RedisBuilder, RedisScan,

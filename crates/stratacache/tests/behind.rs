@@ -87,12 +87,13 @@ enum How {
     Namespace,
     Tenant,
     GlobalTag,
+    AllTenants,
     Insert,
     InsertThrough,
 }
 
-const ALL: [How; 7] =
-    [How::Key, How::Tag, How::Namespace, How::Tenant, How::GlobalTag, How::Insert, How::InsertThrough];
+const ALL: [How; 8] =
+    [How::Key, How::Tag, How::Namespace, How::Tenant, How::GlobalTag, How::AllTenants, How::Insert, How::InsertThrough];
 
 impl How {
     async fn happens(self, cache: &Cache, ns: &Namespace) {
@@ -102,6 +103,7 @@ impl How {
             Self::Namespace => ns.clear().await,
             Self::Tenant => tenant(cache, "acme").clear().await,
             Self::GlobalTag => cache.invalidate_global_tag("g").await,
+            Self::AllTenants => cache.clear_all_tenants().await,
             Self::Insert => ns.insert("k", 2_usize).await,
             Self::InsertThrough => ns.insert("k", 2_usize).policy(BEHIND.write(WriteMode::Through)).await,
         };

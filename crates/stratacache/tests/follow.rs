@@ -189,7 +189,7 @@ async fn a_source_that_fails_is_asked_again_and_both_turns_are_told() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn lost_changes_clear_every_tenant_that_is_known() {
+async fn lost_changes_clear_every_tenant() {
     let cache = cache().await;
     let outbox = MemorySource::new("outbox");
     let follower = cache.follow(outbox.clone()).start().unwrap();

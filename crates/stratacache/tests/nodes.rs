@@ -15,6 +15,8 @@ mod faults;
 mod fills;
 #[path = "nodes/flights.rs"]
 mod flights;
+#[path = "nodes/follow.rs"]
+mod follow;
 #[path = "nodes/history.rs"]
 mod history;
 #[path = "nodes/kit.rs"]

@@ -112,17 +112,19 @@ enum How {
     Key,
     Tag,
     GlobalTag,
+    AllTenants,
     Namespace,
     Tenant,
 }
 
-const ALL: [How; 5] = [How::Key, How::Tag, How::GlobalTag, How::Namespace, How::Tenant];
+const ALL: [How; 6] = [How::Key, How::Tag, How::GlobalTag, How::AllTenants, How::Namespace, How::Tenant];
 
 async fn invalidate(how: How, cache: &Cache, acme: &Namespace) {
     match how {
         How::Key => acme.namespace("n").invalidate("k").await,
         How::Tag => acme.invalidate_tag("t").await,
         How::GlobalTag => cache.invalidate_global_tag("g").await,
+        How::AllTenants => cache.clear_all_tenants().await,
         How::Namespace => acme.namespace("n").clear().await,
         How::Tenant => acme.clear().await,
     }

@@ -191,13 +191,22 @@ enum How {
     Namespace,
     Tenant,
     GlobalTag,
+    AllTenants,
     Insert,
     InsertElsewhere,
 }
 
 impl How {
-    const ALL: [Self; 7] =
-        [Self::Key, Self::Tag, Self::Namespace, Self::Tenant, Self::GlobalTag, Self::Insert, Self::InsertElsewhere];
+    const ALL: [Self; 8] = [
+        Self::Key,
+        Self::Tag,
+        Self::Namespace,
+        Self::Tenant,
+        Self::GlobalTag,
+        Self::AllTenants,
+        Self::Insert,
+        Self::InsertElsewhere,
+    ];
 
     async fn happens(self, stack: &Stack) {
         let (acme, ns) = (tenant(&stack.cache, "acme"), stack.acme());
@@ -207,6 +216,7 @@ impl How {
             Self::Namespace => ns.clear().await,
             Self::Tenant => acme.clear().await,
             Self::GlobalTag => stack.cache.invalidate_global_tag("g").await,
+            Self::AllTenants => stack.cache.clear_all_tenants().await,
             Self::Insert => ns.insert("k", 2_usize).await,
             Self::InsertElsewhere => ns.insert("k", 2_usize).tiers(Tiers::memory_only()).await,
         }

@@ -60,7 +60,8 @@ fn target(value: &Value) -> Result<ChangeTarget> {
         return Err(Error::invalid(FORMS));
     };
     let fields = Fields(fields);
-    let mut kinds = ["tag", "key", "prefix", "namespace", "everything"].into_iter().filter(|kind| fields.has(kind));
+    let kinds = ["tag", "key", "prefix", "namespace", "everything", "all_tenants"];
+    let mut kinds = kinds.into_iter().filter(|kind| fields.has(kind));
     let (Some(kind), None) = (kinds.next(), kinds.next()) else {
         return Err(Error::invalid(FORMS));
     };
@@ -77,13 +78,8 @@ fn target(value: &Value) -> Result<ChangeTarget> {
             }
             Ok(ChangeTarget { levels, what: What::Levels })
         }
-        "everything" => {
-            fields.only(&["everything"])?;
-            match fields.0.get("everything") {
-                Some(Value::Bool(true)) => Ok(ChangeTarget::everything()),
-                _ => Err(Error::invalid("\"everything\" is true or not there")),
-            }
-        }
+        "everything" => fields.flag("everything").map(|()| ChangeTarget::everything()),
+        "all_tenants" => fields.flag("all_tenants").map(|()| ChangeTarget::all_tenants()),
         "key" => {
             fields.only(&["key", "keyspace", "version", "in"])?;
             let what = match fields.of_keyspace("key")? {
@@ -105,7 +101,8 @@ fn target(value: &Value) -> Result<ChangeTarget> {
     }
 }
 
-const FORMS: &str = "a target is an object with one of \"tag\", \"key\", \"prefix\", \"namespace\" and \"everything\"";
+const FORMS: &str =
+    "a target is an object with one of \"tag\", \"key\", \"prefix\", \"namespace\", \"everything\" and \"all_tenants\"";
 
 /// The fields of one target.
 struct Fields<'a>(&'a Map<String, Value>);
@@ -120,6 +117,15 @@ impl Fields<'_> {
             return Ok(());
         }
         Err(Error::invalid(format!("a target with {:?} has no other fields than {}", allowed[0], allowed.join(", "))))
+    }
+
+    /// Reads a target that its name says all of.
+    fn flag(&self, name: &'static str) -> Result<()> {
+        self.only(&[name])?;
+        match self.0.get(name) {
+            Some(Value::Bool(true)) => Ok(()),
+            _ => Err(Error::invalid(format!("{name:?} is true or not there"))),
+        }
     }
 
     fn part(&self, name: &str) -> Result<PartBuf> {
@@ -166,6 +172,7 @@ fn written(target: &ChangeTarget) -> Value {
         What::Tag(bytes) => return json!({ "tag": raw(bytes) }),
         What::Levels if levels.is_empty() => return json!({ "everything": true }),
         What::Levels => return json!({ "namespace": levels }),
+        What::AllTenants => return json!({ "all_tenants": true }),
         What::Key(bytes) => json!({ "key": raw(bytes) }),
         What::In(of) => json!({ "key": raw(&of.part), "keyspace": of.name }),
         // the group's frame goes with it

@@ -20,6 +20,7 @@ use crate::{
 /// | `{"prefix": [42, 2026], "keyspace": "sales"}` | the keys `SALES.prefix(&(42, 2026))` of a keyspace that is registered with the follower |
 /// | `{"namespace": [["user", 42], "settings"]}` | all in `tenant.namespace(("user", 42)).namespace("settings")` |
 /// | `{"everything": true}` | the whole tenant |
+/// | `{"all_tenants": true}` | everything of every tenant and of none, on every node; only in a change of no tenant |
 ///
 /// `key` and `prefix` take `"in": [["user", 42]]`, the levels of the namespace they are in; without it, the tenant's root.
 /// In a change of no tenant, all of it is about `cache.global()`, and a tag is a global one.
@@ -45,6 +46,7 @@ pub(super) enum What {
     Tag(PartBuf),
     /// What the levels name.
     Levels,
+    AllTenants,
 }
 
 #[derive(Clone, PartialEq, Eq)]
@@ -79,7 +81,15 @@ impl ChangeTarget {
         Self { levels: Vec::new(), what: What::Levels }
     }
 
-    /// Puts it one namespace deeper than it was: the outermost level is said first. A tag is not in a namespace, and stays as it is.
+    /// Names everything of every tenant and of none, on every node, by one mark: for what is lost or emptied as a whole. Until it is
+    /// loaded again, sources get every read. Only in a change of no tenant.
+    #[must_use]
+    pub fn all_tenants() -> Self {
+        Self { levels: Vec::new(), what: What::AllTenants }
+    }
+
+    /// Puts it one namespace deeper than it was: the outermost level is said first. A tag is not in a namespace, and stays as it is;
+    /// so do all tenants.
     ///
     /// ```
     /// use stratacache_core::follow::ChangeTarget;
@@ -90,7 +100,7 @@ impl ChangeTarget {
     /// ```
     #[must_use]
     pub fn within(mut self, level: impl KeyPart) -> Self {
-        if !matches!(self.what, What::Tag(_)) {
+        if !matches!(self.what, What::Tag(_) | What::AllTenants) {
             self.levels.push(encode_part(&level));
         }
         self
@@ -137,6 +147,7 @@ impl ChangeTarget {
                 Some(last) => LocatedTarget::One(Target::namespace_encoded(last)),
                 None => LocatedTarget::Everything,
             },
+            What::AllTenants => LocatedTarget::AllTenants,
         };
         Ok(Located { levels, target })
     }
@@ -155,6 +166,7 @@ impl fmt::Debug for ChangeTarget {
             What::Prefix(of) => ("prefix", of.part.len()),
             What::Tag(bytes) => ("tag", bytes.len()),
             What::Levels => ("everything", 0),
+            What::AllTenants => ("all tenants", 0),
         };
         let levels = self.levels.len();
         f.debug_struct("ChangeTarget").field("what", &what).field("levels", &levels).field("bytes", &bytes).finish()
@@ -181,6 +193,8 @@ pub enum LocatedTarget {
     Tag(Tag),
     /// The whole tenant.
     Everything,
+    /// Everything of every tenant and of none. It may only be in a change of no tenant.
+    AllTenants,
 }
 
 /// What the name of a keyspace stands for, without its types.

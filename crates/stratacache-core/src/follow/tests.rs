@@ -88,6 +88,7 @@ fn levels_name_nested_namespaces() {
     let located = one(r#"{"namespace": [["user", 42], "settings"]}"#);
     assert_eq!(located.levels.len(), 1);
     assert!(matches!(one(r#"{"everything": true}"#).target, LocatedTarget::Everything));
+    assert!(matches!(one(r#"{"all_tenants": true}"#).target, LocatedTarget::AllTenants));
     let built = ChangeTarget::key("theme").within(("user", 42)).within("settings");
     assert_eq!(targets_from_json(r#"{"key": "theme", "in": [["user", 42], "settings"]}"#).unwrap(), [built]);
 }
@@ -121,6 +122,9 @@ fn what_is_not_a_target_is_refused_with_a_reason_and_without_its_content() {
         r#"{"prefix": [1]}"#,
         r#"{"namespace": []}"#,
         r#"{"everything": false}"#,
+        r#"{"all_tenants": false}"#,
+        r#"{"all_tenants": true, "everything": true}"#,
+        r#"{"all_tenants": true, "in": ["a"]}"#,
         r#"[{"tag": 1}, 2]"#,
     ] {
         let error = targets_from_json(json).expect_err(json);
@@ -150,6 +154,7 @@ fn targets_written_as_json_are_read_as_they_were() {
         ChangeTarget::key("k").within("a").within(("b", 1)),
         ChangeTarget::of(&CONTACTS.key(&42)),
         ChangeTarget::everything(),
+        ChangeTarget::all_tenants(),
         ChangeTarget::everything().within(("user", 42)),
         targets_from_json(r#"{"key": 42, "keyspace": "contacts", "version": 2, "in": ["x"]}"#).unwrap().remove(0),
         targets_from_json(r#"{"prefix": [42, 2026], "keyspace": "sales"}"#).unwrap().remove(0),

@@ -66,6 +66,12 @@ hash_type! {
     Scope
 }
 
+impl Scope {
+    /// What every entry of every tenant depends on, and every entry of none: the same in all deployments. Its marks are in
+    /// [`Lane::GLOBAL`](crate::stamp::Lane::GLOBAL), of the kind of namespaces, and are judged by the stamp in that lane.
+    pub const ALL_TENANTS: Self = Self::from_bytes(*b"strata/everybody");
+}
+
 /// The path of nested namespaces below a tenant; the tenant itself is the empty path.
 ///
 /// One call of `namespace(..)` is one level, whatever its part: `("user", 42)` is one level, and another namespace than

@@ -71,8 +71,10 @@ CREATE TABLE IF NOT EXISTS {consumers} (
   id bigint NOT NULL DEFAULT 0,
   updated_at timestamptz NOT NULL DEFAULT now()
 );
+-- how many rows of poison were dropped for newer ones
+ALTER TABLE {consumers} ADD COLUMN IF NOT EXISTS poison_dropped bigint NOT NULL DEFAULT 0;
 
--- what nobody can apply, for an operator to look at and delete
+-- what nobody can apply, for an operator to look at and delete; of long targets, the beginning as a text
 CREATE TABLE IF NOT EXISTS {poison} (
   consumer text NOT NULL,
   xid xid8 NOT NULL,
@@ -83,6 +85,7 @@ CREATE TABLE IF NOT EXISTS {poison} (
   set_aside_at timestamptz NOT NULL DEFAULT now(),
   PRIMARY KEY (consumer, xid, id)
 );
+CREATE INDEX IF NOT EXISTS poison_by_age ON {poison} (consumer, set_aside_at, xid, id);
 
 CREATE OR REPLACE FUNCTION {invalidate}(tenant text, targets jsonb) RETURNS void
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $strata$
@@ -107,13 +110,13 @@ GRANT USAGE ON SCHEMA {schema} TO {writer}, {follower};
 GRANT EXECUTE ON FUNCTION {invalidate}(text, jsonb) TO {writer};
 GRANT SELECT, DELETE ON {outbox} TO {follower};
 GRANT SELECT, INSERT, UPDATE ON {consumers} TO {follower};
-GRANT SELECT, INSERT ON {poison} TO {follower};
+GRANT SELECT, INSERT, UPDATE, DELETE ON {poison} TO {follower};
 "
         ))
     }
 
-    /// Begins a trigger that writes a change for each row of a table that is inserted, updated or deleted: `table`, or
-    /// `schema.table`.
+    /// Begins a trigger that writes a change for each row of a table that is inserted, updated or deleted, and one for `TRUNCATE`: `table`,
+    /// or `schema.table`.
     pub fn trigger(&self, table: &str) -> RowTrigger {
         RowTrigger::new(self.names.clone(), table)
     }

@@ -24,11 +24,21 @@ fn no_constant_ends_its_literal_or_the_function() {
         assert!(sql.trigger("t").tag([SqlPart::text(bad)]).to_sql().is_err(), "{bad}");
         assert!(sql.trigger("t").key(bad, None, [SqlPart::number(1)]).to_sql().is_err(), "{bad}");
         assert!(sql.trigger("t").namespace([[SqlPart::text(bad)]]).to_sql().is_err(), "{bad}");
+        assert!(sql.trigger("t").everything().truncate_tag([SqlPart::text(bad)]).to_sql().is_err(), "{bad}");
     }
     assert!(sql.trigger("t").to_sql().is_err() && sql.trigger("t").tag([]).to_sql().is_err());
     let no_levels: [[SqlPart; 1]; 0] = [];
     assert!(sql.trigger("t").namespace(no_levels).to_sql().is_err());
     assert!(sql.trigger("t").namespace([[]]).to_sql().is_err());
+}
+
+#[test]
+fn what_truncate_invalidates_names_no_column() {
+    let sql = OutboxSql::new("strata").unwrap();
+    let trigger = || sql.trigger("t").everything().truncate_tag([SqlPart::text("all"), SqlPart::number(1)]);
+    assert!(trigger().to_sql().is_ok());
+    assert!(trigger().truncate_tag([SqlPart::column("id")]).to_sql().unwrap_err().to_string().contains("truncate_tag"));
+    assert!(trigger().truncate_tag([]).to_sql().is_err());
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Triggers that write a change for each row.
+//! Triggers that write a change for each row, and one for all of them.
 
 use stratacache_core::{Error, Result};
 
@@ -57,6 +57,11 @@ impl SqlPart {
         Self(Kind::Bytes(name.to_owned()))
     }
 
+    /// Tells whether it is the same for all rows.
+    fn is_constant(&self) -> bool {
+        matches!(self.0, Kind::Text(_) | Kind::Number(_))
+    }
+
     fn sql(&self, row: &str) -> Result<String> {
         let of = |name: &str| Ok::<_, Error>(format!("{row}.{}", checked("column", name)?));
         let unless_null =
@@ -87,7 +92,12 @@ impl SqlPart {
 /// A trigger for the rows of one table. Made by [`OutboxSql::trigger`](super::OutboxSql::trigger).
 ///
 /// An update writes the targets of the row as it was, and as it is if they differ: a contact that moves to another company is a change
-/// of both. `TRUNCATE` fires no trigger for rows: invalidate the tenants by hand.
+/// of both.
+///
+/// `TRUNCATE`, also that of a `CASCADE`, is one change, for no trigger sees its rows. Unless [`truncate_tag`](Self::truncate_tag) says
+/// what covers them all, it is about whatever a row may have been about: with a tenant's column
+/// [all tenants](stratacache_core::follow::ChangeTarget::all_tenants); without one all data of no tenant in place of each key, and all
+/// tenants in place of each tag, which is a global one. Targets that name no column are the same for all rows, and stay.
 ///
 /// ```
 /// use stratacache_postgres::{OutboxSql, SqlPart};
@@ -107,6 +117,7 @@ pub struct RowTrigger {
     table: String,
     tenant: Option<String>,
     targets: Vec<Target>,
+    truncated: Vec<Target>,
 }
 
 #[derive(Debug, Clone)]
@@ -115,11 +126,22 @@ enum Target {
     Key(String, Option<u32>, Vec<SqlPart>),
     Namespace(Vec<Vec<SqlPart>>),
     Everything,
+    AllTenants,
+}
+
+impl Target {
+    fn is_constant(&self) -> bool {
+        match self {
+            Self::Tag(parts) | Self::Key(_, _, parts) => parts.iter().all(SqlPart::is_constant),
+            Self::Namespace(levels) => levels.iter().flatten().all(SqlPart::is_constant),
+            Self::Everything | Self::AllTenants => true,
+        }
+    }
 }
 
 impl RowTrigger {
     pub(super) fn new(names: Names, table: &str) -> Self {
-        Self { names, table: table.to_owned(), tenant: None, targets: Vec::new() }
+        Self { names, table: table.to_owned(), tenant: None, targets: Vec::new(), truncated: Vec::new() }
     }
 
     /// Names the column that holds the tenant. Without one, the rows are data of no tenant.
@@ -168,11 +190,32 @@ impl RowTrigger {
         self
     }
 
-    /// Returns the trigger and its function as SQL. It may be run again, and replaces what it has made before.
+    /// Invalidates a global tag when the table is emptied by `TRUNCATE`, in place of all tenants: for tables that are emptied often. May
+    /// be said several times.
+    ///
+    /// Whatever is made of rows of the table must have it, in every tenant: `.tag(Tag::global("contacts"))`. What lacks it stays stale.
+    ///
+    /// ```
+    /// # use stratacache_postgres::{OutboxSql, SqlPart};
+    /// let trigger = OutboxSql::new("strata")?
+    ///     .trigger("contacts")
+    ///     .tenant("company")
+    ///     .tag([SqlPart::text("contact"), SqlPart::column("id")])
+    ///     .truncate_tag([SqlPart::text("contacts")]); // Tag::global("contacts")
+    /// # trigger.to_sql()?;
+    /// # Ok::<(), stratacache_core::Error>(())
+    /// ```
+    pub fn truncate_tag(mut self, parts: impl IntoIterator<Item = SqlPart>) -> Self {
+        self.truncated.push(Target::Tag(parts.into_iter().collect()));
+        self
+    }
+
+    /// Returns the triggers and their function as SQL. It may be run again, and replaces what it has made before.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidInput`](stratacache_core::ErrorKind::InvalidInput) for what is no plain identifier, for a text with a quote,
-    /// a backslash, a dollar or a control character, and when there is no target, or one without parts or levels.
+    /// a backslash, a dollar or a control character, when there is no target or one without parts or levels, and for a column in what
+    /// `TRUNCATE` invalidates.
     pub fn to_sql(&self) -> Result<String> {
         let (schema, table) = match self.table.split_once('.') {
             Some((schema, table)) => (Some(schema), table),
@@ -191,12 +234,17 @@ impl RowTrigger {
         let function = format!("{}.\"{name}\"", self.names.schema);
         let (old, new) = (self.targets_of("OLD")?, self.targets_of("NEW")?);
         let (old_tenant, new_tenant) = (self.tenant_of("OLD")?, self.tenant_of("NEW")?);
+        let truncated = self.all_that_rows_name()?;
         let invalidate = &self.names.invalidate;
         Ok(format!(
             "\
 CREATE OR REPLACE FUNCTION {function}() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $strata$
 BEGIN
+  IF TG_OP = 'TRUNCATE' THEN
+    PERFORM {invalidate}(NULL::text, {truncated});
+    RETURN NULL;
+  END IF;
   IF TG_OP <> 'INSERT' THEN
     PERFORM {invalidate}({old_tenant}, {old});
   END IF;
@@ -213,6 +261,8 @@ $strata$;
 
 CREATE OR REPLACE TRIGGER strata_row AFTER INSERT OR UPDATE OR DELETE ON {on}
 FOR EACH ROW EXECUTE FUNCTION {function}();
+CREATE OR REPLACE TRIGGER strata_truncate AFTER TRUNCATE ON {on}
+FOR EACH STATEMENT EXECUTE FUNCTION {function}();
 "
         ))
     }
@@ -230,14 +280,38 @@ FOR EACH ROW EXECUTE FUNCTION {function}();
                 "a trigger needs a target: say .tag(..), .key(..), .namespace(..) or .everything()",
             ));
         }
-        let all: Result<Vec<String>> = self.targets.iter().map(|target| target_of(target, row)).collect();
-        Ok(format!("jsonb_build_array({})", all?.join(", ")))
+        array_of(&self.targets, row)
     }
+
+    /// Returns what any row may have been about, as targets of a change of no tenant.
+    fn all_that_rows_name(&self) -> Result<String> {
+        if !self.truncated.is_empty() {
+            if !self.truncated.iter().all(Target::is_constant) {
+                return Err(Error::invalid("truncate_tag(..) takes constants: the rows of a TRUNCATE are not seen"));
+            }
+            return array_of(&self.truncated, "NEW");
+        }
+        if self.tenant.is_some() {
+            return array_of(&[Target::AllTenants], "NEW");
+        }
+        let covers = |target: &Target| match target {
+            constant if constant.is_constant() => constant.clone(),
+            Target::Key(..) | Target::Namespace(_) => Target::Everything,
+            _ => Target::AllTenants,
+        };
+        array_of(&self.targets.iter().map(covers).collect::<Vec<_>>(), "NEW")
+    }
+}
+
+fn array_of(targets: &[Target], row: &str) -> Result<String> {
+    let all: Result<Vec<String>> = targets.iter().map(|target| target_of(target, row)).collect();
+    Ok(format!("jsonb_build_array({})", all?.join(", ")))
 }
 
 fn target_of(target: &Target, row: &str) -> Result<String> {
     Ok(match target {
         Target::Everything => "jsonb_build_object('everything', true)".to_owned(),
+        Target::AllTenants => "jsonb_build_object('all_tenants', true)".to_owned(),
         Target::Tag(parts) => format!("jsonb_build_object('tag', {})", tuple(parts, row)?),
         Target::Namespace(levels) if levels.is_empty() => {
             return Err(Error::invalid("a namespace of a trigger needs a level; the whole tenant is .everything()"));

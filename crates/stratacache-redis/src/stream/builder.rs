@@ -21,7 +21,7 @@ const WINDOW: Duration = Duration::from_millis(500);
 ///
 /// It has a connection of its own. Of all that are open with the same consumer's name one delivers, by a lock that lives 10 s, and what each
 /// consumer has applied is noted in a hash beside the stream. Entries that were trimmed before this consumer read them, and a stream that was
-/// deleted, are a gap: every tenant that the node knows is cleared. `MAXLEN` has to keep what is added in the longest time that
+/// deleted, are a gap: all tenants are cleared, on every node. `MAXLEN` has to keep what is added in the longest time that
 /// nobody follows. What nobody can apply goes to a stream beside it (`..:poison`), which keeps about 10,000.
 #[derive(Clone)]
 pub struct RedisStream(pub(super) Arc<Stream>);

@@ -161,8 +161,10 @@ impl Lanes {
             let cleared = marks.tenants.get(&outline.tenant).copied().unwrap_or(0);
             own.seq < marks.floor.max(cleared).max(marks.newest(&outline.tags))
         });
-        let by_global = marks(Lane::GLOBAL, global.incarnation)
-            .is_some_and(|marks| global.seq < marks.floor.max(marks.newest(&outline.global_tags)));
+        let by_global = marks(Lane::GLOBAL, global.incarnation).is_some_and(|marks| {
+            let of_all = marks.newest(&[Scope::ALL_TENANTS]);
+            global.seq < marks.floor.max(of_all).max(marks.newest(&outline.global_tags))
+        });
         by_own || by_global
     }
 }

@@ -3,7 +3,10 @@
 use std::{
     ffi::OsStr,
     fs::{self, File, OpenOptions},
-    os::unix::{fs::chown, process::CommandExt as _},
+    os::unix::{
+        fs::{MetadataExt as _, chown},
+        process::CommandExt as _,
+    },
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -25,6 +28,19 @@ const STOPPED: Duration = Duration::from_secs(30);
 const INSTALL: &str = "install the Debian package postgresql";
 /// Where Debian puts the programs, which are not in `PATH`.
 const DEBIAN: &str = "/usr/lib/postgresql";
+/// What of a shell's settings would lead the programs elsewhere.
+const ELSEWHERE: [&str; 10] = [
+    "PGDATA",
+    "PGDATABASE",
+    "PGHOST",
+    "PGHOSTADDR",
+    "PGOPTIONS",
+    "PGPASSWORD",
+    "PGPORT",
+    "PGSERVICE",
+    "PGSSLMODE",
+    "PGUSER",
+];
 
 /// A Postgres of its own cluster in a temporary folder, which runs until it is dropped.
 ///
@@ -172,6 +188,7 @@ impl Cluster {
         let user = if rustix::process::geteuid().is_root() { Some(user_postgres()?) } else { None };
         if let Some((uid, gid)) = user {
             chown(folder.path(), Some(uid), Some(gid)).map_err(ServerError::io("giving a folder to postgres"))?;
+            enterable(folder.path(), uid)?;
         }
         let port =
             ports::free().ok_or_else(|| ServerError::Tool { tool: "postgres", said: "no port is free".into() })?;
@@ -212,7 +229,11 @@ impl Cluster {
 
     fn command(&self, program: &str) -> Command {
         let mut command = Command::new(self.programs.join(program));
-        command.current_dir(self.folder.path()).stdin(Stdio::null());
+        // a home that the other user may not look into would be an error of its own
+        command.current_dir(self.folder.path()).env("HOME", self.folder.path()).stdin(Stdio::null());
+        ELSEWHERE.iter().for_each(|name| {
+            command.env_remove(name);
+        });
         if let Some((uid, gid)) = self.user {
             command.uid(uid).gid(gid);
         }
@@ -246,7 +267,8 @@ impl Cluster {
         let mut settings = vec![
             format!("port={}", self.port),
             "listen_addresses=127.0.0.1".to_owned(),
-            format!("unix_socket_directories={}", self.folder.path().display()),
+            // none: a long path to the folder is no name of a socket
+            "unix_socket_directories=".to_owned(),
             "fsync=off".to_owned(),
             "full_page_writes=off".to_owned(),
             "max_connections=100".to_owned(),
@@ -363,6 +385,22 @@ fn programs() -> Result<PathBuf, ServerError> {
     if found { Ok(PathBuf::new()) } else { Err(ServerError::NotInstalled { program: "postgres", install: INSTALL }) }
 }
 
+/// Checks that a user may enter the folders above one: what fails without that does not say why.
+fn enterable(folder: &Path, uid: u32) -> Result<(), ServerError> {
+    for above in folder.ancestors().skip(1).filter(|above| !above.as_os_str().is_empty()) {
+        let seen = fs::metadata(above).map_err(ServerError::io("looking at the folder for temporary files"))?;
+        let bit = if seen.uid() == uid { 0o100 } else { 0o001 };
+        if seen.mode() & bit == 0 {
+            let said = format!(
+                "the user postgres may not enter {}; set TMPDIR to a folder that all may enter",
+                above.display()
+            );
+            return Err(ServerError::Tool { tool: "initdb", said });
+        }
+    }
+    Ok(())
+}
+
 fn user_postgres() -> Result<(u32, u32), ServerError> {
     let users = fs::read_to_string(Path::new("/etc/passwd")).map_err(ServerError::io("reading the users"))?;
     let of = |line: &str| {
@@ -371,4 +409,24 @@ fn user_postgres() -> Result<(u32, u32), ServerError> {
     };
     let user = users.lines().find(|line| line.starts_with("postgres:")).and_then(of);
     user.ok_or(ServerError::NotInstalled { program: "postgres", install: INSTALL })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_folder_in_one_that_is_closed_to_the_other_user_is_refused_by_the_name_of_the_knob() {
+        let closed = TempDir::new().unwrap();
+        let inner = closed.path().join("inner");
+        fs::create_dir(&inner).unwrap();
+        let somebody = fs::metadata(&inner).unwrap().uid() + 12_345;
+        fs::set_permissions(closed.path(), fs::Permissions::from_mode(0o700)).unwrap();
+        assert!(enterable(&inner, somebody).unwrap_err().to_string().contains("TMPDIR"));
+        fs::set_permissions(closed.path(), fs::Permissions::from_mode(0o711)).unwrap();
+        enterable(&inner, somebody).unwrap();
+    }
 }

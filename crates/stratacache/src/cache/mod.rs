@@ -6,7 +6,9 @@ mod warm_hot;
 
 use std::sync::{Arc, atomic::Ordering::Acquire};
 
-use stratacache_core::{IntoTag, Result, Tag, TenantId, Tiers, coordinator::Strength, follow::InvalidationSource};
+use stratacache_core::{
+    IntoTag, Result, Scope, Tag, TenantId, Tiers, coordinator::Strength, follow::InvalidationSource,
+};
 
 pub use builder::{CacheBuilder, Quota};
 pub use warm_hot::WarmHot;
@@ -94,7 +96,33 @@ impl Cache {
         InvalidateGlobalTag::new(&self.engine, self.global_scope(tag.into_tag()), Strength::Soft)
     }
 
-    fn global_scope(&self, tag: Tag) -> stratacache_core::Scope {
+    /// Invalidates everything of every tenant and of none, in every tier and on every node, whether or not this node has met the tenant.
+    /// One mark, whatever there is.
+    ///
+    /// Until it is loaded again, sources get every read: this is for what is lost or restored as a whole. To empty one tenant is
+    /// [`Namespace::clear`].
+    ///
+    /// # Errors
+    /// As [`Namespace::invalidate`].
+    ///
+    /// # Cancel safety
+    /// As [`Namespace::invalidate`].
+    ///
+    /// ```
+    /// # use stratacache::{Cache, TenantId};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let cache = Cache::builder().build().await?;
+    /// let acme = cache.tenant(&TenantId::parse("acme")?);
+    /// acme.insert("offer", 7_u32).await?;
+    /// cache.clear_all_tenants().await?;
+    /// assert!(acme.get::<u32>("offer").await.is_none());
+    /// # Ok(()) }
+    /// ```
+    pub fn clear_all_tenants(&self) -> InvalidateGlobalTag<'_> {
+        InvalidateGlobalTag::new(&self.engine, Scope::ALL_TENANTS, Strength::Hard)
+    }
+
+    fn global_scope(&self, tag: Tag) -> Scope {
         // a tag written without `Tag::global` can only mean the global one here
         tag.into_global().scope(&self.engine.deployment, &TenantId::global())
     }

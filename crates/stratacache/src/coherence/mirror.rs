@@ -48,6 +48,9 @@ pub(crate) struct Mirror {
     lanes: Vec<Arc<LaneMirror>>,
     /// Counts the marks of global tags and the snapshots of their lane; at least 1.
     global_changes: AtomicU64,
+    /// The position in the lane of the global tags at which everything of all tenants was last invalidated. What it is about is
+    /// in no entry, so this is looked at for each.
+    all_tenants: AtomicU64,
     tenants: RwLock<HashMap<u64, Weak<TenantMarks>, RandomState>>,
     resyncs: AtomicU64,
     hooks: Hooks,
@@ -79,6 +82,7 @@ impl Mirror {
         Self {
             lanes: Lane::all().map(|lane| Arc::new(LaneMirror::new(lane, max_marks, keep_keys))).collect(),
             global_changes: AtomicU64::new(1),
+            all_tenants: AtomicU64::new(0),
             tenants: RwLock::new(HashMap::default()),
             resyncs: AtomicU64::new(0),
             hooks,
@@ -135,11 +139,14 @@ impl Mirror {
         Stamp { lane, global: tenant.global.position(), mep, tenant: tenant.tenant }
     }
 
-    /// Judges by tags, namespaces, tenant and global tags.
+    /// Judges by tags, namespaces, tenant, global tags and what is about all tenants.
     pub(crate) fn judge(&self, tenant: &TenantMarks, entry: &Depends<'_>) -> Verdict {
         // the counts are read before the marks
         let lane_changes = tenant.changes();
         let global_changes = self.global_changes();
+        if entry.global_seq < self.all_tenants.load(Acquire) {
+            return Verdict::Invalid;
+        }
         let suspicious = |scope: &&Scope| tenant.at_most(**scope) > entry.lane_seq;
         let mut expired_at = None;
         let mut soft = |mark: Option<Mark>, stamp: Seq| {
@@ -268,6 +275,10 @@ impl Subscriber for Mirror {
             let mut keys = lane.keys.lock();
             marks.reset(snapshot.floors.marks);
             keys.reset(snapshot.floors.keys);
+            if snapshot.lane == Lane::GLOBAL {
+                let of_all = snapshot.marks.iter().filter(|record| record.scope == Scope::ALL_TENANTS);
+                self.all_tenants.store(of_all.map(|record| record.seq).max().unwrap_or(0), Release);
+            }
             let mut records = snapshot.marks;
             records.sort_unstable_by_key(|record| record.seq);
             for record in &records {
@@ -323,6 +334,9 @@ impl Subscriber for Mirror {
                 }
             }
             if message.lane == Lane::GLOBAL {
+                if others().any(|marked| marked.scope == Scope::ALL_TENANTS) {
+                    self.all_tenants.fetch_max(seq, AcqRel);
+                }
                 self.global_changes.fetch_add(1, AcqRel);
                 (self.hooks.marked)(None);
             } else {

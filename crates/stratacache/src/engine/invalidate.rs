@@ -36,6 +36,11 @@ impl Target {
     pub(crate) fn namespace(scope: Scope) -> Self {
         Self { scope, kind: ScopeKind::Namespace }
     }
+
+    /// Names what is in no tenant: a global tag, or all tenants, whose mark is kept as those of namespaces are.
+    fn global(scope: Scope) -> Self {
+        if scope == Scope::ALL_TENANTS { Self::namespace(scope) } else { Self::tag(scope) }
+    }
 }
 
 /// What one call invalidates: keys of a namespace, and scopes of its tenant.
@@ -114,22 +119,23 @@ impl Engine {
         Ok(token)
     }
 
-    /// Invalidates or expires a global tag.
+    /// Invalidates or expires a global tag, or invalidates all tenants.
     pub(crate) async fn invalidate_global(self: &Arc<Self>, scope: Scope, strength: Strength) -> Result<Token> {
         self.check_open()?;
         self.invalidate_global_here(scope, strength).await
     }
 
     pub(super) async fn invalidate_global_here(self: &Arc<Self>, scope: Scope, strength: Strength) -> Result<Token> {
-        let marked = Marked::new(scope, ScopeKind::Tag, strength, 0);
+        let target = Target::global(scope);
+        let marked = Marked::new(target.scope, target.kind, strength, 0);
         let request = Invalidate::new(Lane::GLOBAL, vec![marked], self.timeline.now());
         let span = tracing::debug_span!("strata.invalidate", scopes = 1);
         let position = self.coordinator.invalidate(request).instrument(span).await?;
-        say_invalidated(&TenantId::global(), &[Target::tag(scope)], strength, position.seq);
+        say_invalidated(&TenantId::global(), &[target], strength, position.seq);
         self.report(None, EventKind::Invalidated { scopes: 1, seq: position.seq });
         let token = Token::new(Lane::GLOBAL, position);
         if strength == Strength::Hard {
-            self.probe_global(Target::tag(scope), &token);
+            self.probe_global(target, &token);
         }
         Ok(token)
     }

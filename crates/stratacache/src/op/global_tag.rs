@@ -1,4 +1,4 @@
-//! `invalidate_global_tag` and `expire_global_tag`.
+//! `invalidate_global_tag`, `expire_global_tag` and `clear_all_tenants`.
 
 use std::{future::IntoFuture, sync::Arc};
 
@@ -7,9 +7,9 @@ use stratacache_core::{Result, Scope, Token, coordinator::Strength};
 use super::{BoxFuture, OrQueue};
 use crate::engine::{Engine, What};
 
-/// An invalidation of a global tag, or the end of its entries' fresh time. Made by
-/// [`Cache::invalidate_global_tag`](crate::Cache::invalidate_global_tag) and
-/// [`Cache::expire_global_tag`](crate::Cache::expire_global_tag).
+/// An invalidation of a global tag or of all tenants, or the end of the fresh time of a tag's entries. Made by
+/// [`Cache::invalidate_global_tag`](crate::Cache::invalidate_global_tag), [`Cache::expire_global_tag`](crate::Cache::expire_global_tag) and
+/// [`Cache::clear_all_tenants`](crate::Cache::clear_all_tenants).
 #[must_use = "nothing happens until it is awaited"]
 pub struct InvalidateGlobalTag<'a> {
     engine: &'a Arc<Engine>,

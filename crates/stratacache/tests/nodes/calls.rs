@@ -56,6 +56,7 @@ async fn an_invalidation_is_one_call_and_two_where_keys_are_meant() {
         (How::Mixed, [0, 0, 0, 0, 0, 0, 0, 1, 1]),
         (How::Tag, [0, 0, 0, 0, 0, 0, 0, 0, 1]),
         (How::GlobalTag, [0, 0, 0, 0, 0, 0, 0, 0, 1]),
+        (How::AllTenants, [0, 0, 0, 0, 0, 0, 0, 0, 1]),
         (How::Namespace, [0, 0, 0, 0, 0, 0, 0, 0, 1]),
         (How::Tenant, [0, 0, 0, 0, 0, 0, 0, 0, 1]),
         (How::Insert, [0, 0, 1, 0, 0, 0, 1, 1, 1]),

@@ -121,7 +121,7 @@ async fn one_fault_never_brings_back_what_was_invalidated() {
 /// R20 and the model's P8 to P10: two and three faults.
 #[tokio::test(start_paused = true)]
 async fn several_faults_never_bring_back_what_was_invalidated() {
-    for how in [How::Key, How::Tag, How::GlobalTag, How::Insert] {
+    for how in [How::Key, How::Tag, How::GlobalTag, How::AllTenants, How::Insert] {
         for first in FAULTS {
             for second in FAULTS {
                 for third in FAULTS {

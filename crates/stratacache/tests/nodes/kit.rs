@@ -212,6 +212,7 @@ pub enum How {
     Key,
     Tag,
     GlobalTag,
+    AllTenants,
     Namespace,
     Parent,
     Tenant,
@@ -219,10 +220,24 @@ pub enum How {
     Insert,
 }
 
-pub const ALL: [How; 8] =
-    [How::Key, How::Tag, How::GlobalTag, How::Namespace, How::Parent, How::Tenant, How::Mixed, How::Insert];
+pub const ALL: [How; 9] = [
+    How::Key,
+    How::Tag,
+    How::GlobalTag,
+    How::AllTenants,
+    How::Namespace,
+    How::Parent,
+    How::Tenant,
+    How::Mixed,
+    How::Insert,
+];
 
 impl How {
+    /// Tells whether it is said in the lane of the global tags.
+    pub fn is_global(self) -> bool {
+        matches!(self, Self::GlobalTag | Self::AllTenants)
+    }
+
     /// Says it, after the change.
     pub async fn tell(self, peer: &Peer, row: &'static Row, source: &Source) -> stratacache::Result<Token> {
         let (acme, ns) = (peer.acme(), peer.ns());
@@ -230,6 +245,7 @@ impl How {
             Self::Key => ns.invalidate(row.key(&1)).await,
             Self::Tag => acme.invalidate_tag("t").await,
             Self::GlobalTag => peer.cache.invalidate_global_tag("g").await,
+            Self::AllTenants => peer.cache.clear_all_tenants().await,
             Self::Namespace => ns.clear().await,
             Self::Parent => acme.namespace("outer").clear().await,
             Self::Tenant => acme.clear().await,
@@ -245,6 +261,7 @@ impl How {
             Self::Key | Self::Insert => ns.invalidate(row.key(&1)).or_queue().await,
             Self::Tag => acme.invalidate_tag("t").or_queue().await,
             Self::GlobalTag => peer.cache.invalidate_global_tag("g").or_queue().await,
+            Self::AllTenants => peer.cache.clear_all_tenants().or_queue().await,
             Self::Namespace => ns.clear().or_queue().await,
             Self::Parent => acme.namespace("outer").clear().or_queue().await,
             Self::Tenant => acme.clear().or_queue().await,

@@ -255,7 +255,7 @@ async fn the_same_asked_for_again_during_an_attempt_is_ordered_after_it() {
 
 #[tokio::test(start_paused = true)]
 async fn the_quarantine_ends_with_the_last_of_a_tenants_invalidations_and_not_before() {
-    for how in ways().filter(|how| *how != How::GlobalTag) {
+    for how in ways().filter(|how| !how.is_global()) {
         let (_store, source, here, there) = two_that_know(&STALE).await;
         let other = queued(here.acme().invalidate_tag("other").or_queue().await.unwrap());
         let waiting = how.queue(&here, &STALE, &source).await;

@@ -296,7 +296,7 @@ async fn a_stamped_insert_says_that_another_node_has_overtaken_it() {
             how.change(&there, &PLAIN, &source).await;
             settle().await;
             let token = here.ns().insert(PLAIN.key(&1), 1).stamped(stamp).await.unwrap();
-            let global_unheard = how == How::GlobalTag && deaf;
+            let global_unheard = how.is_global() && deaf;
             assert!(token.is_superseded() || global_unheard, "{how:?}, deaf {deaf}");
             for peer in [&here, &there, &Peer::new(&store).await] {
                 assert_eq!(peer.latest(&source).await, 2, "{how:?}, deaf {deaf}");

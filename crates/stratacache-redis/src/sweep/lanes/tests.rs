@@ -76,6 +76,8 @@ fn an_entry_ends_with_a_newer_mark_of_its_tenant_tag_or_global_tag_in_its_own_la
         ((3, scope(10), Tag, Hard, 5), false),
         ((16, scope(20), Tag, Hard, 6), true),
         ((16, scope(20), Tag, Hard, 5), false),
+        ((16, Scope::ALL_TENANTS, Namespace, Hard, 6), true),
+        ((16, Scope::ALL_TENANTS, Namespace, Hard, 5), false),
         // those of others: another scope, another lane, a key, one that only made it expire
         ((3, scope(8), Namespace, Hard, 6), false),
         ((4, scope(10), Tag, Hard, 6), false),

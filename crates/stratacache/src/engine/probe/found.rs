@@ -13,6 +13,7 @@ use std::{
 
 use parking_lot::Mutex;
 use stratacache_core::{
+    Scope,
     clock::Millis,
     coordinator::{Finding, Question, ScopeKind},
     stamp::Lane,
@@ -56,6 +57,7 @@ fn depends_on(question: &Question, slot: &SlotRef) -> bool {
         ScopeKind::Key => slot.head().key.scope() == Some(question.scope),
         ScopeKind::Tag if question.lane == Lane::GLOBAL => scopes.global_tags().contains(&question.scope),
         ScopeKind::Tag => scopes.tags().contains(&question.scope),
+        ScopeKind::Namespace if question.lane == Lane::GLOBAL => question.scope == Scope::ALL_TENANTS,
         ScopeKind::Namespace => scopes.path().contains(&question.scope),
     }
 }

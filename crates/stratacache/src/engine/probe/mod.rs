@@ -82,7 +82,7 @@ impl Engine {
         }
     }
 
-    /// Perhaps probes an invalidation of a global tag.
+    /// Perhaps probes an invalidation of a global tag, or of all tenants.
     pub(super) fn probe_global(self: &Arc<Self>, target: Target, token: &Token) {
         if let Some(prober) = &self.prober {
             self.sample(prober, None, &[target], token, bound(self.default_policy.consistency_mode()));

@@ -26,7 +26,8 @@ pub(super) enum Item {
     Key(NamespacePath, Vec<u8>),
     /// A tag, prefix or namespace.
     Scope(Target),
-    GlobalTag,
+    /// A global tag, or all tenants.
+    Global,
 }
 
 /// What is to be invalidated by one call.
@@ -54,9 +55,9 @@ impl Segment {
         }
     }
 
-    /// Invalidates more than asked for, never less. A global tag is not in a tenant: it stays.
+    /// Invalidates more than asked for, never less. What is global is not in a tenant: it stays.
     fn fold(&mut self) -> bool {
-        self.items.retain(|_, item| matches!(item, Item::GlobalTag));
+        self.items.retain(|_, item| matches!(item, Item::Global));
         self.bytes = 0;
         !std::mem::replace(&mut self.everything, true)
     }
@@ -136,17 +137,15 @@ impl Lines {
         self.pass(position);
     }
 
-    /// Adds everything of some owners, which no change has named: changes were lost. What comes after may begin at any position, and
-    /// none counts as applied before all of that is.
-    pub(super) fn add_everything(&mut self, owners: impl IntoIterator<Item = Owner>) {
+    /// Adds everything of everybody, which no change has named: changes were lost. What comes after may begin at any position, and
+    /// none counts as applied before that is.
+    pub(super) fn add_all_tenants(&mut self) {
         self.read = None;
         for line in self.lines.values_mut() {
             let segments = [line.flying.as_mut(), line.waiting.as_mut()];
             segments.into_iter().flatten().for_each(|segment| segment.before = None);
         }
-        for owner in owners {
-            self.put(owner, 0, Vec::new(), true);
-        }
+        self.put(TenantId::global(), 0, vec![(Scope::ALL_TENANTS, Item::Global)], false);
     }
 
     fn put(&mut self, owner: Owner, changes: u64, items: Vec<(Scope, Item)>, everything: bool) {

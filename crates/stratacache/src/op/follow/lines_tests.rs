@@ -92,16 +92,16 @@ fn too_much_of_one_tenant_becomes_all_of_it() {
 }
 
 #[test]
-fn what_will_never_be_accepted_is_widened_and_global_tags_stay() {
+fn what_will_never_be_accepted_is_widened_and_what_is_global_stays() {
     let mut lines = Lines::default();
     add(&mut lines, 1, 1);
-    lines.add(tenant(1), at(2), vec![(Scope::from_bytes([9; 16]), Item::GlobalTag)], false);
+    lines.add(tenant(1), at(2), vec![(Scope::from_bytes([9; 16]), Item::Global)], false);
     take(&mut lines);
     lines.failed(&tenant(1), true);
     lines.due(tenant(1));
     let work = take(&mut lines);
     assert!(work.everything);
-    assert!(matches!(work.items[..], [(_, Item::GlobalTag)]));
+    assert!(matches!(work.items[..], [(_, Item::Global)]));
 }
 
 #[test]
@@ -130,14 +130,13 @@ fn after_a_gap_positions_may_begin_anew_and_none_counts_before_all_is_cleared() 
     let mut lines = Lines::default();
     add(&mut lines, 1, 100);
     take(&mut lines);
-    lines.add_everything([tenant(1), tenant(2)]);
+    lines.add_all_tenants();
     add(&mut lines, 3, 1);
     lines.applied_of(&tenant(1));
-    assert!(take(&mut lines).everything && take(&mut lines).items.len() == 1 && take(&mut lines).everything);
-    for owner in [3, 2] {
-        lines.applied_of(&tenant(owner));
-        assert_eq!(lines.applied(), None);
-    }
-    lines.applied_of(&tenant(1));
+    assert!(matches!(take(&mut lines).items[..], [(Scope::ALL_TENANTS, Item::Global)]));
+    assert_eq!(take(&mut lines).owner, tenant(3));
+    lines.applied_of(&tenant(3));
+    assert_eq!(lines.applied(), None);
+    lines.applied_of(&TenantId::global());
     assert_eq!(lines.applied(), Some(at(1)));
 }

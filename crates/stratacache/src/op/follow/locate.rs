@@ -50,8 +50,17 @@ fn add(
             *everything = true;
             return Ok(());
         }
+        LocatedTarget::AllTenants if owner.is_global() => {
+            items.push((Scope::ALL_TENANTS, Item::Global));
+            return Ok(());
+        }
+        LocatedTarget::AllTenants => {
+            return Err(Error::invalid(
+                "\"all_tenants\" is for a change without a tenant; a tenant's is \"everything\"",
+            ));
+        }
         LocatedTarget::Tag(tag) if owner.is_global() => {
-            items.push((tag.into_global().scope(&engine.deployment, owner), Item::GlobalTag));
+            items.push((tag.into_global().scope(&engine.deployment, owner), Item::Global));
             return Ok(());
         }
         LocatedTarget::Tag(tag) => {

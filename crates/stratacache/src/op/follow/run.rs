@@ -282,11 +282,11 @@ impl Run {
         }
     }
 
-    /// Forgets everything of whoever this node knows: nobody can say what the lost changes were about.
+    /// Forgets everything of everybody, on every node: nobody can say what the lost changes were about, and the nodes that stand by
+    /// have not noticed.
     fn gap(&mut self, engine: &Arc<Engine>, reason: &'static str) {
-        tracing::warn!(source = self.source.name(), reason, "changes were lost: all tenants known here are cleared");
-        let known = engine.tenants.all().into_iter().map(|tenant| tenant.id.clone());
-        self.lines.add_everything(known.chain([TenantId::global()]));
+        tracing::warn!(source = self.source.name(), reason, "changes were lost: all tenants are cleared");
+        self.lines.add_all_tenants();
         self.before_poison = self.before_poison.map(|_| None);
         self.acknowledged = None;
         engine.followed.gaps.fetch_add(1, Relaxed);
