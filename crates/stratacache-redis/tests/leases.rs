@@ -99,6 +99,22 @@ async fn an_expired_lease_is_had_by_the_next_and_the_late_fill_is_refused() {
     assert_eq!(get(&one, name(1)).await.unwrap(), envelope(2));
 }
 
+/// The clock of a node may be behind that of the server: what was taken is gone all the same.
+#[tokio::test]
+async fn what_has_no_life_left_takes_the_place_of_what_was_there_and_ends_the_lease() {
+    let (_server, one, two) = pair().await;
+    let first = granted(&one, request(name(1), STAMP)).await;
+    assert!(matches!(put(&one, name(1), 1, first.token).await, PutOutcome::Stored));
+    let mut seen = request(name(1), STAMP);
+    seen.seen = Some(1);
+    let lease = granted(&one, seen.clone()).await;
+    let over = PutItem::new(name(1), envelope(2).into(), 1, Some(Fence(lease.token)));
+    let stored = one.tier.put_many(PutMany::new(vec![over])).await.unwrap().remove(0);
+    assert!(matches!(stored, PutOutcome::Stored));
+    assert_eq!(get(&two, name(1)).await, None);
+    granted(&two, seen).await;
+}
+
 #[tokio::test]
 async fn a_removal_ends_the_lease() {
     let (_server, one, two) = pair().await;

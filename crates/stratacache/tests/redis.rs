@@ -4,6 +4,8 @@
 
 #[path = "redis/away.rs"]
 mod away;
+#[path = "redis/cluster.rs"]
+mod cluster;
 #[path = "redis/cut.rs"]
 mod cut;
 #[path = "redis/deployments.rs"]

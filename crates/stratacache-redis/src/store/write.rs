@@ -31,8 +31,8 @@ pub(super) async fn put_many(core: &Arc<Core>, items: Vec<PutItem>) -> Result<Ve
     for (at, item) in items.into_iter().enumerate() {
         if item.envelope.len() as u64 > core.max_weight {
             outcomes[at] = Some(PutOutcome::TooLarge);
-        } else if item.expires_at <= now {
-            // it would be gone at once: as good as stored
+        } else if item.expires_at <= now && item.fence.is_none() {
+            // it would be gone at once: as good as stored. Under a lease it takes the place of what is there
             outcomes[at] = Some(PutOutcome::Stored);
         } else {
             bytes += item.envelope.len();
@@ -92,7 +92,7 @@ fn outcome(reply: Value) -> Result<PutOutcome, Failure> {
     }
 }
 
-/// FILL: stores only while the token is in the lease.
+/// FILL: stores only while the token is in the lease; what has no life left only removes what was there.
 fn fill(core: &Core, item: &PutItem, fence: Fence, life: Millis) -> Command {
     let keys = vec![core.names.entry(item.name), core.names.lease(item.name)];
     let args = vec![

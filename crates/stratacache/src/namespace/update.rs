@@ -22,14 +22,17 @@ impl Namespace {
     /// must not block. If it panics, that is an error, and nothing is changed.
     ///
     /// Changes of a key that wait in a process are made together, in the order of the calls: many cost little more than one.
-    /// A key that is changed all the time is not read from memory much; a plain `get` at the moment of a change may miss.
+    /// A key that is changed all the time is not read from memory much. Among nodes a change ends every copy of the former
+    /// value before it writes the new one: a plain `get` in between misses, and if the change ends there (its node dies, or this is
+    /// an error), it misses until the next change, which finds the former value. **Where a tier lies below the shared one,
+    /// the next change may find nothing instead**, and begin anew.
     ///
     /// What a cache holds may be evicted. See the guide's page on counters and locks for what that means.
     ///
     /// # Errors
     /// [`Timeout`](crate::ErrorKind::Timeout) if others had the right to write for all of `lease_wait`, and
-    /// [`Unavailable`](crate::ErrorKind::Unavailable) if the shared tier cannot be reached: the value is as it was, but
-    /// readers may miss it until the next change.
+    /// [`Unavailable`](crate::ErrorKind::Unavailable) if the shared tier cannot be reached: it is not changed, and
+    /// readers may miss what is there until the next change.
     /// [`WriteUnknown`](crate::ErrorKind::WriteUnknown) after a lost reply: it may have been changed.
     /// [`Overloaded`](crate::ErrorKind::Overloaded) when `max_waiters` of the tenant wait, or others were faster 64 times;
     /// [`Full`](crate::ErrorKind::Full) for a value that is too heavy.
@@ -58,7 +61,8 @@ impl Namespace {
     /// Adds to a counter and returns its new value; one that is missing begins at 0.
     ///
     /// A counter keeps its ttl: it ends as long after its first step as the policy, or `.ttl(..)` of that step, says. One of another type
-    /// (`u64` and `i64` are two) is none: the count begins at 0, and takes its place. All else is as with [`update`](Self::update).
+    /// (`u64` and `i64` are two) is none: the count begins at 0, and takes its place. All else is as with [`update`](Self::update): a step that
+    /// ends half-way leaves the former count to the next one, or, where a tier lies below the shared one, perhaps 0.
     ///
     /// # Errors
     /// [`OutOfRange`](crate::ErrorKind::OutOfRange) if the sum is none of the type; the counter is then as it was. Else as

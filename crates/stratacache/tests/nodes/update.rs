@@ -161,6 +161,33 @@ async fn a_change_during_an_invalidation_or_insert_is_before_or_after_it() {
     }
 }
 
+/// Who invalidates has removed the key before the change took its lease, and marks it after the change took its stamp.
+#[tokio::test(start_paused = true)]
+async fn what_is_changed_while_an_invalidation_ends_is_found_by_readers() {
+    for stop in [Step::Get, Step::Invalidate] {
+        let (store, source) = (SharedStore::new(1), Source::new());
+        let (here, there) = (Peer::new(&store).await, Peer::new(&store).await);
+        assert_eq!(step(&here.ns(), 10).await.unwrap(), 10);
+        let removed = Stop::At(Step::DelFence, At::After).set(&there, &source);
+        let telling = spawn({
+            let (there, source) = (there.clone(), source.clone());
+            async move { How::Key.tell(&there, &PLAIN, &source).await }
+        });
+        assert!(removed.reached(&telling).await);
+        let stamped = Stop::At(stop, At::Before).set(&here, &source);
+        let changing = spawn({
+            let ns = here.ns();
+            async move { step(&ns, 100).await }
+        });
+        assert!(stamped.reached(&changing).await);
+        removed.release();
+        telling.await.unwrap().unwrap();
+        stamped.release();
+        assert_eq!(changing.await.unwrap().unwrap(), 100, "what was invalidated is gone");
+        agree(&[&here, &there], 100, &format!("the mark comes before {stop:?}")).await;
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_node_that_is_gone_in_the_middle_of_a_change_loses_nothing_that_was_acknowledged() {
     for stop in STEPS {

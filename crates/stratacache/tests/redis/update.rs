@@ -18,18 +18,23 @@ use crate::world::LATEST;
 const COUNTS: &str = "STRATA_COUNTS";
 /// What a process says of a step that was acknowledged.
 const STEP: &str = "step";
-/// What is wanted of a process: so many tasks, and so many steps of each.
+/// What is wanted of a process: so many tasks, so many steps of each, and on so many counters.
 const WANTED: &str = "STRATA_COUNTS_WANTED";
 
 fn policy() -> Policy {
     Policy::ttl(minutes(30)).jitter(0.0).lease(millis(700)).lease_wait(seconds(300))
 }
 
-async fn node(url: &str, seed: u64) -> (Cache, Namespace) {
+pub(crate) async fn node(url: &str, seed: u64) -> (Cache, Namespace) {
     let redis = Redis::builder(url).deadline(Duration::from_secs(10)).build().await.unwrap();
     let cache = Cache::builder().seed(seed).default_policy(policy()).tier(redis).build().await.unwrap();
     let acme = cache.tenant(&TenantId::parse("acme").unwrap());
     (cache, acme)
+}
+
+/// The key of a counter.
+pub(crate) fn counter(n: usize) -> (&'static str, u64) {
+    ("n", n as u64)
 }
 
 /// Says a line of its own, whatever the test program wrote before.
@@ -43,15 +48,15 @@ fn say(line: &str) {
 async fn the_process_that_counts() {
     let Ok(url) = std::env::var(COUNTS) else { return };
     let wanted = std::env::var(WANTED).unwrap();
-    let (tasks, steps) = wanted.split_once('x').unwrap();
-    let (tasks, steps): (usize, usize) = (tasks.parse().unwrap(), steps.parse().unwrap());
+    let wanted: Vec<usize> = wanted.split('x').map(|number| number.parse().unwrap()).collect();
+    let [tasks, steps, counters] = wanted[..] else { panic!("{wanted:?}") };
     let (cache, acme) = node(&url, u64::from(std::process::id())).await;
     let tasks: Vec<_> = (0..tasks)
-        .map(|_| {
-            let acme = acme.clone();
+        .map(|task| {
+            let (acme, key) = (acme.clone(), counter(task % counters));
             tokio::spawn(async move {
                 for _ in 0..steps {
-                    let count = acme.increment("n", 1_u64).await.unwrap();
+                    let count = acme.increment(key, 1_u64).await.unwrap();
                     if steps == usize::MAX {
                         say(&format!("{STEP} {count}"));
                     }
@@ -66,18 +71,25 @@ async fn the_process_that_counts() {
 }
 
 /// A process, killed at the latest when this is dropped.
-struct Counter(Child);
+pub(crate) struct Counter(Child);
 
 impl Counter {
-    fn start(server: &RedisServer, wanted: &str) -> Self {
+    pub(crate) fn start(url: &str, wanted: &str) -> Self {
         let child = Command::new(std::env::current_exe().unwrap())
             .args(["update::the_process_that_counts", "--exact", "--nocapture", "--test-threads=1"])
-            .env(COUNTS, server.url())
+            .env(COUNTS, url)
             .env(WANTED, wanted)
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
         Self(child)
+    }
+
+    /// Waits until it has done what was wanted.
+    pub(crate) fn finish(&mut self) {
+        // what it says besides is read, or it would wait
+        let said = BufReader::new(self.0.stdout.take().unwrap()).lines().map_while(Result::ok).count();
+        assert!(self.0.wait().unwrap().success(), "{said} lines");
     }
 }
 
@@ -92,19 +104,12 @@ impl Drop for Counter {
 async fn eight_processes_with_ten_thousand_increments_each_count_exactly() {
     let server = RedisServer::start().await.unwrap();
     let began = Instant::now();
-    let mut processes: Vec<Counter> = (0..8).map(|_| Counter::start(&server, "200x50")).collect();
-    let waiting = tokio::task::spawn_blocking(move || {
-        for process in &mut processes {
-            // what it says besides is read, or it would wait
-            let said = BufReader::new(process.0.stdout.take().unwrap()).lines().map_while(Result::ok).count();
-            assert!(process.0.wait().unwrap().success(), "{said} lines");
-        }
-    });
-    waiting.await.unwrap();
+    let mut processes: Vec<Counter> = (0..8).map(|_| Counter::start(&server.url(), "200x50x1")).collect();
+    tokio::task::spawn_blocking(move || processes.iter_mut().for_each(Counter::finish)).await.unwrap();
     println!("80,000 increments in {:?}", began.elapsed());
     let (cache, acme) = node(&server.url(), 1).await;
-    assert_eq!(acme.get::<u64>("n").consistency(LATEST).await.as_deref(), Some(&80_000));
-    assert_eq!(acme.increment("n", 1_u64).await.unwrap(), 80_001);
+    assert_eq!(acme.get::<u64>(counter(0)).consistency(LATEST).await.as_deref(), Some(&80_000));
+    assert_eq!(acme.increment(counter(0), 1_u64).await.unwrap(), 80_001);
     cache.close().await.unwrap();
 }
 
@@ -113,7 +118,7 @@ async fn a_counting_process_that_is_killed_loses_nothing_that_was_acknowledged()
     let server = RedisServer::start().await.unwrap();
     let (cache, acme) = node(&server.url(), 1).await;
     for round in 0..20_u64 {
-        let process = Counter::start(&server, &format!("3x{}", usize::MAX));
+        let process = Counter::start(&server.url(), &format!("3x{}x1", usize::MAX));
         let last = tokio::task::spawn_blocking(move || {
             let mut process = process;
             let lines = BufReader::new(process.0.stdout.take().unwrap()).lines().map_while(Result::ok);
@@ -126,7 +131,7 @@ async fn a_counting_process_that_is_killed_loses_nothing_that_was_acknowledged()
             steps.max().unwrap_or_default()
         });
         let last = last.await.unwrap();
-        let next = acme.increment("n", 1_u64).await.unwrap();
+        let next = acme.increment(counter(0), 1_u64).await.unwrap();
         assert!(next > last, "{last} was acknowledged, and the next is {next}");
     }
     cache.close().await.unwrap();

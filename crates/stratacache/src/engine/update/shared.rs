@@ -143,9 +143,13 @@ impl Engine {
             *right = None;
             return Ok(Attempt::Again);
         }
-        let target = Target::key(self.key_scope(work.ns, work.key.as_bytes()));
-        let own = self.order(work.ns, &[target], Strength::Hard).await?.position().seq;
+        let scope = self.key_scope(work.ns, work.key.as_bytes());
+        let own = self.order(work.ns, &[Target::key(scope)], Strength::Hard).await?.position().seq;
         self.drop_older(work.ns, &work.ns.lookup(work.key.as_bytes()), own);
+        // who removed the key before this lease may mark it after its stamp: nobody would find what is stored so
+        if !self.mirror.key_undisturbed(&work.ns.tenant.marks, scope, fill.began(), own) {
+            return Ok(Attempt::Again);
+        }
         let Some((envelope, entry)) = self.written(work, job, &chain, &stamp, own)? else {
             return Ok(Attempt::Again);
         };
