@@ -52,48 +52,7 @@ pub fn derive_key_part(input: TokenStream) -> TokenStream {
     key_part::expand(&input).unwrap_or_else(darling::Error::write_errors).into()
 }
 
-/// Derives `DecodePart` for a struct or an enum that derives `KeyPart`: the value comes back from its key.
-///
-/// It reads exactly what the derived `KeyPart` writes, by the same `#[key_part(..)]`; do not put it beside a `KeyPart` that is
-/// implemented by hand. Each field must be a `DecodePart` itself (so no reference: what comes back owns what it holds), each type
-/// parameter is bound by `DecodePart`. `None` comes of what is no such value: another type, a variant that is unknown, too few
-/// fields or too many.
-///
-/// It is needed where a cache finds keys again that it was not just given: `Cache::warm_hot`.
-///
-/// ```ignore
-/// use stratacache::{DecodePart, KeyPart, PartDecoder, PartEncoder};
-///
-/// #[derive(Clone, KeyPart, DecodePart)]
-/// struct Listing {
-///     company: Option<u32>,
-///     #[key_part(with = each, read = all)]
-///     years: Vec<u16>,
-/// }
-///
-/// fn each(years: &[u16], parts: &mut PartEncoder) {
-///     years.iter().for_each(|year| year.encode(parts));
-/// }
-///
-/// fn all(parts: &mut PartDecoder<'_>) -> Option<Vec<u16>> {
-///     let mut years = Vec::new();
-///     while !parts.is_at_end() {
-///         years.push(u16::decode(parts)?);
-///     }
-///     Some(years)
-/// }
-/// ```
-///
-/// # What changes keys
-/// A key that was written before the type changed does not come back, or comes back as another value of the type as it is now: give the
-/// keyspace a new `version`, as `KeyPart` asks for anyway.
-///
-/// # Attributes
-/// Those of [`KeyPart`](derive@KeyPart), and:
-/// * `#[key_part(with = .., read = path)]` on a field: `path(parts)` reads from the `PartDecoder` what `with` has written, all of it, and
-///   returns an `Option` of the field. Needed wherever there is a `with`.
-/// * `#[key_part(read_bound = "T: Trait")]` on the type: these bounds in place of `DecodePart` for each type parameter, besides those
-///   of `KeyPart`. Where only `bound` is said, its bounds are all.
+#[doc = include_str!("decode_part.md")]
 #[proc_macro_derive(DecodePart, attributes(key_part))]
 pub fn derive_decode_part(input: TokenStream) -> TokenStream {
     let input = syn::parse_macro_input!(input as syn::DeriveInput);
