@@ -129,10 +129,7 @@ impl<V: CacheValue, E: Send + Sync + 'static> BulkLeader<V, E> {
         }
         let (now, BulkCall { ns, keys, tags, .. }) = (self.engine.timeline.now(), &self.call);
         let (mut until, together) = (Millis::MAX, self.led.len() > 1);
-        for (index, one) in &self.led {
-            if one.stale.is_some() {
-                return None;
-            }
+        for index in self.led.keys() {
             until = until.min(ns.resting(&keys[*index], tags, together, now)?.until);
         }
         Some(backing_off(loader, until, now))
