@@ -508,7 +508,8 @@ impl CacheBuilder {
         // a twentieth stays free for tenants that wake up
         if reserved.saturating_add(quota.reserve) > budget / 100 * 95 {
             return Err(Error::invalid(format!(
-                "the reserves of the quotas add up to {} bytes, more than 95 % of the memory budget of {budget}",
+                "the reserves of the quotas add up to {} bytes, more than 95 % of the memory budget of {budget}: lower \
+                 them, or raise memory",
                 reserved.saturating_add(quota.reserve)
             )));
         }

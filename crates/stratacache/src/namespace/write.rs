@@ -13,6 +13,9 @@ impl Namespace {
     /// between the caller's own read of the source and this call is the caller's race. The fix is one line: take
     /// `let stamp = ns.stamp();` before reading or writing the source, and add `.stamped(stamp)`.
     ///
+    /// What is heavier than the policy's `max_weight`, or than a tier can take, is not stored there, and that is no error: of memory it is
+    /// counted as [`not_stored`](crate::Stats::not_stored) and an event (`NotStored`). What was there before is gone all the same.
+    ///
     /// # Errors
     /// By default (`OnWriteError::Strict`) the failure of any tier is the error, and the value is then in no tier. After a
     /// lost reply, and where the value could not be removed again from all of them, it is
