@@ -24,36 +24,7 @@
 //! # Ok(()) }
 //! ```
 //!
-//! Start with [`Cache::builder`], then [`Cache::tenant`]; a [`Namespace`] is the only door to data.
-//!
-//! | for | see |
-//! |---|---|
-//! | values, one by one or many | [`Namespace::get_or_load`], [`Namespace::get_or_load_many`], [`Namespace::insert`], [`Namespace::warm`] |
-//! | the rows of a table, and what a write makes old | [`Resource`], [`resource::Source`] |
-//! | forgetting | [`Namespace::invalidate`], [`Namespace::invalidate_tag`], [`Namespace::clear`]; [`Cache::follow`] for what others write |
-//! | counters, values made of what there was, locks | [`Namespace::increment`], [`Namespace::update`], [`Namespace::lock`] |
-//! | how long, and what is served when the source is down | [`Policy`], [`Keyspace`] |
-//! | a source that must not be asked too much | [`CacheBuilder::loader`], [`LoaderLimits`], [`Retry`] |
-//! | what goes wrong | [`LoadError`] of reads with a loader, [`resource::WriteError`] of writes by a resource, [`Error`] of all else |
-//! | what happens | [`Cache::metrics`], [`Cache::stats`], [`Cache::events`], [`Namespace::inspect`] |
-//!
-//! The [guide](https://github.com/stratacache/stratacache/blob/main/docs/guide/SUMMARY.md) has a page for each of these. Tests of what is built on
-//! this use `stratacache-testkit`, axum applications `stratacache-http`.
-//!
-//! # Cargo features
-//! None is on by default, and none changes how the others behave.
-//!
-//! | feature | adds |
-//! |---|---|
-//! | `macros` | `#[cached]` and `#[derive(KeyPart)]` |
-//! | `disk` | `Disk`: a tier on the disk of one process |
-//! | `redis` | `Redis`: the tier that nodes share, on Redis, Valkey and their clusters; `RedisStream`, `RedisSweep` |
-//! | `object` | `Object`: a tier for large cold values in S3, GCS, Azure or a directory; `ObjectSweep` |
-//! | `postgres` | `PostgresOutbox`, `OutboxSql`: invalidations in the transactions of the data |
-//! | `encryption` | `FileKeys`, `MemoryKeys`: encryption below memory, with keys of each tenant |
-//! | `zstd` | `Compress::Zstd` |
-//! | `uuid` | UUIDs as tenants and as parts of keys |
-//! | `otlp` | `otlp::observe`: metrics for OpenTelemetry |
+#![doc = include_str!("front.md")]
 
 mod cache;
 mod cached;
