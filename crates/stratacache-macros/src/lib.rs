@@ -7,93 +7,14 @@ mod key_part;
 
 use proc_macro::TokenStream;
 
-/// Derives `KeyPart` for a struct or an enum: two different values never make the same key.
-///
-/// A struct is a group of its fields in their order, an enum the index of the variant and its fields. Each field must be a
-/// `KeyPart` itself, each type parameter is bound by `KeyPart`.
-///
-/// ```ignore
-/// use stratacache::KeyPart;
-///
-/// #[derive(KeyPart)]
-/// struct Filter {
-///     company: Option<u32>,
-///     text: String,
-///     order: Order,
-/// }
-///
-/// #[derive(KeyPart)]
-/// enum Order {
-///     #[key_part(index = 0)]
-///     ByName,
-///     #[key_part(index = 1)]
-///     ByAge { oldest_first: bool },
-/// }
-/// ```
-///
-/// # What changes keys
-/// Lower tiers outlive a deployment. Adding a field, changing the order of fields, or the order of variants without `index`,
-/// gives values other keys, which may be those of other values before. Give the keyspace a new `version` with such a change,
-/// and variants an `index`. Renaming changes nothing.
-///
-/// # Attributes
-/// * `#[key_part(index = n)]` on each variant: its index, whatever its place. All variants have one or none.
-/// * `#[key_part(with = path)]` on a field whose type is no `KeyPart`: `path(&field, parts)` writes it to the `PartEncoder`.
-///   What it writes is a group of its own. Two different values must not write the same.
-/// * `#[key_part(transparent)]` on a struct with one field: encodes as that field does. A `struct Slug(String)` then has the
-///   keys of its text.
-/// * `#[key_part(bound = "T: Trait")]` on the type: these bounds in place of `KeyPart` for each type parameter.
-/// * `#[key_part(crate = path)]` on the type: where `stratacache` is, if not at `::stratacache`.
-///
-/// `read` and `read_bound` are those of [`DecodePart`](derive@DecodePart), and change nothing here.
+#[doc = include_str!("key_part/key_part.md")]
 #[proc_macro_derive(KeyPart, attributes(key_part))]
 pub fn derive_key_part(input: TokenStream) -> TokenStream {
     let input = syn::parse_macro_input!(input as syn::DeriveInput);
     key_part::expand(&input).unwrap_or_else(darling::Error::write_errors).into()
 }
 
-/// Derives `DecodePart` for a struct or an enum that derives `KeyPart`: the value comes back from its key.
-///
-/// It reads exactly what the derived `KeyPart` writes, by the same `#[key_part(..)]`; do not put it beside a `KeyPart` that is
-/// implemented by hand. Each field must be a `DecodePart` itself (so no reference: what comes back owns what it holds), each type
-/// parameter is bound by `DecodePart`. `None` comes of what is no such value: another type, a variant that is unknown, too few
-/// fields or too many.
-///
-/// It is needed where a cache finds keys again that it was not just given: `Cache::warm_hot`.
-///
-/// ```ignore
-/// use stratacache::{DecodePart, KeyPart, PartDecoder, PartEncoder};
-///
-/// #[derive(Clone, KeyPart, DecodePart)]
-/// struct Listing {
-///     company: Option<u32>,
-///     #[key_part(with = each, read = all)]
-///     years: Vec<u16>,
-/// }
-///
-/// fn each(years: &[u16], parts: &mut PartEncoder) {
-///     years.iter().for_each(|year| year.encode(parts));
-/// }
-///
-/// fn all(parts: &mut PartDecoder<'_>) -> Option<Vec<u16>> {
-///     let mut years = Vec::new();
-///     while !parts.is_at_end() {
-///         years.push(u16::decode(parts)?);
-///     }
-///     Some(years)
-/// }
-/// ```
-///
-/// # What changes keys
-/// A key that was written before the type changed does not come back, or comes back as another value of the type as it is now: give the
-/// keyspace a new `version`, as `KeyPart` asks for anyway.
-///
-/// # Attributes
-/// Those of [`KeyPart`](derive@KeyPart), and:
-/// * `#[key_part(with = .., read = path)]` on a field: `path(parts)` reads from the `PartDecoder` what `with` has written, all of it, and
-///   returns an `Option` of the field. Needed wherever there is a `with`.
-/// * `#[key_part(read_bound = "T: Trait")]` on the type: these bounds in place of `DecodePart` for each type parameter, besides those
-///   of `KeyPart`. Where only `bound` is said, its bounds are all.
+#[doc = include_str!("key_part/decode_part.md")]
 #[proc_macro_derive(DecodePart, attributes(key_part))]
 pub fn derive_decode_part(input: TokenStream) -> TokenStream {
     let input = syn::parse_macro_input!(input as syn::DeriveInput);
