@@ -7,59 +7,59 @@ mod key_part;
 
 use proc_macro::TokenStream;
 
-/// Derives `KeyPart` for a struct or an enum: two different values never make the same key.
-///
-/// A struct is a group of its fields in their order, an enum the index of the variant and its fields. Each field must be a
-/// `KeyPart` itself, each type parameter is bound by `KeyPart`.
-///
-/// ```ignore
-/// use stratacache::KeyPart;
-///
-/// #[derive(KeyPart)]
-/// struct Filter {
-///     company: Option<u32>,
-///     text: String,
-///     order: Order,
-/// }
-///
-/// #[derive(KeyPart)]
-/// enum Order {
-///     #[key_part(index = 0)]
-///     ByName,
-///     #[key_part(index = 1)]
-///     ByAge { oldest_first: bool },
-/// }
-/// ```
-///
-/// # What changes keys
-/// Lower tiers outlive a deployment. Adding a field, changing the order of fields, or the order of variants without `index`,
-/// gives values other keys, which may be those of other values before. Give the keyspace a new `version` with such a change,
-/// and variants an `index`. Renaming changes nothing.
-///
-/// # Attributes
-/// * `#[key_part(index = n)]` on each variant: its index, whatever its place. All variants have one or none.
-/// * `#[key_part(with = path)]` on a field whose type is no `KeyPart`: `path(&field, parts)` writes it to the `PartEncoder`.
-///   What it writes is a group of its own. Two different values must not write the same.
-/// * `#[key_part(transparent)]` on a struct with one field: encodes as that field does. A `struct Slug(String)` then has the
-///   keys of its text.
-/// * `#[key_part(bound = "T: Trait")]` on the type: these bounds in place of `KeyPart` for each type parameter.
-/// * `#[key_part(crate = path)]` on the type: where `stratacache` is, if not at `::stratacache`.
-///
-/// `read` and `read_bound` are those of [`DecodePart`](derive@DecodePart), and change nothing here.
+#[doc = include_str!("key_part/key_part.md")]
 #[proc_macro_derive(KeyPart, attributes(key_part))]
 pub fn derive_key_part(input: TokenStream) -> TokenStream {
     let input = syn::parse_macro_input!(input as syn::DeriveInput);
     key_part::expand(&input).unwrap_or_else(darling::Error::write_errors).into()
 }
 
-#[doc = include_str!("decode_part.md")]
+#[doc = include_str!("key_part/decode_part.md")]
 #[proc_macro_derive(DecodePart, attributes(key_part))]
 pub fn derive_decode_part(input: TokenStream) -> TokenStream {
     let input = syn::parse_macro_input!(input as syn::DeriveInput);
     key_part::expand_decode(&input).unwrap_or_else(darling::Error::write_errors).into()
 }
 
-#[doc = include_str!("cached.md")]
+/// Caches what an `async fn` returns: it becomes a `get_or_load` with the body as the loader.
+///
+/// ```ignore
+/// use stratacache::{Keyspace, Namespace, Policy, cached, minutes};
+///
+/// const CONTACTS: Keyspace<(u32, Filter), Vec<Contact>> = Keyspace::new("contacts", Policy::ttl(minutes(5)));
+///
+/// /// Returns a page of contacts.
+/// #[cached(keyspace = CONTACTS, key = (page, filter), tags = ["contacts"], skip(db))]
+/// async fn contacts(acme: &Namespace, db: &Db, page: u32, filter: Filter) -> Result<Vec<Contact>, DbError> {
+///     db.contacts(page, &filter).await
+/// }
+/// // is called as
+/// let page: Cached<Vec<Contact>> = contacts(&acme, &db, 3, filter).await?; // the error is a `LoadError<DbError>`
+/// ```
+///
+/// # The function
+/// * One parameter is the `Namespace` (or a reference to one), or `in = ..` says where it is. Without, it does not compile.
+/// * `Result<V, E>` becomes `Result<Cached<V>, LoadError<E>>`; `Result<Option<V>, E>` with `optional` becomes
+///   `Result<Option<Cached<V>>, LoadError<E>>`, and `None` is remembered for the policy's `negative_ttl`.
+/// * The body runs in a task of its own, which outlives a caller that goes away. So what it uses is moved into it, and what it
+///   uses of references (`&self` and the namespace among them) is cloned, before it is known whether the value is
+///   in the cache: take handles such as a pool or an `Arc`. What the body does not name is not cloned.
+/// * Key, tags, ttl, policy and retry are evaluated at each call, before the body, with the parameters in reach.
+///
+/// # Arguments
+/// * `keyspace = PATH`, required: the `const` or `static` that declares the keyspace.
+/// * `key = EXPR`, required: a value of the keyspace's key type. A parameter alone is borrowed, in a tuple it is cloned.
+/// * `tags = [EXPR, ..]`, or any expression that can be iterated over. Parameters are borrowed.
+/// * `ttl = EXPR` (`Duration`), `policy = EXPR` (`Policy`): instead of the keyspace's.
+/// * `retry = EXPR` (`Retry`): the body runs again when it fails, as `get_or_load(..).retry(..)` does. What it uses is cloned for each
+///   try, parameters that are moved into it included.
+/// * `optional`: the function returns `Result<Option<V>, E>`.
+/// * `skip(NAME, ..)`: parameters that the body uses but that never change the value, as a pool of connections. Each other
+///   parameter that the body uses must be in the key, or it does not compile.
+/// * `in = NAME`: the parameter that is the namespace, or an expression that starts with a parameter or `self`, such as `self.acme`.
+/// * `crate = PATH`: where `stratacache` is, if not at `::stratacache`.
+///
+/// Attributes, doc comments, visibility, generics and `where` clauses stay on the function.
 #[proc_macro_attribute]
 pub fn cached(arguments: TokenStream, item: TokenStream) -> TokenStream {
     cached::expand(arguments.into(), item.into()).into()
