@@ -15,6 +15,8 @@ async fn a_miss_costs_three_round_trips_a_hit_below_memory_one_and_a_hit_in_memo
     let loads = Loads::default();
     loads.read(&a, "warm", BOUNDED).await; // every script is known to the server
     loads.read(&b, "warm", BOUNDED).await;
+    // behind the reply to the fill, on the same connection: what is sent while that is under way costs no trip of its own
+    assert!(a.get::<usize>("nothing").await.is_none());
     here.count_from_now();
     loads.read(&a, "k", BOUNDED).await;
     here.proxy.until_round_trips(3).await; // the last is behind the answer
