@@ -47,6 +47,15 @@ impl Names {
         &self.prefix
     }
 
+    /// Says that no node ever wrote a key of this prefix where an operator looks for them.
+    pub(crate) fn never_used(&self) -> Error {
+        Error::invalid(format!(
+            "no node of a deployment with the prefix `{}` ever connected to this redis: give the `prefix` and the \
+             database number that the nodes have",
+            self.prefix
+        ))
+    }
+
     /// Returns a channel of which nobody is told anything.
     pub(crate) fn nobody_listens(&self) -> String {
         format!("{}:nobody", self.prefix)

@@ -2,7 +2,7 @@
 
 use std::{fmt, path::PathBuf, time::Duration};
 
-use stratacache_core::{Error, Result, stamp::Lane};
+use stratacache_core::{Result, stamp::Lane};
 
 use super::RedisScan;
 use crate::{
@@ -79,11 +79,7 @@ impl RedisScanBuilder {
         startup::check(&link, cluster, Purpose::Scan, &names).await?;
         let is_known = try_commands(&link, &names).await.map_err(|failure| Purpose::Scan.explain(failure, &names))?;
         if !is_known {
-            return Err(Error::invalid(format!(
-                "no node of a deployment with the prefix `{}` ever connected to this redis: give the `prefix` and the \
-                 database number that the nodes have",
-                self.prefix
-            )));
+            return Err(names.never_used());
         }
         Ok(RedisScan { link, names, server })
     }

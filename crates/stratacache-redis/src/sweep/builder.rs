@@ -151,11 +151,7 @@ impl SweepBuilder {
         try_commands(&bench).await.map_err(explain)?;
         let headers = lanes::headers(&bench).await.map_err(explain)?;
         if lanes::Lanes::new(headers).are_missing() {
-            return Err(Error::invalid(format!(
-                "no node of a deployment with the prefix `{}` ever connected to this redis: give the `prefix` and the \
-                 database number that the nodes have",
-                self.prefix
-            )));
+            return Err(bench.names.never_used());
         }
         let deployment = Deployment::new(self.secret);
         let half = |tenant: &TenantId| deployment.path_scopes(tenant, &NamespacePath::default())[0].low();
